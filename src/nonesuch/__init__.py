@@ -1,0 +1,26 @@
+"""Faces of no one: labelled face datasets of people who don't exist, and what they are worth."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from nonesuch.core.errors import NonesuchError
+
+if TYPE_CHECKING:
+    from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator
+
+__version__ = "0.1.0"
+__all__ = [
+    "NonesuchError",
+    "create_model",
+    "list_models",
+    "load_detector",
+    "load_embedder",
+    "load_generator",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Importing torch takes a second, which `nonesuch --help` need not wait for.
+    if name in __all__:
+        return getattr(importlib.import_module("nonesuch.models"), name)
+    raise AttributeError(f"module 'nonesuch' has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""`python -m nonesuch` is the command line."""
+
+from nonesuch.cli.app import main
+
+main()

@@ -1,0 +1,95 @@
+"""Writing files so that a half-written one never stands under its final name."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core.errors import NonesuchError
+
+# Reading it means setting it, which is only safe before there are threads.
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, moved onto it when the block ends well and removed when it does not.
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written; nothing is left under `path` that was not
+            there before.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        publish(temporary, path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Make sure that a file's content is on the disk and readable by others, then move it to its name."""
+    with temporary.open("rb") as handle:
+        os.fsync(handle.fileno())
+    temporary.chmod(0o666 & ~_UMASK)
+    temporary.replace(path)
+
+
+def write_error(path: Path, error: OSError) -> NonesuchError:
+    """The one line for a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NonesuchError(f"{path}: no space left to write it; free some and run the same command again")
+    return NonesuchError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, indented, replacing `path` in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        NonesuchError: the file is missing, not JSON, or holds no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NonesuchError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise NonesuchError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise NonesuchError(f"{path}: holds no JSON object")
+    return content
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        NonesuchError: a file stands in the way, or the place cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NonesuchError(f"{path}: a file stands where a folder is needed; name another folder") from error
+    except OSError as error:
+        raise write_error(path, error) from error

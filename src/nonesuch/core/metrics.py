@@ -1,0 +1,30 @@
+"""Error rates of biometric comparison (ISO/IEC 19795-1): FMR, FNMR, EER."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating]
+
+
+def fmr(non_mated: Scores, threshold: float) -> float:
+    """Share of non-mated comparisons with a score of at least `threshold`."""
+    return float(np.mean(non_mated >= threshold))
+
+
+def fnmr(mated: Scores, threshold: float) -> float:
+    """Share of mated comparisons with a score below `threshold`."""
+    return float(np.mean(mated < threshold))
+
+
+def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
+    """Mean of FMR and FNMR at the threshold among the observed scores where they differ least.
+
+    Args:
+        mated, non_mated: similarity scores, at least one each.
+    """
+    mated, non_mated = np.sort(mated), np.sort(non_mated)
+    thresholds = np.unique(np.concatenate([mated, non_mated]))
+    false_match = 1.0 - np.searchsorted(non_mated, thresholds, side="left") / len(non_mated)
+    false_non_match = np.searchsorted(mated, thresholds, side="left") / len(mated)
+    at = np.argmin(np.abs(false_match - false_non_match))
+    return float((false_match[at] + false_non_match[at]) / 2)

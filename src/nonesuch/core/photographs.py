@@ -1,0 +1,159 @@
+"""Reading images from where users keep them: a folder, a tar file, a single file, or a dataset of ours.
+
+Nothing is unpacked: a tar's members are read in place by offset, so that any image can be read in any order and from
+any thread.
+"""
+
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nonesuch.core import images, tables
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import IMAGE_SUFFIXES, Pixels
+
+_TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """Where one image is.
+
+    Attributes:
+        name: path inside its source, with forward slashes.
+        identity: the person's label: from the source's table, else the folder's name, else the image's own name.
+        container: the file that holds the bytes.
+        offset, size: which bytes; size -1 for the whole file.
+    """
+
+    name: str
+    identity: str
+    container: Path
+    offset: int = 0
+    size: int = -1
+
+    def read_bytes(self) -> bytes:
+        """The encoded image.
+
+        Raises:
+            NonesuchError: the file cannot be read any more, or is shorter than it was.
+        """
+        try:
+            if self.size < 0:
+                return self.container.read_bytes()
+            handle = os.open(self.container, os.O_RDONLY)
+            try:
+                data = os.pread(handle, self.size, self.offset)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise NonesuchError(f"{self.container}: {error.strerror or error}") from error
+        if len(data) != self.size:
+            raise NonesuchError(f"{self.container}: truncated, {self.name} is cut off; copy the file again")
+        return data
+
+    def read(self) -> Pixels:
+        """Decode it: (H, W, 3) uint8 RGB; errors as in `nonesuch.core.images.decode`."""
+        return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
+
+
+def find(source: Path) -> list[Photograph]:
+    """All images of a source, in name order.
+
+    A source is an image file, a folder (searched through), an uncompressed tar, or a dataset of ours. A tar may have
+    a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally
+    `identity` (the labels) and `split` (then only its `train` rows are read).
+
+    Raises:
+        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found.
+    """
+    if (source / "dataset.json").is_file():
+        shards = sorted((source / "shards").glob("*.tar"))
+        found = [photograph for shard in shards for photograph in _in_tar(shard)]
+    elif source.is_dir():
+        found = _in_folder(source)
+    elif not source.exists():
+        raise NonesuchError(f"{source}: no such file or folder")
+    elif source.suffix.lower() in IMAGE_SUFFIXES:
+        found = [Photograph(source.name, source.stem, source)]
+    else:
+        found = _apply_table(source, _in_tar(source))
+    if not found:
+        raise NonesuchError(f"{source}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    return found
+
+
+def exclude(photographs: Iterable[Photograph], names: set[str]) -> list[Photograph]:
+    """Those whose identity, name and file name are none of `names`."""
+    return [
+        item
+        for item in photographs
+        if item.identity not in names and item.name not in names and PurePosixPath(item.name).name not in names
+    ]
+
+
+def read_names(path: Path) -> set[str]:
+    """The lines of a text file, such as a list of people to leave out.
+
+    Raises:
+        NonesuchError: the file cannot be read or names nobody.
+    """
+    try:
+        names = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
+    except (OSError, UnicodeDecodeError) as error:
+        raise NonesuchError(f"{path}: not a readable list of names ({error})") from error
+    if not names:
+        raise NonesuchError(f"{path}: the list of names is empty")
+    return names
+
+
+def _label(name: str) -> str:
+    path = PurePosixPath(name)
+    return path.parent.name or path.stem
+
+
+def _is_image(name: str) -> bool:
+    file = PurePosixPath(name).name
+    return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
+
+
+def _in_folder(folder: Path) -> list[Photograph]:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [Photograph(name, _label(name), folder / name) for name in names if _is_image(name)]
+
+
+def _in_tar(path: Path) -> list[Photograph]:
+    if path.stat().st_size == 0:
+        raise NonesuchError(f"{path}: the file is empty; copy it again")
+    try:
+        with tarfile.open(path, "r:") as archive:
+            members = [member for member in archive if member.isfile() and _is_image(member.name)]
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
+    found = [
+        Photograph(member.name.removeprefix("./"), _label(member.name), path, member.offset_data, member.size)
+        for member in members
+    ]
+    if found and max(item.offset + item.size for item in found) > path.stat().st_size:
+        raise NonesuchError(f"{path}: truncated; copy it again")
+    return sorted(found, key=lambda item: item.name)
+
+
+def _apply_table(tar: Path, found: list[Photograph]) -> list[Photograph]:
+    beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
+    table = next((path for path in beside if path.is_file()), None)
+    if table is None:
+        return found
+    columns = tables.read_columns(table, ["file"], optional=["identity", "split"])
+    rows = {name: index for index, name in enumerate(columns["file"])}
+    labels, splits = columns.get("identity"), columns.get("split")
+    kept = []
+    for item in found:
+        row = rows.get(item.name)
+        if row is None or (splits is not None and splits[row] != "train"):
+            continue
+        identity = item.identity if labels is None else str(labels[row])
+        kept.append(Photograph(item.name, identity, item.container, item.offset, item.size))
+    return kept

@@ -1,0 +1,72 @@
+"""Shards: tar files of whole identities, each with a Parquet index, readable as WebDataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nonesuch.core.errors import NonesuchError
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("label", pa.int64()),
+        ("image", pa.int32()),
+        ("seed", pa.uint64()),
+        ("sigma", pa.float32()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.binary(32)),
+    ]
+)
+TAR_HASH, TAR_BYTES, RENDER = b"tar_sha256", b"tar_bytes", b"render"  # metadata of the index
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where shard `number` of a dataset folder is: the index is written last, so it marks the shard as complete."""
+
+    tar: Path
+    index: Path
+
+
+def shard_files(folder: Path, number: int) -> ShardFiles:
+    """Places of a shard's two files."""
+    stem = folder / "shards" / f"{number:06d}"
+    return ShardFiles(stem.with_suffix(".tar"), stem.with_suffix(".parquet"))
+
+
+def image_key(identity: int, image: int) -> str:
+    """A WebDataset key that unpacks to one folder per identity."""
+    return f"{identity:07d}/{image:05d}"
+
+
+def read_index(path: Path) -> pa.Table:
+    """A shard's index.
+
+    Raises:
+        NonesuchError: missing, damaged, or no index.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise NonesuchError(f"{path}: not a readable shard index ({error})") from error
+    if not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
+        raise NonesuchError(f"{path}: its columns are not those of a shard index")
+    return table
+
+
+def is_complete(files: ShardFiles) -> bool:
+    """Whether a shard's files are both there, the tar with the size that the index states.
+
+    Raises:
+        NonesuchError: the index is damaged.
+    """
+    if not files.index.is_file() or not files.tar.is_file():
+        return False
+    try:
+        metadata = pq.read_schema(files.index).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
+    return files.tar.stat().st_size == int(metadata.get(TAR_BYTES, -1))

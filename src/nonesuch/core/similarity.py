@@ -1,0 +1,73 @@
+"""Cosine similarity between large sets of vectors, exact and in blocks, so that no full matrix is ever held."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """(N, D) -> (N, D) with rows of length 1; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def nearest(
+    queries: Vectors, gallery: Vectors, block: int = 2048, same: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The most similar gallery row of each query row.
+
+    Args:
+        queries, gallery: (Q, D) and (G, D) vectors of any length.
+        block: rows compared at once: memory grows with its square.
+        same: the two are the same set, and a row is not its own neighbour.
+
+    Returns:
+        cosine (Q,), -inf where there is no other row, and row of the gallery (Q,).
+    """
+    queries, gallery = normalised(queries), normalised(gallery)
+    best = np.full(len(queries), -np.inf, dtype=np.float32)
+    where = np.zeros(len(queries), dtype=np.int64)
+    for row in range(0, len(queries), block):
+        rows = slice(row, row + block)
+        for column, cosines in _against(queries[rows], gallery, block):
+            if same:
+                diagonal = np.arange(len(cosines)) + row - column
+                inside = (diagonal >= 0) & (diagonal < cosines.shape[1])
+                cosines[np.flatnonzero(inside), diagonal[inside]] = -np.inf
+            at = cosines.argmax(1)
+            values = cosines[np.arange(len(at)), at]
+            better = values > best[rows]
+            best[rows][better] = values[better]
+            where[rows][better] = at[better] + column
+    return best, where
+
+
+def greedily_separated(
+    candidates: Vectors, accepted: Vectors, max_cosine: float, block: int = 2048
+) -> NDArray[np.bool_]:
+    """Which candidates stay if each must be at most `max_cosine` from all accepted rows and all earlier survivors.
+
+    Args:
+        candidates: (N, D); they are taken in order.
+        accepted: (A, D) rows that already stay.
+
+    Returns:
+        (N,) True for those that stay.
+    """
+    candidates, accepted = normalised(candidates), normalised(accepted)
+    stays = np.ones(len(candidates), dtype=bool)
+    for _, cosines in _against(candidates, accepted, block):
+        stays &= cosines.max(1, initial=-np.inf) <= max_cosine
+    close = candidates @ candidates.T > max_cosine
+    for row in range(len(candidates)):
+        if stays[row]:
+            stays[row] = not np.any(close[row, :row] & stays[:row])
+    return stays
+
+
+def _against(rows: Vectors, gallery: Vectors, block: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for column in range(0, len(gallery), block):
+        yield column, rows @ gallery[column : column + block].T

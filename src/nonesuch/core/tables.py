@@ -1,0 +1,29 @@
+"""Reading tables (Parquet, CSV) through DuckDB."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from nonesuch.core.errors import NonesuchError
+
+
+def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """Columns of a `.parquet`, `.csv` or `.csv.gz` table, by name.
+
+    Raises:
+        NonesuchError: the file cannot be read as a table, or lacks one of `columns`.
+    """
+    try:
+        with duckdb.connect() as connection:
+            read = connection.read_parquet if path.suffix == ".parquet" else connection.read_csv
+            table = read(str(path))
+            missing = [name for name in columns if name not in table.columns]
+            if missing:
+                raise NonesuchError(f"{path}: lacks the column {missing[0]}; it has {', '.join(table.columns)}")
+            wanted = [*columns, *(name for name in optional if name in table.columns)]
+            rows = table.project(", ".join(f'"{name}"' for name in wanted)).fetchall()
+    except duckdb.Error as error:
+        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+    return {name: [row[i] for row in rows] for i, name in enumerate(wanted)}

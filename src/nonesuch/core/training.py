@@ -1,0 +1,298 @@
+"""One training loop for every model: mixed precision, averaging, clipping, accumulation, exact resume.
+
+Whatever is random in a step belongs to (run seed, step, sample), so a run that was interrupted and resumed equals one
+that was not. Progress is counted in images.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nonesuch.core import files, seeding
+from nonesuch.core.devices import autocast
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.seeding import Stream
+
+Batch = dict[str, Tensor]
+STATE, LOG, SETTINGS = "state.pt", "log.jsonl", "settings.json"
+
+
+class Task(Protocol):
+    """A model and what it is trained for.
+
+    Attributes:
+        network: what is trained, averaged and saved.
+    """
+
+    @property
+    def network(self) -> nn.Module: ...
+
+    def training_forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted loss terms of a batch, each a scalar; their sum is minimised."""
+        ...
+
+
+class Samples(Protocol):
+    """What is trained on. `load` must be a pure function of its arguments."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
+        """The samples of these indices; each seed belongs to (run, epoch, sample)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How long and how fast.
+
+    Attributes:
+        images: total number of images seen.
+        batch: images per optimiser step.
+        accumulate: parts that a batch is split into, to bound the memory.
+        lr: peak learning rate; warm-up is linear, then half a cosine to 0.
+        warmup: images of warm-up.
+        betas, weight_decay: of AdamW; weight decay spares biases and norms.
+        clip: largest norm of the gradient.
+        ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
+        seed: of everything random in the run.
+        dtype: "float32", "bfloat16", "float16".
+    """
+
+    images: int
+    batch: int
+    accumulate: int = 1
+    lr: float
+    warmup: int = 0
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    clip: float = 2.0
+    ema_images: int = 10_000
+    seed: int = 0
+    dtype: str = "float32"
+
+    def learning_rate(self, seen: int) -> float:
+        """The rate after `seen` images."""
+        if seen < self.warmup:
+            return self.lr * (seen + self.batch) / (self.warmup + self.batch)
+        done = (seen - self.warmup) / max(self.images - self.warmup, 1)
+        return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+
+    def ema_decay(self, seen: int) -> float:
+        """The weight average's decay for the step that reaches `seen` images."""
+        half_life = min(self.ema_images, 0.05 * seen)
+        return 0.5 ** (self.batch / max(half_life, 1e-8))
+
+
+@dataclass
+class Progress:
+    """What the loop tells its caller after each step."""
+
+    seen: int
+    total: int
+    losses: dict[str, float]
+    images_per_second: float
+
+
+class Trainer:
+    """Runs a task in a folder; constructing it resumes what the folder holds.
+
+    Attributes:
+        step, seen: optimiser steps and images so far.
+        average: the averaged weights, float32, by tensor name (parameters and buffers).
+    """
+
+    def __init__(
+        self, task: Task, samples: Samples, settings: TrainSettings, folder: Path, device: torch.device, what: Any
+    ) -> None:
+        """`what` (JSON) names the data, preset and losses: a resumed run must have the same.
+
+        Raises:
+            NonesuchError: the folder holds a run with other settings, or a damaged state.
+        """
+        if len(samples) < settings.batch:
+            raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
+        if settings.batch % settings.accumulate:
+            raise NonesuchError(f"a batch of {settings.batch} cannot be split into {settings.accumulate} equal parts")
+        self.task, self.samples, self.settings = task, samples, settings
+        self.folder, self.device = folder, device
+        self.dtype = getattr(torch, settings.dtype)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(task.network, settings.weight_decay), betas=settings.betas)
+        self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(task.network).items()}
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
+        self.step = self.seen = 0
+        files.make_folder(folder)
+        self._check_settings({"settings": dataclasses.asdict(settings), "what": what})
+        if (folder / STATE).exists():
+            self._resume()
+        else:
+            (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
+
+    def run(
+        self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float = 300.0
+    ) -> None:
+        """Train until `settings.images` are seen, saving the state now and then, at the end, and when interrupted.
+
+        Args:
+            on_step: told of each step.
+            on_save: called after each save, such as to export the weights.
+            checkpoint_seconds: time between saves.
+
+        Raises:
+            NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
+        """
+        saved = time.monotonic()
+        try:
+            while self.seen < self.settings.images:
+                on_step(self._log(*self._timed_step()))
+                if time.monotonic() - saved > checkpoint_seconds:
+                    self.save()
+                    on_save()
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        self.save()
+        on_save()
+
+    def save(self) -> None:
+        """Write the whole state, replacing the last one in one step."""
+        state = {
+            "step": self.step,
+            "seen": self.seen,
+            "network": self.task.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "log_bytes": (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0,
+        }
+        with files.replacing(self.folder / STATE) as temporary:
+            torch.save(state, temporary)
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The network's state dict with the averaged weights in it."""
+        return {**self.task.network.state_dict(), **self.average}
+
+    def _resume(self) -> None:
+        path = self.folder / STATE
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.task.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+        except Exception as error:
+            raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
+        self.average.update(state["average"])
+        self.step, self.seen = state["step"], state["seen"]
+        # Lines written after the state would stand twice.
+        with (self.folder / LOG).open("ab") as log:
+            log.truncate(state["log_bytes"])
+
+    def _check_settings(self, now: dict[str, Any]) -> None:
+        path = self.folder / SETTINGS
+        now = json.loads(json.dumps(now))
+        if not path.exists():
+            files.write_json(path, now)
+            return
+        before = files.read_json(path)
+        for part in now:
+            for key in sorted(set(now[part]) | set(before.get(part, {}))):
+                old, new = before.get(part, {}).get(key), now[part].get(key)
+                if old != new:
+                    raise NonesuchError(
+                        f"{self.folder}: holds a run with {key} {old}, not {new}; "
+                        "repeat its options to go on, or name another folder"
+                    )
+
+    def _indices(self) -> tuple[NDArray[np.int64], list[int]]:
+        count, positions = len(self.samples), self.seen + np.arange(self.settings.batch)
+        epochs = positions // count
+        indices = np.empty(len(positions), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            order = seeding.permutation(
+                seeding.derive_seed(self.settings.seed, int(epoch)), Stream.TRAINING_ORDER, count
+            )
+            indices[epochs == epoch] = order[positions[epochs == epoch] % count]
+        seeds = [
+            seeding.derive_seed(self.settings.seed, int(epoch), int(index))
+            for epoch, index in zip(epochs, indices, strict=True)
+        ]
+        return indices, seeds
+
+    def _timed_step(self) -> tuple[dict[str, float], float]:
+        start = time.monotonic()
+        losses = self._step()
+        return losses, self.settings.batch / (time.monotonic() - start)
+
+    def _step(self) -> dict[str, float]:
+        settings, network = self.settings, self.task.network
+        indices, seeds = self._indices()
+        # Dropout draws from the global state: give it one that belongs to the step.
+        torch.manual_seed(seeding.derive_seed(settings.seed, self.step) >> 1)
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate(self.seen)
+        network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, float] = {}
+        size = settings.batch // settings.accumulate
+        for start in range(0, settings.batch, size):
+            part = self.samples.load(indices[start : start + size], seeds[start : start + size])
+            part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
+            with autocast(self.device, self.dtype):
+                terms = self.task.training_forward(part)
+            loss = torch.stack([term.float() for term in terms.values()]).sum() / settings.accumulate
+            values = {name: float(term.detach()) for name, term in terms.items()}
+            if not torch.isfinite(loss):
+                shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+                raise NonesuchError(f"the loss is not finite at step {self.step} ({shown}); lower --lr and resume")
+            self.scaler.scale(loss).backward()
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0.0) + value / settings.accumulate
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_([p for p in network.parameters() if p.requires_grad], settings.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.step += 1
+        self.seen += settings.batch
+        decay = settings.ema_decay(self.seen)
+        current = [tensor.float() for tensor in _floating(network).values()]
+        torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
+        return totals
+
+    def _log(self, losses: dict[str, float], images_per_second: float) -> Progress:
+        line = {
+            "step": self.step,
+            "images": self.seen,
+            "lr": self.settings.learning_rate(self.seen - self.settings.batch),
+            "images_per_second": round(images_per_second, 2),
+            **{f"loss_{name}": round(value, 6) for name, value in losses.items()},
+        }
+        path = self.folder / LOG
+        try:
+            with path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise files.write_error(path, error) from error
+        return Progress(self.seen, self.settings.images, losses, images_per_second)
+
+
+def _floating(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

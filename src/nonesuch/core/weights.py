@@ -1,0 +1,179 @@
+"""Weight files: safetensors with a JSON card beside them, and published `.pth` checkpoints read without running code.
+
+A card says what the weights are (architecture, sizes), where they come from (training data, licence), what was
+measured, and the SHA-256 of the tensors, which is checked at every load.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+
+# Prefixes that wrappers of training code put before a network's own tensor names.
+_WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.")
+# Keys under which training code nests a network's state dict.
+_NESTS = ("model_vec2face", "state_dict", "model", "ema")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What every weight file says of itself.
+
+    Attributes:
+        name: the name the weights go by.
+        architecture: a name of `nonesuch.list_models()`, or "onnx".
+        sizes: arguments that differ from the architecture's preset.
+        sha256: of the weight file.
+        licence: of the weights, which may differ from the code's.
+        source: where the weights come from.
+        training_data: what they were trained on, and what is known of its licence and consent.
+        measured: figures measured on these weights, each with what was measured.
+        limits: what they cannot do.
+    """
+
+    name: str
+    architecture: str
+    sha256: str
+    licence: str
+    source: str
+    training_data: str
+    sizes: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
+    limits: str = ""
+
+
+CardType = TypeVar("CardType", bound=Card)
+
+
+def card_path(weights: Path) -> Path:
+    """The card's place: the weight file's name with `.json`."""
+    return weights.with_suffix(".json")
+
+
+def read_card(weights: Path, kind: type[CardType]) -> CardType:
+    """Read the card beside a weight file.
+
+    Raises:
+        NonesuchError: the weights or the card are missing, or the card lacks a field, has an unknown one, or is for
+            another kind of model.
+    """
+    if not weights.is_file():
+        raise NonesuchError(f"{weights}: no such weight file")
+    path = card_path(weights)
+    if not path.is_file():
+        raise NonesuchError(f"{path}: the weights have no card; make one with 'nonesuch import-weights'")
+    content = files.read_json(path)
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    unknown = sorted(set(content) - set(known))
+    if missing or unknown:
+        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        raise NonesuchError(f"{path}: not a card of {kind.__name__}: it {what}")
+    return kind(**content)
+
+
+def save(weights: Path, tensors: dict[str, Tensor], card: CardType) -> CardType:
+    """Write tensors and card; returns the card with the SHA-256 of what was written.
+
+    Raises:
+        NonesuchError: the place cannot be written.
+    """
+    with files.replacing(weights) as temporary:
+        # safetensors refuses channels_last tensors and shared memory.
+        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
+    return write_card(weights, card)
+
+
+def write_card(weights: Path, card: CardType) -> CardType:
+    """Write the card of an existing weight file, with the file's SHA-256; returns that card."""
+    card = dataclasses.replace(card, sha256=files.sha256(weights))
+    files.write_json(card_path(weights), dataclasses.asdict(card))
+    return card
+
+
+def check_hash(weights: Path, card: Card) -> None:
+    """Raises NonesuchError unless the file's SHA-256 is the one of its card."""
+    if files.sha256(weights) != card.sha256:
+        raise NonesuchError(f"{weights}: its SHA-256 is not the one of its card; copy both files again")
+
+
+def load_checked(weights: Path, card: Card) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, if they are those the card speaks of.
+
+    Raises:
+        NonesuchError: the file is damaged, or its hash is not the card's.
+    """
+    check_hash(weights, card)
+    return _load_safetensors(weights)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read `.safetensors`, or a PyTorch checkpoint with only tensors and plain values (`weights_only=True`).
+
+    Raises:
+        NonesuchError: the file is missing, damaged, or would run code.
+    """
+    if not path.is_file():
+        raise NonesuchError(f"{path}: no such weight file")
+    if path.suffix == ".safetensors":
+        return dict(_load_safetensors(path))
+    try:
+        # Training checkpoints hold their command line as a Namespace, which is plain data.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = "it is damaged, no PyTorch checkpoint, or holds objects that would run code"
+        raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
+    if not isinstance(content, dict):
+        raise NonesuchError(f"{path}: holds no state dict")
+    return content
+
+
+def load_into(module: nn.Module, checkpoint: Mapping[str, Any], name: str) -> None:
+    """Load a checkpoint's tensors into a network, whatever wrapper saved them.
+
+    The network's state dict may be nested under a usual key and every tensor may carry one wrapper prefix; a prefix
+    is accepted only if all of the network's tensors are found under it. Further tensors (a classification head, a
+    discriminator) are left out. `name` is for the error message.
+
+    Raises:
+        NonesuchError: a tensor is missing or has another shape.
+    """
+    wanted = {key: tensor for key, tensor in module.state_dict().items() if not key.endswith("num_batches_tracked")}
+    best: tuple[int, str] = (len(wanted) + 1, "")
+    for candidate in [checkpoint, *(checkpoint[key] for key in _NESTS if isinstance(checkpoint.get(key), dict))]:
+        for prefix in _WRAPPERS:
+            wrong = [
+                key
+                for key, tensor in wanted.items()
+                if not isinstance(found := candidate.get(prefix + key), Tensor) or found.shape != tensor.shape
+            ]
+            if not wrong:
+                module.load_state_dict({key: candidate[prefix + key] for key in wanted}, strict=False)
+                return
+            best = min(best, (len(wrong), wrong[0]))
+    raise NonesuchError(
+        f"{name}: does not fit {type(module).__name__}: {best[0]} of {len(wanted)} tensors are missing or have another "
+        f"shape, the first is {best[1]}; name the preset that it was trained with"
+    )
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise NonesuchError(f"{path}: not a readable safetensors file ({error})") from error
