@@ -1,0 +1,135 @@
+"""An embedder: a network together with the card that says how its input is prepared."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nonesuch.core.devices import autocast, channels_last
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.warp import warp_affine
+from nonesuch.core.weights import Card
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How an aligned 112x112 RGB crop becomes the network's input: warp, colour order, (x - mean) / std.
+
+    Attributes:
+        size: side of the network's input.
+        colour: "rgb" or "bgr".
+        mean, std: in 0..255.
+        chip: affine map (2x3) from crop to input coordinates where the network has its own alignment.
+    """
+
+    size: int = CROP_SIZE
+    colour: str = "rgb"
+    mean: float = 127.5
+    std: float = 127.5
+    chip: list[list[float]] | None = None
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """(B, 3, 112, 112) RGB in 0..255, floating point -> the network's input; differentiable."""
+        if self.chip is not None:
+            pixels = warp_affine(pixels, torch.tensor(self.chip, dtype=torch.float64), self.size)
+        if self.colour == "bgr":
+            pixels = pixels.flip(1)
+        return (pixels - self.mean) / self.std if (self.mean, self.std) != (0.0, 1.0) else pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedderCard(Card):
+    """The card of an embedder.
+
+    Attributes:
+        embedding_dim: width of the embedding.
+        preprocessing: keyword arguments of `Preprocessing`.
+        thresholds: cosine threshold by FMR, such as {"1e-4": 0.541}, measured on real faces.
+    """
+
+    embedding_dim: int
+    preprocessing: dict[str, object] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def threshold(self, fmr: float) -> float:
+        """The cosine at a false match rate.
+
+        Raises:
+            NonesuchError: the card holds no threshold for that rate.
+        """
+        for rate, cosine in self.thresholds.items():
+            if abs(float(rate) / fmr - 1.0) < 1e-6:
+                return cosine
+        known = ", ".join(self.thresholds) or "none"
+        raise NonesuchError(f"no threshold of {self.name} is known at FMR {fmr:g} (known: {known}); give a cosine")
+
+
+class Network(Protocol):
+    """What an embedder runs: prepared float32 input (B, 3, size, size) -> raw embeddings (B, D)."""
+
+    def __call__(self, prepared: Tensor, /) -> Tensor: ...
+
+
+class Embedder:
+    """Faces -> raw (un-normalised) embeddings.
+
+    Attributes:
+        card: name, hash, preprocessing, thresholds.
+        network: the torch module, or the ONNX session behind the same call.
+    """
+
+    def __init__(
+        self, card: EmbedderCard, network: Network, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.card = card
+        self.network = network
+        self.device = device
+        self.dtype = dtype
+        self.preprocessing = Preprocessing(**card.preprocessing)  # type: ignore[arg-type]
+
+    @property
+    def name(self) -> str:
+        """The name of the weights."""
+        return self.card.name
+
+    def pixels_to_embeddings(self, pixels: Tensor) -> Tensor:
+        """(B, 3, 112, 112) RGB in 0..255 on the embedder's device -> (B, D); differentiable for torch networks."""
+        with autocast(self.device, self.dtype):
+            return self.network(self.preprocessing.apply(pixels)).float()
+
+    def embed(self, crops: Pixels | Tensor, batch: int = 64) -> NDArray[np.float32]:
+        """Embed aligned crops.
+
+        Args:
+            crops: (N, 112, 112, 3) uint8 RGB.
+            batch: crops per forward pass.
+
+        Returns:
+            (N, D) float32 raw embeddings.
+
+        Raises:
+            NonesuchError: the crops have another shape or type.
+        """
+        stacked = torch.as_tensor(crops)
+        if stacked.dtype != torch.uint8 or stacked.ndim != 4 or stacked.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
+            raise NonesuchError(
+                f"{self.name} takes (N, 112, 112, 3) uint8 RGB crops, not {tuple(stacked.shape)} {stacked.dtype}; "
+                "align photographs first"
+            )
+        result = np.empty((len(stacked), self.card.embedding_dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(stacked), batch):
+                part = stacked[start : start + batch].to(self.device).permute(0, 3, 1, 2).float()
+                result[start : start + batch] = self.pixels_to_embeddings(part).cpu().numpy()
+        return result
+
+    __call__ = embed
+
+
+def freeze(network: nn.Module, device: torch.device) -> nn.Module:
+    """A network for inference: on its device, in channels_last, without parameter gradients."""
+    return channels_last(network.eval().requires_grad_(False).to(device))

@@ -1,0 +1,80 @@
+"""IResNet (arXiv 2004.04989) as the ArcFace family uses it, in insightface's tensor names.
+
+Public ArcFace, MagFace and ElasticFace checkpoints of these depths load without a mapping.
+"""
+
+from torch import Tensor, nn
+
+from nonesuch.core.prelu import PReLU
+
+# Residual blocks per stage, by depth.
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 200: (6, 26, 60, 6)}
+_WIDTHS = (64, 128, 256, 512)
+_EPS = 1e-5
+
+
+class IBasicBlock(nn.Module):
+    """bn, conv 3x3, bn, PReLU, conv 3x3 (stride), bn; a projected skip where the shape changes."""
+
+    def __init__(self, in_width: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(in_width, eps=_EPS)
+        self.conv1 = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width, eps=_EPS)
+        self.prelu = PReLU(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width, eps=_EPS)
+        self.downsample = None
+        if stride != 1 or in_width != width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_width, width, 1, stride, bias=False), nn.BatchNorm2d(width, eps=_EPS)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = x if self.downsample is None else self.downsample(x)
+        return skip + self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(x))))))
+
+
+class IResNet(nn.Module):
+    """(B, 3, 112, 112) RGB in (x / 255 - 0.5) / 0.5 -> (B, embedding_dim) raw embedding.
+
+    Args:
+        depth: 18, 34, 50, 100 or 200.
+        embedding_dim: width of the embedding.
+        dropout: rate before the last linear layer, in training.
+    """
+
+    def __init__(self, depth: int = 50, embedding_dim: int = 512, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64, eps=_EPS)
+        self.prelu = PReLU(64)
+        in_width = 64
+        for stage, (width, blocks) in enumerate(zip(_WIDTHS, DEPTHS[depth], strict=True), start=1):
+            layer = nn.Sequential(
+                *(IBasicBlock(in_width if i == 0 else width, width, 2 if i == 0 else 1) for i in range(blocks))
+            )
+            self.add_module(f"layer{stage}", layer)
+            in_width = width
+        self.bn2 = nn.BatchNorm2d(512, eps=_EPS)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(512 * 7 * 7, embedding_dim)
+        self.features = nn.BatchNorm1d(embedding_dim, eps=_EPS)
+        # insightface fixes this scale at 1: a free one would undo the normalisation behind it.
+        self.features.weight.requires_grad_(False)
+
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
+        """Maps after each stage: (B, 64, 56, 56), (B, 128, 28, 28), (B, 256, 14, 14), (B, 512, 7, 7)."""
+        x = self.prelu(self.bn1(self.conv1(x)))
+        maps = []
+        for stage in (1, 2, 3, 4):
+            x = self.get_submodule(f"layer{stage}")(x)
+            maps.append(x)
+        return maps
+
+    def embed_features(self, last_map: Tensor) -> Tensor:
+        """(B, 512, 7, 7) last feature map -> (B, embedding_dim)."""
+        return self.features(self.fc(self.dropout(self.bn2(last_map)).flatten(1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.embed_features(self.feature_maps(x)[-1])
