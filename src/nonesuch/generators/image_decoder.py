@@ -1,0 +1,119 @@
+"""The convolutional half of a Vec2Face: a 7x7 feature map becomes a 112x112 image.
+
+Source: Vec2Face (arXiv 2409.02979), whose decoder follows VQGAN (arXiv 2012.09841) without attention.
+"""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _group_norm(width: int, group_width: int | None) -> nn.GroupNorm:
+    return nn.GroupNorm(32 if group_width is None else width // group_width, width, eps=1e-6)
+
+
+class ResidualBlock(nn.Module):
+    """GroupNorm, swish, 3x3 convolution, twice; convolutions without bias.
+
+    Where the widths differ, the published block returns ``h + nin_shortcut(h)``: the skip starts at the second
+    convolution's output ``h``, not at the input.
+
+    Shapes: (B, in_width, H, W) -> (B, out_width, H, W).
+    """
+
+    def __init__(self, in_width: int, out_width: int, group_width: int | None) -> None:
+        super().__init__()
+        self.norm1 = _group_norm(in_width, group_width)
+        self.conv1 = nn.Conv2d(in_width, out_width, 3, padding=1, bias=False)
+        self.norm2 = _group_norm(out_width, group_width)
+        self.conv2 = nn.Conv2d(out_width, out_width, 3, padding=1, bias=False)
+        self.nin_shortcut = nn.Conv2d(out_width, out_width, 1, bias=False) if in_width != out_width else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(self.norm2(h)))
+        return x + h if self.nin_shortcut is None else h + self.nin_shortcut(h)
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour x2, then a 3x3 convolution: (B, in_width, H, W) -> (B, out_width, 2H, 2W)."""
+
+    def __init__(self, in_width: int, out_width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_width, out_width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Level(nn.Module):
+    """One resolution: residual blocks, then (except at the finest level) an upsampling."""
+
+    def __init__(self, in_width: int, width: int, blocks: int, next_width: int | None, group_width: int | None) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock(in_width if i == 0 else width, width, group_width) for i in range(blocks)
+        )
+        self.upsample = None if next_width is None else Upsample(width, next_width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.block:
+            x = block(x)
+        return x if self.upsample is None else self.upsample(x)
+
+
+class Middle(nn.Module):
+    """Two residual blocks at the coarsest resolution (the published decoder has no attention here)."""
+
+    def __init__(self, width: int, group_width: int | None) -> None:
+        super().__init__()
+        self.block_1 = ResidualBlock(width, width, group_width)
+        self.block_2 = ResidualBlock(width, width, group_width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block_2(self.block_1(x))
+
+
+class ImageDecoder(nn.Module):
+    """VQGAN-style decoder: (B, in_width, 7, 7) -> (B, 3, 7 * 2**(levels-1), same), about [-1, 1], not clipped.
+
+    Args:
+        in_width: channels of the feature map.
+        widths: channels per level, finest first (published: 128, 128, 256, 256, 512).
+        blocks: residual blocks per level, finest first (published: 2 each).
+        narrow_upsample: let the upsampling convolution change the width, which spares most of its cost (small
+            preset); published models keep the width there and change it in the next level's first block.
+        group_width: channels per group of every GroupNorm; None for 32 groups, as published. Groups of fewer than
+            16 channels are several times slower in bfloat16 on a CPU.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        narrow_upsample: bool,
+        group_width: int | None,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths and blocks name {len(widths)} and {len(blocks)} levels")
+        coarsest = widths[-1]
+        self.conv_in = nn.Conv2d(in_width, coarsest, 3, padding=1)
+        self.mid = Middle(coarsest, group_width)
+        levels: list[Level] = []
+        current = coarsest
+        for i in reversed(range(len(widths))):
+            next_width = None if i == 0 else (widths[i - 1] if narrow_upsample else widths[i])
+            levels.insert(0, Level(current, widths[i], blocks[i], next_width, group_width))
+            current = next_width or widths[i]
+        self.up = nn.ModuleList(levels)
+        self.norm_out = _group_norm(widths[0], group_width)
+        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        x = self.mid(self.conv_in(feature_map))
+        for level in reversed(self.up):
+            x = level(x)
+        return self.conv_out(F.silu(self.norm_out(x)))

@@ -1,0 +1,185 @@
+"""Vec2Face: a masked transformer that decodes an identity vector into a face.
+
+Source: Vec2Face (arXiv 2409.02979, ICLR 2025), section 3. Tensor names are the published ones, so that official
+checkpoints load without a mapping.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nonesuch.generators.image_decoder import ImageDecoder
+
+TOKENS = 49  # rows of the 7x7 feature map
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over (B, rows, dim), with biases, as in ViT."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, rows, dim = x.shape
+        q, k, v = self.qkv(x).view(batch, rows, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        # In bfloat16 its backward pass is 60 times slower on a CPU; the published recipe keeps it in float32 too.
+        with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
+            x = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
+        return self.proj(x.transpose(1, 2).reshape(batch, rows, dim))
+
+
+class Mlp(nn.Module):
+    """The two linear layers of a ViT block, GELU between them."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Pre-norm ViT block with dropout behind both halves."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim, 4 * dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attn(self.norm1(x)))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+
+class TokenEmbedding(nn.Module):
+    """Adds a learned position to each of the 50 rows, then LayerNorm and dropout."""
+
+    position_ids: Tensor
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.position_embeddings = nn.Embedding(TOKENS + 1, dim)
+        self.LayerNorm = nn.LayerNorm(dim, eps=1e-6)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("position_ids", torch.arange(TOKENS + 1)[None])
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.dropout(self.LayerNorm(rows + self.position_embeddings(self.position_ids)))
+
+
+class UnusedPatchEmbed(nn.Module):
+    """A convolution that the official checkpoints carry and never use."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, 16, 16)
+
+
+class Vec2Face(nn.Module):
+    """Identity vector -> face image.
+
+    Args:
+        feature_dim: width of the identity vectors.
+        dim: width of the transformer.
+        encoder_blocks, decoder_blocks: depth of its two halves.
+        encoder_heads, decoder_heads: attention heads of each.
+        map_width: channels of the 7x7 map between transformer and image decoder.
+        decoder_widths, decoder_depths: channels and residual blocks of the image decoder per level, finest first.
+        narrow_upsample, group_width: see `ImageDecoder`.
+        published_extras: hold the two unused layers of the official checkpoints, so that these load as they are.
+        dropout: dropout rate in training.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int = 512,
+        dim: int = 768,
+        encoder_blocks: int = 12,
+        decoder_blocks: int = 8,
+        encoder_heads: int = 12,
+        decoder_heads: int = 16,
+        map_width: int = 256,
+        decoder_widths: Sequence[int] = (128, 128, 256, 256, 512),
+        decoder_depths: Sequence[int] = (2, 2, 2, 2, 2),
+        narrow_upsample: bool = False,
+        group_width: int | None = None,
+        published_extras: bool = True,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.feature_dim = feature_dim
+        self.latent_prior_proj_f = nn.Linear(feature_dim, dim)
+        self.feature_token = nn.Linear(1, TOKENS)
+        self.token_emb = TokenEmbedding(dim, dropout)
+        self.blocks = nn.ModuleList(Block(dim, encoder_heads, dropout) for _ in range(encoder_blocks))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.decoder_embed = nn.Linear(dim, dim)
+        self.decoder_pos_embed_learned = nn.Parameter(torch.zeros(1, TOKENS + 1, dim))
+        self.decoder_blocks = nn.ModuleList(Block(dim, decoder_heads, dropout) for _ in range(decoder_blocks))
+        self.decoder_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.im_decoder_proj = nn.Linear(dim, map_width)
+        self.im_decoder = ImageDecoder(map_width, decoder_widths, decoder_depths, narrow_upsample, group_width)
+        if published_extras:
+            self.center_token = nn.Linear(dim, TOKENS)
+            self.patch_embed = UnusedPatchEmbed(dim)
+
+    def feature_map(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Image feature (B, dim) and its un-masked rank-1 feature map (B, 49, dim)."""
+        image_feature = self.latent_prior_proj_f(vectors)
+        return image_feature, self.feature_token(image_feature[:, :, None]).transpose(1, 2)
+
+    def tokens(self, vectors: Tensor, noise: Tensor, mask_ratio: float | Tensor, drop_ratio: float) -> Tensor:
+        """The transformer: (B, feature_dim) vectors -> (B, 49, dim) rows. Arguments as in `forward`."""
+        batch = len(vectors)
+        image_feature, rows = self.feature_map(vectors)
+        rank = noise.argsort(dim=1).argsort(dim=1)
+        ratio = torch.as_tensor(mask_ratio, dtype=torch.float32, device=vectors.device).expand(batch)
+        # Rounding first keeps 49 * (k / 49) from landing one above k.
+        masked = rank < (TOKENS * ratio[:, None]).round(decimals=4).ceil()
+        dropped = math.ceil(round(TOKENS * drop_ratio, 4))
+
+        rows = torch.where(masked[:, :, None], image_feature[:, None], rows)
+        rows = self.token_emb(torch.cat([image_feature[:, None], rows], dim=1))
+        kept = torch.cat([rank.new_zeros(batch, 1), noise.argsort(dim=1)[:, dropped:] + 1], dim=1)[:, :, None]
+        encoded = rows.gather(1, kept.expand(-1, -1, rows.shape[2]))
+        for block in self.blocks:
+            encoded = block(encoded)
+        encoded = self.decoder_embed(self.norm(encoded))
+
+        first = encoded[:, :1]
+        rebuilt = first.expand(-1, TOKENS + 1, -1).scatter(1, kept.expand(-1, -1, encoded.shape[2]), encoded)
+        covered = F.pad(masked, (1, 0))[:, :, None]
+        decoded = torch.where(covered, first, rebuilt) + self.decoder_pos_embed_learned
+        for block in self.decoder_blocks:
+            decoded = block(decoded)
+        return self.decoder_norm(decoded)[:, 1:]
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """(B, 49, dim) rows -> (B, 3, 112, 112) images."""
+        rows = self.im_decoder_proj(tokens)
+        return self.im_decoder(rows.transpose(1, 2).unflatten(2, (7, 7)))
+
+    def forward(self, vectors: Tensor, noise: Tensor, mask_ratio: float | Tensor, drop_ratio: float) -> Tensor:
+        """Render images.
+
+        Args:
+            vectors: (B, feature_dim) identity vectors in the model's scale (raw embedding * `vector_scale`).
+            noise: (B, 49) in [0, 1); the rows of the feature map with the lowest noise are masked first.
+            mask_ratio: share of rows masked, one for all or (B,), at least `drop_ratio`.
+            drop_ratio: share of rows dropped from the encoder, one for all.
+
+        Returns:
+            (B, 3, 112, 112) RGB, about [-1, 1], not clipped.
+        """
+        return self.decode(self.tokens(vectors, noise, mask_ratio, drop_ratio))

@@ -1,0 +1,169 @@
+"""Every model by its one name: bare torch modules, and modules with their weights and card."""
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nonesuch.core import weights
+from nonesuch.core.devices import pick_device, pick_dtype
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.weights import Card
+from nonesuch.embedders.dlib_resnet import DlibResNet
+from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
+from nonesuch.embedders.iresnet import DEPTHS, IResNet
+from nonesuch.embedders.mobilefacenet import MobileFaceNet
+from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.generators.generator import Generator, GeneratorCard
+from nonesuch.generators.vec2face import Vec2Face
+from nonesuch.perception.detection import Detector
+from nonesuch.perception.mtcnn import Mtcnn
+from nonesuch.presets import VEC2FACE
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True)
+class _Model:
+    build: Callable[..., nn.Module]
+    card: type[Card]
+
+
+_MODELS: dict[str, _Model] = {
+    "mtcnn": _Model(Mtcnn, Card),
+    "mobilefacenet": _Model(MobileFaceNet, EmbedderCard),
+    "dlib_resnet": _Model(DlibResNet, EmbedderCard),
+    **{f"iresnet{depth}": _Model(partial(IResNet, depth), EmbedderCard) for depth in DEPTHS},
+    **{name: _Model(partial(Vec2Face, **sizes), GeneratorCard) for name, sizes in VEC2FACE.items()},
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names that `create_model` takes, sorted; `pattern` as a shell's, such as "vec2face*"."""
+    return sorted(fnmatch.filter(_MODELS, pattern))
+
+
+def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any) -> nn.Module:
+    """Build a network.
+
+    Args:
+        name: one of `list_models()`.
+        pretrained: True for the weights that ship with the package, or a checkpoint file (`.safetensors`, `.pth`) in
+            the published tensor names.
+        sizes: arguments that differ from the preset, as the network's class names them.
+
+    Returns:
+        The torch module, in training mode; it takes preprocessed tensors.
+
+    Raises:
+        NonesuchError: the name is unknown, the package ships no weights of that name, or a checkpoint does not fit.
+    """
+    network = _find(name).build(**sizes)
+    if pretrained is True:
+        path = shipped_weights(name)
+        card = weights.read_card(path, _find(name).card)
+        weights.load_into(network, weights.load_checked(path, card), name)
+    elif pretrained:
+        weights.load_into(network, weights.load_checkpoint(Path(pretrained)), str(pretrained))
+    return network
+
+
+def card_type(name: str) -> type[Card]:
+    """The kind of card that weights of a model have; raises NonesuchError for an unknown model."""
+    return _find(name).card
+
+
+def shipped_names() -> list[str]:
+    """Names of the weights that ship with the package."""
+    return sorted(path.stem for path in ASSETS.glob("*.safetensors") if path.stem in _MODELS)
+
+
+def shipped_weights(name: str) -> Path:
+    """The weight file of that name in the package.
+
+    Raises:
+        NonesuchError: there is none.
+    """
+    path = ASSETS / f"{name}.safetensors"
+    if not path.is_file():
+        raise NonesuchError(f"the package ships no weights named {name!r}; it ships {', '.join(shipped_names())}")
+    return path
+
+
+def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32") -> Embedder:
+    """An embedder with its weights and card.
+
+    Args:
+        name_or_file: a name the package ships ("mobilefacenet", "dlib_resnet"), or a `.safetensors` or `.onnx` file
+            with its JSON card beside it.
+        device: "auto", "cpu", "cuda", ...
+        dtype: "float32", "bfloat16" or (on a GPU) "float16".
+
+    Raises:
+        NonesuchError: unknown name, missing or damaged weights, weights that are not an embedder's.
+    """
+    place = pick_device(device)
+    precision = pick_dtype(dtype, place)
+    path = weights_path(name_or_file)
+    card = weights.read_card(path, EmbedderCard)
+    if path.suffix == ".onnx":
+        weights.check_hash(path, card)
+        return Embedder(card, OnnxNetwork(path), place, torch.float32)
+    return Embedder(card, freeze(_network(path, card), place), place, precision)
+
+
+def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
+    """The MTCNN detector that ships with the package; errors as in `load_embedder`."""
+    place = pick_device(device)
+    network = freeze(create_model("mtcnn", pretrained=True), place)
+    assert isinstance(network, Mtcnn)
+    return Detector(network, place, min_face)
+
+
+def shipped_embedder_card(name: str, sha256: str) -> EmbedderCard | None:
+    """The card of an embedder that ships with the package, if it is the one of that hash."""
+    path = ASSETS / f"{name}.safetensors"
+    if not path.is_file():
+        return None
+    card = weights.read_card(path, EmbedderCard)
+    return card if card.sha256 == sha256 else None
+
+
+def load_generator(name_or_file: str | Path, device: str = "auto", dtype: str = "float32") -> Generator:
+    """A generator with its weights and card; arguments and errors as in `load_embedder`."""
+    place = pick_device(device)
+    precision = pick_dtype(dtype, place)
+    path = weights_path(name_or_file)
+    card = weights.read_card(path, GeneratorCard)
+    network = freeze(_network(path, card), place)
+    assert isinstance(network, Vec2Face)
+    return Generator(card, network, place, precision)
+
+
+def _find(name: str) -> _Model:
+    if name not in _MODELS:
+        raise NonesuchError(f"unknown model {name!r}; known are {', '.join(list_models())}")
+    return _MODELS[name]
+
+
+def weights_path(name_or_file: str | Path) -> Path:
+    """The weight file that a name or path means; raises NonesuchError where there is none to be had."""
+    path = Path(name_or_file)
+    if path.suffix in (".safetensors", ".onnx"):
+        return path
+    if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
+        raise NonesuchError(f"{path}: a bare checkpoint has no card; make one with 'nonesuch import-weights {path}'")
+    if str(name_or_file) in _MODELS or path.parent == Path():
+        return shipped_weights(str(name_or_file))
+    raise NonesuchError(f"{path}: not a weight file (.safetensors or .onnx)")
+
+
+def _network(path: Path, card: Card) -> nn.Module:
+    network = _find(card.architecture).build(**card.sizes)
+    weights.load_into(network, weights.load_checked(path, card), str(path))
+    return network
