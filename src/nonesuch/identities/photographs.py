@@ -1,0 +1,138 @@
+"""Photographs -> vectors: detection, alignment and embedding, with a bounded memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nonesuch.core import files, images
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.photographs import Photograph
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
+from nonesuch.perception.alignment import align
+from nonesuch.perception.detection import Detector
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class EmbeddedPhotograph:
+    """What became of one photograph.
+
+    Attributes:
+        photograph: where it is.
+        crop: (112, 112, 3) uint8 aligned face, or None.
+        vector: (D,) float32 raw embedding of the crop, or None.
+        problem: in words, why there is no vector; "" where there is one.
+    """
+
+    photograph: Photograph
+    crop: Pixels | None
+    vector: NDArray[np.float32] | None
+    problem: str
+
+
+def embed_photographs(
+    photographs: Iterable[Photograph], embedder: Embedder, detector: Detector | None, always_align: bool = False
+) -> Iterator[EmbeddedPhotograph]:
+    """Embed the largest face of each photograph, in order.
+
+    A 112x112 image counts as aligned unless `always_align`. A photograph without a face, or one that cannot be read,
+    comes back with its problem; nothing is resized in its place. Without a detector only 112x112 images are embedded.
+    """
+    batch: list[tuple[Photograph, Pixels | None, str]] = []
+    for photograph in photographs:
+        batch.append((photograph, *_face(photograph, detector, always_align)))
+        if len(batch) == _BATCH:
+            yield from _embedded(batch, embedder)
+            batch.clear()
+    yield from _embedded(batch, embedder)
+
+
+def _face(photograph: Photograph, detector: Detector | None, always_align: bool) -> tuple[Pixels | None, str]:
+    try:
+        image = photograph.read()
+    except NonesuchError as error:
+        return None, str(error)
+    if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
+        return image, ""
+    if detector is None:
+        height, width = image.shape[:2]
+        mend = "align it with 'nonesuch embed IN --crops FOLDER'"
+        return None, f"{photograph.name}: {width}x{height}, not an aligned {CROP_SIZE}x{CROP_SIZE} crop; {mend}"
+    faces = detector.detect(image)
+    return (align(image, faces[0].landmarks), "") if faces else (None, f"{photograph.name}: no face found")
+
+
+def _embedded(batch: list[tuple[Photograph, Pixels | None, str]], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
+    crops = [crop for _, crop, _ in batch if crop is not None]
+    vectors = iter(embedder.embed(np.stack(crops)) if crops else np.empty((0, 0), dtype=np.float32))
+    for photograph, crop, problem in batch:
+        yield EmbeddedPhotograph(photograph, crop, None if crop is None else next(vectors), problem)
+
+
+def write_embeddings(
+    results: Iterable[EmbeddedPhotograph],
+    embedder: Embedder,
+    out: Path,
+    crops: Path | None,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> list[str]:
+    """Write a table `file`, `identity`, `embedding`, `detected`, with the embedder in its metadata.
+
+    Args:
+        out: Parquet file.
+        crops: folder for the aligned crops (PNG), under the photographs' own names; None for none.
+        on_image: told how many are done.
+
+    Returns:
+        The problem of each photograph that has none.
+
+    Raises:
+        NonesuchError: no photograph gave a vector, or the disk is full; nothing is then written to `out`.
+    """
+    schema = SCHEMA.with_metadata(table_metadata(embedder.name, embedder.card.sha256, PHOTOGRAPHS))
+    problems: list[str] = []
+    total = 0
+    with files.replacing(out) as temporary, pq.ParquetWriter(temporary, schema) as table:
+        rows: list[EmbeddedPhotograph] = []
+        for result in results:
+            total += 1
+            on_image(total)
+            rows.append(result)
+            if result.problem:
+                problems.append(result.problem)
+            if crops is not None and result.crop is not None:
+                _write_crop(crops, result.photograph.name, result.crop)
+            if len(rows) == 16 * _BATCH:
+                table.write_batch(_record_batch(rows, schema))
+                rows.clear()
+        table.write_batch(_record_batch(rows, schema))
+        if len(problems) == total:
+            raise NonesuchError(f"none of {total} photographs gave a vector; the first: {problems[0]}")
+    return problems
+
+
+def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        pa.array([row.photograph.name for row in rows], pa.string()),
+        pa.array([row.photograph.identity for row in rows], pa.string()),
+        pa.array([row.vector for row in rows], pa.list_(pa.float32())),
+        pa.array([row.vector is not None for row in rows], pa.bool_()),
+    ]
+    return pa.record_batch(columns, schema=schema)
+
+
+def _write_crop(folder: Path, name: str, crop: Pixels) -> None:
+    # A name out of an archive may climb out of the folder.
+    parts = [part for part in PurePosixPath(name).with_suffix(".png").parts if part not in ("/", "..")]
+    path = folder.joinpath(*parts)
+    files.make_folder(path.parent)
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(images.encode(crop, "png", 100))

@@ -1,0 +1,80 @@
+"""New identities: vectors of people who do not exist, kept apart from one another."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core import seeding
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.seeding import Stream
+from nonesuch.core.similarity import greedily_separated
+from nonesuch.identities.statistics import Statistics
+
+Draw = Callable[[int], NDArray[np.float32]]
+
+_BLOCK = 1024
+_MOST_DRAWS_PER_IDENTITY = 30
+_FRUITLESS_DRAWS = 10 * _BLOCK  # in a row: as good as full
+
+
+def pca_gaussian(statistics: Statistics) -> Draw:
+    """Draws from the Gaussian over real people's mean vectors, with its natural norm (Vec2Face, appendix A.1).
+
+    The result maps a seed to a (D,) float32 raw vector.
+    """
+
+    def draw(seed: int) -> NDArray[np.float32]:
+        weights = seeding.normal(seed, Stream.IDENTITY, len(statistics.spread)) * statistics.spread
+        return (statistics.mean + weights @ statistics.axes).astype(np.float32)
+
+    return draw
+
+
+def sphere(width: int, norm: float) -> Draw:
+    """Draws uniformly from the sphere of that radius; maps a seed to a (width,) float32 raw vector."""
+
+    def draw(seed: int) -> NDArray[np.float32]:
+        direction = seeding.normal(seed, Stream.IDENTITY, width)
+        return (norm * direction / np.linalg.norm(direction)).astype(np.float32)
+
+    return draw
+
+
+def sample_identities(
+    draw: Draw, count: int, seed: int, max_cosine: float, on_progress: Callable[[int], None] = lambda accepted: None
+) -> NDArray[np.float32]:
+    """Draw identities in turn and keep each whose cosine to all kept ones is at most `max_cosine`.
+
+    The check is exact. The first n of any larger sample with the same seed are the sample of n.
+
+    Args:
+        draw: maps a seed to a vector.
+        count: identities wanted.
+        seed: of the sample; candidate k is drawn from (seed, k).
+        max_cosine: largest cosine between two identities.
+        on_progress: told how many are accepted.
+
+    Returns:
+        (count, D) float32 raw vectors.
+
+    Raises:
+        NonesuchError: `count` identities do not fit; the message says how many did.
+    """
+    if count < 1:
+        raise NonesuchError(f"{count} identities: give a number of at least 1")
+    kept = np.empty((0, len(draw(0))), dtype=np.float32)
+    drawn = fruitless = 0
+    while drawn < max(_MOST_DRAWS_PER_IDENTITY * count, _FRUITLESS_DRAWS) and fruitless < _FRUITLESS_DRAWS:
+        block = np.stack([draw(seeding.derive_seed(seed, k)) for k in range(drawn, drawn + _BLOCK)])
+        stays = greedily_separated(block, kept, max_cosine)
+        kept = np.concatenate([kept, block[stays]])
+        drawn += _BLOCK
+        fruitless = 0 if stays.any() else fruitless + _BLOCK
+        on_progress(min(len(kept), count))
+        if len(kept) >= count:
+            return kept[:count]
+    raise NonesuchError(
+        f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "
+        "ask for fewer, or allow a higher --max-similarity"
+    )

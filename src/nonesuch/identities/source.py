@@ -1,0 +1,84 @@
+"""Which distribution identities are drawn from, and how far apart they are kept, for a given generator."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.generators.generator import GeneratorCard
+from nonesuch.identities import statistics
+from nonesuch.identities.sampling import Draw, pca_gaussian, sphere
+
+DEFAULT_FMR = 1e-4
+
+
+@dataclass(frozen=True)
+class IdentitySource:
+    """A way of drawing identities.
+
+    Attributes:
+        draw: maps a seed to a (D,) raw vector.
+        max_cosine: largest cosine between two identities.
+        record: the same in words and numbers, for a dataset's manifest.
+    """
+
+    draw: Draw
+    max_cosine: float
+    record: dict[str, Any]
+
+
+def identity_source(
+    generator: GeneratorCard,
+    weights: Path,
+    embedder: EmbedderCard | None,
+    sampling: str | None = None,
+    statistics_file: Path | None = None,
+    max_similarity: float | None = None,
+    fmr: float | None = None,
+) -> IdentitySource:
+    """Settle what the user left open.
+
+    Args:
+        generator: its card.
+        weights: its weight file; statistics that ship with it lie beside.
+        embedder: card of the embedder whose vectors it decodes, where that is at hand.
+        sampling: "pca" (Gaussian over real people's mean vectors) or "sphere" (uniform); None for "pca" where there
+            are statistics.
+        statistics_file: replaces the generator's own.
+        max_similarity: largest cosine between two identities; None to take it from `fmr`.
+        fmr: false match rate of the embedder at that cosine; None for 1e-4, or for the generator's own cosine where
+            the embedder is not at hand.
+
+    Raises:
+        NonesuchError: unknown sampling, no statistics, statistics of another embedder or width, a cosine out of range,
+            an FMR without a known threshold.
+    """
+    if max_similarity is not None and not -1.0 <= max_similarity <= 1.0:
+        raise NonesuchError(f"--max-similarity {max_similarity:g}: a cosine lies between -1 and 1")
+    if max_similarity is None and (fmr is not None or embedder is not None):
+        if embedder is None:
+            raise NonesuchError(f"--fmr: the thresholds of {generator.embedder} are not known here; give a cosine")
+        max_similarity = embedder.threshold(fmr or DEFAULT_FMR)
+    max_cosine = generator.max_similarity if max_similarity is None else max_similarity
+
+    path = statistics_file or (weights.with_name(generator.statistics) if generator.statistics else None)
+    if (sampling or ("pca" if path else "sphere")) == "sphere":
+        record = {"sampling": "sphere", "max_similarity": max_cosine}
+        return IdentitySource(sphere(generator.feature_dim, generator.vector_norm), max_cosine, record)
+    if sampling not in (None, "pca"):
+        raise NonesuchError(f"--sampling {sampling}: unknown; use pca or sphere")
+    if path is None:
+        raise NonesuchError(
+            f"{generator.name} ships no identity statistics; use --sampling sphere or --statistics FILE"
+        )
+    found = statistics.load(path)
+    if found.embedder_sha256 != generator.embedder_sha256:
+        raise NonesuchError(
+            f"{path}: statistics of another embedder than {generator.embedder}; fit them on its vectors"
+        )
+    if len(found.mean) != generator.feature_dim:
+        raise NonesuchError(f"{path}: width {len(found.mean)}, {generator.name} takes {generator.feature_dim}")
+    record = {"sampling": "pca", "statistics_sha256": files.sha256(path), "max_similarity": max_cosine}
+    return IdentitySource(pca_gaussian(found), max_cosine, record)

@@ -1,0 +1,110 @@
+"""Tables of vectors: Parquet files that say whose embedder made them and whether real people stand behind them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.plan import embeddings
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("identity", pa.string()),
+        ("embedding", pa.list_(pa.float32())),
+        ("detected", pa.bool_()),
+    ]
+)
+SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
+
+
+@dataclass(frozen=True)
+class VectorTable:
+    """Raw vectors with their labels.
+
+    Attributes:
+        identities: (N,) label of each vector.
+        vectors: (N, D) float32.
+        embedder, embedder_sha256: whose vectors they are.
+        origin: "sampled" or "photographs".
+    """
+
+    identities: list[str]
+    vectors: NDArray[np.float32]
+    embedder: str
+    embedder_sha256: str
+    origin: str
+
+
+def table_metadata(embedder: str, embedder_sha256: str, origin: str) -> dict[bytes, bytes]:
+    """What a table says of itself."""
+    fields = {"embedder": embedder, "embedder_sha256": embedder_sha256, "origin": origin}
+    return {name.encode(): value.encode() for name, value in fields.items()}
+
+
+def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embedder_sha256: str) -> None:
+    """Write sampled identity vectors; row i is identity "i".
+
+    Raises:
+        NonesuchError: the place cannot be written.
+    """
+    count = len(vectors)
+    columns = [
+        pa.nulls(count, pa.string()),
+        pa.array([str(row) for row in range(count)]),
+        pa.array(list(vectors), pa.list_(pa.float32())),
+        pa.nulls(count, pa.bool_()),
+    ]
+    schema = SCHEMA.with_metadata(table_metadata(embedder, embedder_sha256, SAMPLED))
+    with files.replacing(path) as temporary:
+        pq.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def read(path: Path) -> VectorTable:
+    """Read a table of vectors; rows without one (no face found) are left out.
+
+    Raises:
+        NonesuchError: missing or damaged, no table of vectors, no vector in it, vectors of several widths, or no word
+            about the embedder.
+    """
+    if not path.is_file():
+        raise NonesuchError(f"{path}: no such table of vectors")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise NonesuchError(f"{path}: not a readable Parquet table ({error})") from error
+    if missing := {"identity", "embedding"} - set(table.column_names):
+        raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
+    fields = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    if "embedder" not in fields:
+        raise NonesuchError(f"{path}: does not name its embedder; make it with 'nonesuch embed' or 'identities'")
+    table = table.filter(table["embedding"].is_valid())
+    if not len(table):
+        raise NonesuchError(f"{path}: holds no vectors")
+    try:
+        vectors = embeddings(table["embedding"])
+    except NonesuchError as error:
+        raise NonesuchError(f"{path}: {error}") from error
+    return VectorTable(
+        [str(name) for name in table["identity"].to_pylist()],
+        vectors,
+        fields["embedder"],
+        fields.get("embedder_sha256", ""),
+        # What does not say that it was sampled may show anyone.
+        fields.get("origin", PHOTOGRAPHS),
+    )
+
+
+def per_identity(table: VectorTable) -> tuple[list[str], NDArray[np.float32]]:
+    """Mean vector of each identity, in order of first appearance."""
+    names = list(dict.fromkeys(table.identities))
+    position = {name: row for row, name in enumerate(names)}
+    rows = np.array([position[name] for name in table.identities])
+    sums = np.zeros((len(names), table.vectors.shape[1]))
+    np.add.at(sums, rows, table.vectors)
+    return names, (sums / np.bincount(rows)[:, None]).astype(np.float32)
