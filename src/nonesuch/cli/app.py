@@ -1,0 +1,83 @@
+"""The `nonesuch` command."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from nonesuch import __version__
+from nonesuch.core.errors import NonesuchError
+
+_INTERRUPTED = 130
+
+# In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
+_COMMANDS = {
+    "identities": ("identities:identities", "Sample vectors of people who don't exist."),
+    "statistics": ("identities:statistics", "Fit where identity vectors lie."),
+    "embed": ("identities:embed", "Turn photographs into vectors."),
+    "generate": ("dataset:generate", "Make a labelled dataset of faces."),
+    "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
+    "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
+    "models": ("weights:models", "List the models and the weights that ship."),
+    "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(f"nonesuch.cli.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.command(
+    cls=_Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="nonesuch")
+def app() -> None:
+    """Faces of no one: labelled face datasets of people who don't exist.
+
+    \b
+    Example, the main job from end to end:
+      nonesuch generate faces --identities 100 --images 10
+      nonesuch verify faces
+    """
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line on standard error and a non-zero exit status."""
+    from nonesuch.core.allocator import keep_memory
+
+    keep_memory()
+    try:
+        status = app(standalone_mode=False)
+    except NonesuchError as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; run the same command again to go on", _INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(str(error), 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(status)

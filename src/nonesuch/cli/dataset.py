@@ -1,0 +1,206 @@
+"""Commands that make and check datasets."""
+
+import time
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from nonesuch.cli import options
+from nonesuch.cli.options import console
+from nonesuch.core.contact_sheet import write_contact_sheet
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.progress import progress_bar
+from nonesuch.dataset import verify as verification
+from nonesuch.dataset.create import DatasetRequest, create_dataset
+from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
+from nonesuch.dataset.manifest import read
+from nonesuch.dataset.reader import IdentityImages, read_identities
+from nonesuch.dataset.summary import summarise
+from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
+from nonesuch.generators.generator import Generator
+from nonesuch.identities.source import DEFAULT_FMR, identity_source
+from nonesuch.identities.variation import SIGMA_MIX, parse_sigma_mix
+from nonesuch.models import load_detector, load_embedder, load_generator, shipped_embedder_card, weights_path
+
+_JUDGES = ("mobilefacenet", "dlib_resnet")
+_MOST_PROBLEMS_SHOWN = 20
+# Enough for a first look; the audit looks at all of a dataset.
+_SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
+_SHEET_ROWS = 12
+_SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
+
+
+@click.command()
+@click.argument("out", type=options.PATH)
+@click.option("--identities", type=int, default=100, show_default=True, help="Identities to sample.")
+@click.option("--images", type=int, default=10, show_default=True, help="Images of each identity.")
+@options.seed
+@click.option("--reference", type=options.PATH, help="Start from photographs of REAL PEOPLE: an image, folder or tar.")
+@click.option("--vectors", type=options.PATH, help="Start from a table made by 'nonesuch identities' or 'embed'.")
+@options.generator
+@options.sampling
+@options.statistics_file
+@options.max_similarity
+@options.fmr
+@click.option(
+    "--sigma",
+    help="Perturbation as sigma:share,...  [default: 0.3:40,0.5:40,0.7:20; 0.2 for --reference]",
+)
+@click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
+@click.option("--shard-images", type=int, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
+@click.option("--micro-batch", type=int, help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU]")
+@click.option("--workers", type=int, help="Rendering threads.  [default: the CPU's cores]")
+@click.option("--summary/--no-summary", default=True, show_default=True, help="Embed a sample at the end and judge it.")
+@options.device
+@options.dtype
+def generate(
+    out: Path,
+    identities: int,
+    images: int,
+    seed: int,
+    reference: Path | None,
+    vectors: Path | None,
+    generator: str,
+    sampling: str | None,
+    statistics_file: Path | None,
+    max_similarity: float | None,
+    fmr: float | None,
+    sigma: str | None,
+    codec: str,
+    quality: int,
+    shard_images: int | None,
+    micro_batch: int | None,
+    workers: int | None,
+    summary: bool,
+    device: str,
+    dtype: str,
+) -> None:
+    """Make a labelled dataset of faces in the folder OUT.
+
+    Without --reference or --vectors, identities are sampled: people who don't exist, no two more alike than --fmr or
+    --max-similarity allows. OUT then holds plan.parquet, identities.parquet, dataset.json, tar shards with an index
+    each (also a valid WebDataset) and contact_sheet.png. Running the same command again resumes what was interrupted.
+
+    \b
+    Examples:
+      nonesuch generate faces --identities 1000 --images 20 --seed 7
+      nonesuch generate faces --vectors people.parquet --images 20
+      nonesuch generate me --reference me.jpg --images 50
+    """
+    started = time.monotonic()
+    model = load_generator(generator, device, dtype)
+    source = _vector_source(
+        model,
+        weights_path(generator),
+        reference,
+        vectors,
+        identities,
+        seed,
+        sampling,
+        statistics_file,
+        max_similarity,
+        fmr,
+    )
+    default_mix = {_SIGMA_OF_REFERENCES: 1.0} if source.shows_real_people else SIGMA_MIX
+    request = DatasetRequest(
+        images_per_identity=images,
+        sigma_mix=parse_sigma_mix(sigma) if sigma else default_mix,
+        seed=seed,
+        images_per_shard=shard_images or (1_000 if model.device.type == "cpu" else 10_000),
+        vectors=source,
+    )
+    settings = RenderSettings(
+        device=model.device.type,
+        dtype=dtype,
+        micro_batch=micro_batch or default_micro_batch(model.device),
+        codec=codec,
+        quality=quality,
+    )
+    with progress_bar() as bar:
+        manifest, rendered, seconds = create_dataset(out, request, model, settings, workers or default_workers(), bar)
+    speed = f"{rendered / seconds:.0f} images/s" if rendered else "nothing left to render"
+    click.echo(f"{out}: {manifest.identities} identities, {manifest.images} images, {speed}")
+    if manifest.shows_real_people:
+        click.echo(manifest.description)
+    sample = read_identities(out, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
+    write_contact_sheet([list(identity.images) for identity in sample[:_SHEET_ROWS]], out / "contact_sheet.png")
+    click.echo(f"{out / 'contact_sheet.png'}: the first {min(len(sample), _SHEET_ROWS)} identities, a row each")
+    if summary:
+        _show_summary(sample, model, device, fmr or DEFAULT_FMR)
+    click.echo(f"took {time.monotonic() - started:.0f} s in all")
+
+
+def _vector_source(
+    model: Generator,
+    weights: Path,
+    reference: Path | None,
+    vectors: Path | None,
+    identities: int,
+    seed: int,
+    sampling: str | None,
+    statistics_file: Path | None,
+    max_similarity: float | None,
+    fmr: float | None,
+) -> VectorSource:
+    card = model.card
+    if reference is not None and vectors is not None:
+        raise NonesuchError("--reference and --vectors: give one of them")
+    if vectors is not None:
+        return from_table(vectors, card)
+    if reference is not None:
+        return from_photographs(
+            reference,
+            card,
+            load_embedder(card.embedder, str(model.device)),
+            load_detector(str(model.device)),
+            lambda problem: click.echo(f"skipped: {problem}", err=True),
+        )
+    embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
+    return sampled(
+        identity_source(card, weights, embedder, sampling, statistics_file, max_similarity, fmr), identities, seed
+    )
+
+
+def _show_summary(sample: list[IdentityImages], model: Generator, device: str, fmr: float) -> None:
+    """How the sample looks to the embedder that the vectors come from, and to an independent one."""
+    if len(sample) < 2 or len(sample[0].images) < 2:
+        return
+    shown = Table(title=f"{len(sample)} identities x {len(sample[0].images)} images, as each embedder sees them")
+    for heading in ("embedder", "consistency", "mated", "non-mated", "EER", "kept apart"):
+        shown.add_column(heading, justify="left" if heading == "embedder" else "right")
+    for name in _JUDGES:
+        judge = load_embedder(name, device)
+        found = summarise(sample, judge, judge.card.sha256 == model.card.embedder_sha256, fmr)
+        shown.add_row(
+            name,
+            "-" if found.consistency is None else f"{found.consistency:.3f}",
+            f"{found.mated:.3f}",
+            f"{found.non_mated:.3f}",
+            f"{found.eer:.2%}",
+            f"{found.kept_apart:.1%}",
+        )
+    console.print(shown)
+    click.echo(
+        "consistency: mean cosine between an identity's vector and its images; mated, non-mated: mean cosine of two\n"
+        f"images of one identity, of two; kept apart: identities no other is closer to than at FMR {fmr:g}"
+    )
+
+
+@click.command()
+@click.argument("dataset", type=options.PATH)
+def verify(dataset: Path) -> None:
+    """Check every hash, count and label of DATASET; a non-zero exit status says that something is wrong.
+
+    \b
+    Example:
+      nonesuch verify faces
+    """
+    with progress_bar() as bar:
+        problems = verification.verify(dataset, lambda done, total: bar("verifying", done, total))
+    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
+        click.echo(problem, err=True)
+    if problems:
+        raise NonesuchError(f"{dataset}: {len(problems)} problems")
+    click.echo(f"{dataset}: sound, {read(dataset).images} images verified")

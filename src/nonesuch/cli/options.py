@@ -1,0 +1,56 @@
+"""Options that several commands share, and how results are shown."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+console = Console(highlight=False)  # for tables; lines go through click.echo, which never wraps them
+
+PATH = click.Path(path_type=Path)
+
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of everything random: the same seed gives the same result.",
+)
+device = click.option(
+    "--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1, ..."
+)
+dtype = click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Precision of the networks; float16 needs a GPU, bfloat16 is fast on CPUs that multiply in it.",
+)
+generator = click.option(
+    "--generator",
+    default="vec2face_small",
+    show_default=True,
+    help="A shipped generator, or a .safetensors file with its card.",
+)
+embedder = click.option(
+    "--embedder",
+    default="mobilefacenet",
+    show_default=True,
+    help="A shipped embedder, or a .safetensors or .onnx file with its card.",
+)
+sampling = click.option(
+    "--sampling",
+    type=click.Choice(["pca", "sphere"]),
+    help="pca: like real people's vectors; sphere: uniform. Default: pca where the generator has statistics.",
+)
+statistics_file = click.option(
+    "--statistics", "statistics_file", type=PATH, help="Identity statistics to use instead of the generator's own."
+)
+max_similarity = click.option(
+    "--max-similarity", type=float, help="Largest cosine between two identities. Default: from --fmr."
+)
+fmr = click.option(
+    "--fmr",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="The same as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
+)

@@ -1,0 +1,126 @@
+"""Commands about models and their weights."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.table import Table
+
+from nonesuch.cli import options
+from nonesuch.cli.options import console
+from nonesuch.core import files, weights
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE
+from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.generators.generator import GeneratorCard
+from nonesuch.models import card_type, create_model, list_models, shipped_names
+from nonesuch.presets import VEC2FACE
+
+
+@click.command()
+@click.argument("pattern", default="*")
+def models(pattern: str) -> None:
+    """List the models whose name fits PATTERN, and whether their weights ship with the package.
+
+    \b
+    Example:
+      nonesuch models 'vec2face*'
+    """
+    names = list_models(pattern)
+    if not names:
+        raise NonesuchError(f"no model fits {pattern!r}; known are {', '.join(list_models())}")
+    shown = Table("model", "kind", "weights")
+    shipped = shipped_names()
+    for name in names:
+        kind = card_type(name).__name__.removesuffix("Card").lower() or "detector"
+        shown.add_row(name, kind, "ship with the package" if name in shipped else "import-weights or train")
+    console.print(shown)
+
+
+@click.command()
+@click.argument("checkpoint", type=options.PATH)
+@click.argument("out", type=options.PATH)
+@click.option("--architecture", required=True, help="A name from 'nonesuch models', or onnx.")
+@click.option("--name", help="What to call the weights.  [default: OUT's file name]")
+@click.option("--licence", default="not stated", show_default=True, help="Licence of the weights.")
+@click.option("--training-data", default="not stated", show_default=True, help="What they were trained on.")
+@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Embedder's order.")
+@click.option("--mean", default=127.5, show_default=True, help="Subtracted from the embedder's input, in 0..255.")
+@click.option("--std", default=127.5, show_default=True, help="What the input is then divided by.")
+@click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, as 1e-4=0.38; repeatable.")
+@click.option("--decodes", default="", help="Generator: name of the embedder whose vectors it takes.")
+@click.option("--decodes-sha256", default="", help="Generator: SHA-256 of that embedder's weight file.")
+def import_weights(
+    checkpoint: Path,
+    out: Path,
+    architecture: str,
+    name: str | None,
+    licence: str,
+    training_data: str,
+    colour: str,
+    mean: float,
+    std: float,
+    threshold: tuple[str, ...],
+    decodes: str,
+    decodes_sha256: str,
+) -> None:
+    """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into the weight file OUT with a card beside it.
+
+    Checkpoints are read without running code. OUT ends in .safetensors, or in .onnx for --architecture onnx.
+
+    \b
+    Examples:
+      nonesuch import-weights vec2face.pth v2f.safetensors --architecture vec2face_base \\
+          --decodes arcface_r100_glint360k --licence MIT
+      nonesuch import-weights magface.pth magface.safetensors --architecture iresnet100 \\
+          --colour bgr --mean 0 --std 255
+      nonesuch import-weights w600k_r50.onnx r50.onnx --architecture onnx
+    """
+    suffix = ".onnx" if architecture == "onnx" else ".safetensors"
+    if out.suffix != suffix:
+        raise NonesuchError(f"{out}: for --architecture {architecture} the name must end in {suffix}")
+    if not checkpoint.is_file():
+        raise NonesuchError(f"{checkpoint}: no such weight file")
+    common: dict[str, Any] = {
+        "name": name or out.stem,
+        "architecture": architecture,
+        "sha256": "",
+        "licence": licence,
+        "source": f"imported from {checkpoint.name} (SHA-256 {files.sha256(checkpoint)})",
+        "training_data": training_data,
+    }
+    preprocessing: dict[str, object] = {"size": CROP_SIZE, "colour": colour, "mean": mean, "std": std}
+    thresholds = _thresholds(threshold)
+    if architecture == "onnx":
+        width = OnnxNetwork(checkpoint)(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]
+        with files.replacing(out) as temporary:
+            shutil.copyfile(checkpoint, temporary)
+        weights.write_card(
+            out, EmbedderCard(**common, embedding_dim=width, preprocessing=preprocessing, thresholds=thresholds)
+        )
+    elif architecture in VEC2FACE:
+        if not decodes:
+            raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
+        network = create_model(architecture, pretrained=checkpoint)
+        width = network.get_parameter("latent_prior_proj_f.weight").shape[1]
+        card = GeneratorCard(**common, feature_dim=width, embedder=decodes, embedder_sha256=decodes_sha256)
+        weights.save(out, network.state_dict(), card)
+    elif card_type(architecture) is EmbedderCard:
+        network = create_model(architecture, pretrained=checkpoint).eval()
+        with torch.inference_mode():
+            width = network(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]
+        embedder = EmbedderCard(**common, embedding_dim=width, preprocessing=preprocessing, thresholds=thresholds)
+        weights.save(out, network.state_dict(), embedder)
+    else:
+        raise NonesuchError(f"--architecture {architecture}: neither an embedder nor a generator")
+    click.echo(f"{out}: {common['name']}, with its card {weights.card_path(out)}; fill in what you know of it")
+
+
+def _thresholds(pairs: tuple[str, ...]) -> dict[str, float]:
+    try:
+        return {f"{float(rate):g}": float(cosine) for rate, cosine in (pair.split("=") for pair in pairs)}
+    except ValueError as error:
+        raise NonesuchError(f"--threshold {' '.join(pairs)}: write FMR=cosine, such as 1e-4=0.38") from error

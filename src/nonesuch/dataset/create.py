@@ -1,0 +1,158 @@
+"""The main job: a plan, its images, and the manifest that vouches for both."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.plan import IDENTITIES, PLAN, Plan
+from nonesuch.core.shards import TAR_HASH, read_index, shard_files
+from nonesuch.dataset import manifest as manifests
+from nonesuch.dataset.generate import RenderSettings, render_missing
+from nonesuch.dataset.manifest import Manifest
+from nonesuch.dataset.planning import write_plan
+from nonesuch.dataset.vector_sources import VectorSource
+from nonesuch.generators.generator import Generator, check_vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRequest:
+    """What a dataset shall hold.
+
+    Attributes:
+        images_per_identity: at least 1.
+        sigma_mix: share of an identity's images by sigma.
+        seed: of all images.
+        images_per_shard: a shard holds as many whole identities as fit.
+        vectors: where the identities' vectors come from.
+    """
+
+    images_per_identity: int
+    sigma_mix: Mapping[float, float]
+    seed: int
+    images_per_shard: int
+    vectors: VectorSource
+
+    def options(self) -> dict[str, Any]:
+        """What determines the plan, as the manifest keeps it."""
+        return {
+            **self.vectors.record,
+            "images_per_identity": self.images_per_identity,
+            "sigma_mix": {str(sigma): round(share, 9) for sigma, share in self.sigma_mix.items()},
+            "seed": self.seed,
+            "images_per_shard": self.images_per_shard,
+        }
+
+
+def create_dataset(
+    folder: Path,
+    request: DatasetRequest,
+    generator: Generator,
+    settings: RenderSettings,
+    workers: int,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> tuple[Manifest, int, float]:
+    """Plan and render a dataset, or go on with one that was interrupted.
+
+    Args:
+        folder: new, empty, or holding the same dataset.
+        request: what it shall hold.
+        generator: makes the images.
+        settings: of the rendering.
+        workers: threads.
+        on_progress: told what is being done, how much of it is done, and how much there is (0 if unknown).
+
+    Returns:
+        The manifest of the complete dataset, the number of images that this call rendered, and the seconds it took
+        to render and write them.
+
+    Raises:
+        NonesuchError: bad counts or vectors, a folder that holds something else or the same with other options,
+            another process at work there, or a full disk. Complete shards stay as they are.
+    """
+    if request.images_per_identity < 1:
+        raise NonesuchError(f"--images {request.images_per_identity}: give a number of at least 1")
+    if request.images_per_shard < 1 or workers < 1 or settings.micro_batch < 1:
+        raise NonesuchError("--shard-images, --workers and --micro-batch must be at least 1")
+    files.make_folder(folder)
+    if not (folder / manifests.MANIFEST).exists() and any(
+        path.name not in (".lock", "shards", PLAN, IDENTITIES) and not path.name.endswith(".tmp")
+        for path in folder.iterdir()
+    ):
+        raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
+    with manifests.locked(folder):
+        manifest = _planned(folder, request, generator, settings, on_progress)
+        plan = Plan(folder)
+        files.make_folder(folder / "shards")
+        started = time.monotonic()
+        rendered = render_missing(
+            folder, plan, generator, settings, workers, lambda done: on_progress("rendering", done, plan.images)
+        )
+        seconds = time.monotonic() - started
+        shards = [_shard_record(folder, number) for number in range(plan.shards)]
+        manifest = dataclasses.replace(manifest, shards=shards, complete=True)
+        manifests.write(folder, manifest)
+    return manifest, rendered, seconds
+
+
+def _planned(
+    folder: Path,
+    request: DatasetRequest,
+    generator: Generator,
+    settings: RenderSettings,
+    on_progress: Callable[[str, int, int], None],
+) -> Manifest:
+    """The manifest in the folder, or a new one behind a new plan."""
+    card = generator.card
+    record: dict[str, Any] = {
+        "description": manifests.REAL_PEOPLE if request.vectors.shows_real_people else manifests.NO_ONE,
+        "shows_real_people": request.vectors.shows_real_people,
+        "options": request.options(),
+        "generator": {
+            "name": card.name,
+            "sha256": card.sha256,
+            "embedder": card.embedder,
+            "embedder_sha256": card.embedder_sha256,
+        },
+        "render": settings.as_record(),
+        "licence": card.licence,
+    }
+    if (folder / manifests.MANIFEST).exists():
+        old = manifests.read(folder)
+        manifests.check_same(folder, old, dataclasses.replace(old, **record))
+        return old
+    names, vectors = request.vectors.fetch(lambda done: on_progress("identities", done, 0))
+    check_vectors(vectors, card.feature_dim, card.name)
+    write_plan(
+        folder,
+        vectors,
+        names,
+        request.images_per_identity,
+        request.sigma_mix,
+        request.seed,
+        request.images_per_shard,
+    )
+    manifest = Manifest(
+        **record,
+        identities=len(vectors),
+        images=len(vectors) * request.images_per_identity,
+        plan_sha256=files.sha256(folder / PLAN),
+        identities_sha256=files.sha256(folder / IDENTITIES),
+    )
+    manifests.write(folder, manifest)
+    return manifest
+
+
+def _shard_record(folder: Path, number: int) -> dict[str, Any]:
+    place = shard_files(folder, number)
+    index = read_index(place.index)
+    return {
+        "tar": f"shards/{place.tar.name}",
+        "images": len(index),
+        "identities": len(index["label"].unique()),
+        "sha256": index.schema.metadata[TAR_HASH].decode(),
+    }

@@ -1,0 +1,117 @@
+"""`dataset.json`: what a dataset is, what made it, and what it must hold."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+
+MANIFEST = "dataset.json"
+FORMAT = 1
+
+NO_ONE = "Faces of no one: generated from sampled identity vectors. No person shown exists."
+REAL_PEOPLE = (
+    "Generated from reference photographs or vectors of unknown origin: these images show REAL PEOPLE. "
+    "Treat them as personal data."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The content of `dataset.json`.
+
+    Attributes:
+        description: in words, whether real people are shown.
+        shows_real_people: the same for programs.
+        identities, images: how many the complete dataset holds.
+        options: what was asked for; with the generator it determines every image.
+        generator: name, hash, licence and embedder of the weights.
+        render: settings under which equal plans give equal bits.
+        licence: of the images.
+        plan_sha256, identities_sha256: hashes of the plan's two files.
+        shards: file name, hash, images and identities of each, once the dataset is complete.
+        complete: whether every shard is there.
+        command: what was run.
+        created: date and time, UTC.
+        format: version of this layout.
+    """
+
+    description: str
+    shows_real_people: bool
+    identities: int
+    images: int
+    options: dict[str, Any]
+    generator: dict[str, Any]
+    render: dict[str, Any]
+    licence: str
+    plan_sha256: str
+    identities_sha256: str
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = False
+    command: list[str] = field(default_factory=lambda: ["nonesuch", *sys.argv[1:]])
+    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"))
+    format: int = FORMAT
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write `dataset.json`; raises NonesuchError where it cannot be written."""
+    files.write_json(folder / MANIFEST, dataclasses.asdict(manifest))
+
+
+def read(folder: Path) -> Manifest:
+    """Read `dataset.json`.
+
+    Raises:
+        NonesuchError: there is none, it is damaged, or it is of a newer format.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise NonesuchError(f"{folder}: no dataset here (no {MANIFEST})")
+    content = files.read_json(path)
+    if content.get("format") != FORMAT:
+        raise NonesuchError(f"{path}: format {content.get('format')}, this version reads {FORMAT}; update nonesuch")
+    try:
+        return Manifest(**content)
+    except TypeError as error:
+        raise NonesuchError(f"{path}: damaged ({error})") from error
+
+
+def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
+    """Raises NonesuchError, naming the first difference, unless both describe the same dataset."""
+    for part in ("options", "generator", "render"):
+        before, now = getattr(old, part), getattr(new, part)
+        for key in sorted(set(before) | set(now)):
+            if before.get(key) != now.get(key):
+                raise NonesuchError(
+                    f"{folder}: made with {key.replace('_', ' ')} {before.get(key)}, not {now.get(key)}; "
+                    "repeat its options to resume, or name another folder"
+                )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a dataset folder, and clear what a killed one left half-written.
+
+    Raises:
+        NonesuchError: another process is working there.
+    """
+    import fcntl
+
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NonesuchError(f"{folder}: another process is writing here; wait for it, or name another") from error
+        for leftover in [*folder.glob(".*.tmp"), *(folder / "shards").glob(".*.tmp")]:
+            leftover.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)

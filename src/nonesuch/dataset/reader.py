@@ -1,0 +1,59 @@
+"""Reading single images of a complete dataset by shard and row."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core import images
+from nonesuch.core.images import Pixels
+from nonesuch.core.plan import Plan, PlanRows
+from nonesuch.core.shards import read_index, shard_files
+
+
+@dataclass(frozen=True)
+class IdentityImages:
+    """Images of one identity.
+
+    Attributes:
+        label: of the identity.
+        vector: (D,) float32 raw base vector.
+        images: (N, H, W, 3) uint8.
+    """
+
+    label: int
+    vector: NDArray[np.float32]
+    images: Pixels
+
+
+def read_identities(folder: Path, most_identities: int, most_images: int) -> list[IdentityImages]:
+    """The first images of the first identities, in order of their labels.
+
+    Raises:
+        NonesuchError: the plan, an index or an image cannot be read.
+    """
+    plan = Plan(folder)
+    found: list[IdentityImages] = []
+    for shard in range(plan.shards):
+        rows = plan.read(shard)
+        found += _of_shard(folder, shard, rows, most_identities - len(found), most_images)
+        if len(found) >= most_identities:
+            break
+    return found
+
+
+def _of_shard(folder: Path, shard: int, rows: PlanRows, identities: int, most_images: int) -> list[IdentityImages]:
+    place = shard_files(folder, shard)
+    index = read_index(place.index)
+    offsets, sizes = index["offset"].to_numpy(), index["size"].to_numpy()
+    found = []
+    with place.tar.open("rb") as handle:
+        for label in np.unique(rows.identity)[:identities]:
+            chosen = np.flatnonzero(rows.identity == label)[:most_images]
+            pixels = []
+            for row in chosen:
+                handle.seek(offsets[row])
+                pixels.append(images.decode(handle.read(sizes[row]), f"{place.tar}:{index['key'][int(row)]}"))
+            found.append(IdentityImages(int(label), rows.vectors[rows.vector_row[chosen[0]]], np.stack(pixels)))
+    return found

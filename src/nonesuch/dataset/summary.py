@@ -1,0 +1,69 @@
+"""A short look at a finished dataset: are identities consistent, and are they kept apart?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nonesuch.core.metrics import equal_error_rate
+from nonesuch.core.similarity import nearest, normalised
+from nonesuch.dataset.reader import IdentityImages
+from nonesuch.embedders.embedder import Embedder
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a sample of identities, as one embedder sees them.
+
+    Attributes:
+        embedder: its name.
+        consistency: mean cosine between an identity's vector and its images, None where the vectors are another's.
+        mated, non_mated: mean cosine between images of one identity, and of two.
+        eer: equal error rate of the two.
+        kept_apart: share of identities whose mean embedding is at most the threshold from every other's.
+        threshold: that cosine.
+    """
+
+    embedder: str
+    consistency: float | None
+    mated: float
+    non_mated: float
+    eer: float
+    kept_apart: float
+    threshold: float
+
+
+def summarise(identities: list[IdentityImages], embedder: Embedder, made_the_vectors: bool, fmr: float) -> Summary:
+    """Embed the sample and compare every image with every other.
+
+    Args:
+        identities: at least two, of at least two images each.
+        made_the_vectors: whether the identities' vectors are this embedder's.
+        fmr: false match rate that the threshold stands for.
+
+    Raises:
+        NonesuchError: the embedder's threshold at that rate is not known.
+    """
+    threshold = embedder.card.threshold(fmr)
+    labels = np.repeat([identity.label for identity in identities], [len(identity.images) for identity in identities])
+    raw = embedder.embed(np.concatenate([identity.images for identity in identities]))
+    unit = normalised(raw)
+    cosines = unit @ unit.T
+    upper = np.triu_indices(len(unit), 1)
+    same = labels[upper[0]] == labels[upper[1]]
+    mated, non_mated = cosines[upper][same], cosines[upper][~same]
+    means = np.stack([raw[labels == identity.label].mean(0) for identity in identities])
+    closest, _ = nearest(means, means, same=True)
+    consistency = None
+    if made_the_vectors:
+        bases = normalised(np.stack([identity.vector for identity in identities]))
+        rows = {identity.label: row for row, identity in enumerate(identities)}
+        consistency = float((unit * bases[[rows[label] for label in labels]]).sum(1).mean())
+    return Summary(
+        embedder.name,
+        consistency,
+        float(mated.mean()),
+        float(non_mated.mean()),
+        equal_error_rate(mated, non_mated),
+        float((closest <= threshold).mean()),
+        threshold,
+    )

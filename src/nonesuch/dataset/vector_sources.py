@@ -1,0 +1,105 @@
+"""Where a dataset's identity vectors come from: sampled, a table, or photographs of real people."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph, find
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.generator import GeneratorCard
+from nonesuch.identities import table
+from nonesuch.identities.photographs import embed_photographs
+from nonesuch.identities.sampling import sample_identities
+from nonesuch.identities.source import IdentitySource
+from nonesuch.perception.detection import Detector
+
+Vectors = tuple[Sequence[str], NDArray[np.float32]]
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class VectorSource:
+    """Identity vectors, not yet fetched.
+
+    Attributes:
+        record: what determines them, JSON-ready; kept in the manifest, and a resumed dataset must have the same.
+        shows_real_people: whether they come from photographs or from an unknown place.
+        fetch: gives the identities' names and (N, D) raw vectors.
+    """
+
+    record: dict[str, Any]
+    shows_real_people: bool
+    fetch: Callable[[OnProgress], Vectors]
+
+
+def sampled(source: IdentitySource, count: int, seed: int) -> VectorSource:
+    """`count` identities drawn from a distribution; `fetch` raises NonesuchError if they do not fit."""
+
+    def fetch(on_progress: OnProgress) -> Vectors:
+        vectors = sample_identities(source.draw, count, seed, source.max_cosine, on_progress)
+        return [""] * count, vectors
+
+    return VectorSource({"identities": count, **source.record}, False, fetch)
+
+
+def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
+    """The mean vector of each identity of a table made by `nonesuch identities` or `nonesuch embed`.
+
+    Raises:
+        NonesuchError: no readable table, or vectors of another embedder than the generator's.
+    """
+    found = table.read(path)
+    if (found.embedder, found.embedder_sha256) != (generator.embedder, generator.embedder_sha256):
+        raise NonesuchError(
+            f"{path}: vectors of {found.embedder} ({found.embedder_sha256[:8] or 'no hash'}), "
+            f"{generator.name} decodes those of {generator.embedder} ({generator.embedder_sha256[:8] or 'no hash'})"
+        )
+    record = {"vectors_sha256": files.sha256(path)}
+    return VectorSource(record, found.origin != table.SAMPLED, lambda on_progress: table.per_identity(found))
+
+
+def from_photographs(
+    path: Path, generator: GeneratorCard, embedder: Embedder, detector: Detector, on_problem: Callable[[str], None]
+) -> VectorSource:
+    """The mean vector of each person in a photograph, a folder or a tar; a person is a folder, or a lone image.
+
+    Args:
+        on_problem: told of each photograph that gave no vector.
+
+    Raises:
+        NonesuchError: no images, or an embedder other than the generator's; from `fetch`: none gave a vector.
+    """
+    if embedder.card.sha256 != generator.embedder_sha256:
+        raise NonesuchError(f"{generator.name} decodes vectors of {generator.embedder}, not of {embedder.name}")
+    photographs = find(path)
+
+    def fetch(on_progress: OnProgress) -> Vectors:
+        names, vectors = [], []
+        for done, result in enumerate(embed_photographs(photographs, embedder, detector), start=1):
+            if result.vector is None:
+                on_problem(result.problem)
+            else:
+                names.append(result.photograph.identity)
+                vectors.append(result.vector)
+            on_progress(done)
+        if not vectors:
+            raise NonesuchError(f"{path}: no face found in any of {len(photographs)} photographs")
+        found = table.VectorTable(names, np.stack(vectors), embedder.name, embedder.card.sha256, table.PHOTOGRAPHS)
+        return table.per_identity(found)
+
+    return VectorSource({"reference_sha256": _content_hash(photographs)}, True, fetch)
+
+
+def _content_hash(photographs: list[Photograph]) -> str:
+    digest = hashlib.sha256()
+    for photograph in photographs:
+        digest.update(f"{photograph.name}\0{photograph.identity}\0".encode())
+        digest.update(hashlib.sha256(photograph.read_bytes()).digest())
+    return digest.hexdigest()

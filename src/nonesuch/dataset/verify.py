@@ -1,0 +1,107 @@
+"""Checking a dataset: every hash, count and label."""
+
+import hashlib
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nonesuch.core import files, images
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CODECS
+from nonesuch.core.plan import IDENTITIES, PLAN, Plan, PlanRows
+from nonesuch.core.shards import image_key, read_index, shard_files
+from nonesuch.dataset import manifest as manifests
+
+
+def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
+    """Check a dataset against its manifest and plan.
+
+    Args:
+        folder: of the dataset.
+        on_image: told how many images of how many are checked.
+
+    Returns:
+        What is wrong, a line each, naming the mend; empty for a sound dataset.
+
+    Raises:
+        NonesuchError: there is no dataset, or its manifest or plan cannot be read.
+    """
+    manifest = manifests.read(folder)
+    problems = [
+        f"{name}: not the file that the manifest was written for; restore it"
+        for name, expected in ((PLAN, manifest.plan_sha256), (IDENTITIES, manifest.identities_sha256))
+        if not (folder / name).is_file() or files.sha256(folder / name) != expected
+    ]
+    plan = Plan(folder)
+    if (plan.identities, plan.images) != (manifest.identities, manifest.images):
+        problems.append(
+            f"the plan holds {plan.identities} identities and {plan.images} images, "
+            f"the manifest says {manifest.identities} and {manifest.images}"
+        )
+    if not manifest.complete:
+        problems.append("the dataset is not complete; run the command that made it again")
+    elif len(manifest.shards) != plan.shards:
+        problems.append(f"the manifest lists {len(manifest.shards)} shards, the plan {plan.shards}")
+    done = 0
+    mend = "remove its two files and run the command that made the dataset again"
+    for number in range(plan.shards):
+        expected = manifest.shards[number]["sha256"] if number < len(manifest.shards) else None
+        try:
+            problem = _check_shard(folder, number, plan.read(number), expected, CODECS[manifest.render["codec"]])
+        except NonesuchError as error:
+            problem = str(error)
+        if problem is not None:
+            problems.append(f"shard {number:06d}: {problem}; {mend}")
+        done += plan.shard_images(number)
+        on_image(done, plan.images)
+    return problems
+
+
+def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:
+    shard = shard_files(folder, number)
+    if not shard.tar.is_file() or not shard.index.is_file():
+        return "missing"
+    index = read_index(shard.index)
+    planned: dict[str, NDArray[Any]] = {
+        "label": rows.identity,
+        "image": rows.image,
+        "seed": rows.seed,
+        "sigma": rows.sigma,
+    }
+    for name, values in planned.items():
+        if not np.array_equal(index[name].to_numpy(), values):
+            return f"its index differs from the plan in column {name!r}"
+    if expected_hash is not None and files.sha256(shard.tar) != expected_hash:
+        return _damaged_image(shard.tar, index, suffix) or "its hash is not the manifest's"
+    return _damaged_image(shard.tar, index, suffix)
+
+
+def _damaged_image(tar: Path, index: pa.Table, suffix: str) -> str | None:
+    """The first member that is not what the index says, in words."""
+    with tar.open("rb") as handle:
+        try:
+            with tarfile.open(fileobj=handle, mode="r:") as archive:
+                members = [(member.name, member.offset_data, member.size) for member in archive]
+        except tarfile.TarError as error:
+            return f"damaged tar ({error})"
+        if len(members) != 2 * len(index):
+            return f"holds {len(members)} files, the index lists {len(index)} images with a label each"
+        for position, row in enumerate(index.to_pylist()):
+            key = image_key(row["label"], row["image"])
+            image, label = members[2 * position], members[2 * position + 1]
+            if row["key"] != key or image != (key + suffix, row["offset"], row["size"]) or label[0] != f"{key}.cls":
+                return f"{key}: not where the index says"
+            handle.seek(image[1])
+            data = handle.read(image[2])
+            if hashlib.sha256(data).digest() != row["sha256"]:
+                return f"{key}: its bytes do not match their hash"
+            images.decode(data, key)
+            handle.seek(label[1])
+            if handle.read(label[2]) != str(row["label"]).encode():
+                return f"{key}: its label file does not say {row['label']}"
+    return None
