@@ -1,0 +1,133 @@
+"""Training through the command line, on generated faces."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from nonesuch import load_generator
+from nonesuch.generators.generator import to_grey_levels
+from nonesuch.identities import statistics
+from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.models import ASSETS
+from tests.conftest import Cli
+
+_OPTIONS = ["--preset", "vec2face_tiny", "--images", 64, "--batch", 8]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve people who don't exist, two images each."""
+    folder = tmp_path_factory.mktemp("faces")
+    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
+    vectors = sample_identities(draw, 12, 31, 0.541).repeat(2, axis=0)
+    images = load_generator("vec2face_small", "cpu").render(vectors, np.arange(24, dtype=np.uint64), 8)
+    for number, image in enumerate(to_grey_levels(images)):
+        path = folder / f"person{number // 2:02d}" / f"{number % 2}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    return folder
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+def test_a_run_leaves_weights_that_generate(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    outcome = cli(
+        "train-generator", run, "--data", faces, *_OPTIONS, "--licence", "test only", "--about-data", "Made up."
+    )
+    assert outcome.status == 0, outcome.err
+    assert set(_log(run)[0]) == {"step", "images", "lr"} | {
+        f"loss_{name}" for name in ("pixel", "ssim", "perceptual", "token", "identity")
+    }
+    assert [line["images"] for line in _log(run)] == list(range(8, 65, 8))
+    card = json.loads((run / "vec2face_tiny.json").read_text())
+    assert card["licence"] == "test only"
+    assert card["training_data"] == "24 photographs of 12 people from a folder. Made up."
+    assert (card["embedder"], card["vector_scale"]) == ("mobilefacenet", 0.2)
+    assert all(
+        tensor.dtype.itemsize == 2
+        for name, tensor in load_file(run / "vec2face_tiny.safetensors").items()
+        if "position_ids" not in name
+    )
+    assert Image.open(run / "samples.png").size == (8 * 114 - 2, 2 * 114 - 2)
+
+    options = ["--generator", run / "vec2face_tiny.safetensors", "--identities", 3, "--images", 2, "--no-summary"]
+    assert cli("generate", tmp_path / "faces", *options).status == 0
+
+
+def test_continuing_starts_from_the_given_weights(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert cli("train-generator", first, "--data", faces, *_OPTIONS).status == 0
+    options = [*_OPTIONS, "--init", first / "vec2face_tiny.safetensors", "--lr", "1e-9"]
+    assert cli("train-generator", second, "--data", faces, *options).status == 0
+    before, after = (load_file(run / "vec2face_tiny.safetensors") for run in (first, second))
+    assert all(np.allclose(before[name].float(), after[name].float(), atol=1e-3) for name in before)
+    assert "with init" in cli("train-generator", second, "--data", faces, *_OPTIONS, "--lr", "1e-9").error
+
+
+def test_people_can_be_left_out(cli: Cli, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "names.txt").write_text("person03\nperson07\n")
+    monkeypatch.setenv("NONESUCH_DATA", str(faces))
+    options = [*_OPTIONS, "--images", 8, "--exclude", tmp_path / "names.txt"]
+    assert cli("train-generator", tmp_path / "run", *options).status == 0
+    card = json.loads((tmp_path / "run" / "vec2face_tiny.json").read_text())
+    assert card["training_data"].startswith("20 photographs of 10 people")
+    (tmp_path / "names.txt").write_text("Person_With_A_Typo\n")
+    assert "leaves out none of 24" in cli("train-generator", tmp_path / "other", *options).error
+
+
+def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    options = [*_OPTIONS, "--images", 8, "--loss", "pixel=0", "--loss", "identity=2"]
+    assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
+    assert _log(tmp_path / "run")[0]["loss_pixel"] == 0
+    for wrong in ("beauty=1", "pixel=much", "pixel"):
+        outcome = cli("train-generator", tmp_path / "other", "--data", faces, *_OPTIONS, "--loss", wrong)
+        assert f"--loss {wrong}: write name=weight" in outcome.error
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
+    faces: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "nonesuch",
+        "train-generator",
+        "--data",
+        str(faces),
+        *map(str, _OPTIONS),
+        "--images",
+        "40",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    subprocess.run([*command, str(whole)], check=True, capture_output=True, env=environment)
+
+    with subprocess.Popen([*command, str(parts)], stderr=subprocess.PIPE, text=True, env=environment) as process:
+        while not (parts / "log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.Random(int(stop)).uniform(0.05, 0.6))
+        process.send_signal(stop)
+        message = process.communicate(timeout=60)[1]
+    if stop != signal.SIGKILL and process.returncode:
+        assert process.returncode == 130
+        assert "interrupted; run the same command again to go on" in message
+        assert (parts / "state.pt").exists()
+    subprocess.run([*command, str(parts)], check=True, capture_output=True, env=environment)
+    assert _log(parts) == _log(whole)
+    weights = "vec2face_tiny.safetensors"
+    assert (parts / weights).read_bytes() == (whole / weights).read_bytes()

@@ -1,0 +1,87 @@
+"""What many tests share: the command line as users run it, and a tiny generator of random weights."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nonesuch.cli.app import main
+from nonesuch.core import weights
+from nonesuch.generators.generator import GeneratorCard
+from nonesuch.identities import statistics
+from nonesuch.models import create_model, load_embedder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind: exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that a failed command prints on standard error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, f"want exactly one error line, got: {self.err!r}"
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `nonesuch ARGS...` in this process, through the entry point that the installed command calls."""
+
+    def run(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["nonesuch", *map(str, args)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capfd.readouterr()
+        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_allocator_settings() -> None:
+    # The command line would keep every block that any test ever freed.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights, card and statistics of an untrained vec2face_tiny that claims to decode mobilefacenet's vectors."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    network = create_model("vec2face_tiny")
+    embedder = load_embedder("mobilefacenet").card
+    card = GeneratorCard(
+        name="tiny",
+        architecture="vec2face_tiny",
+        sha256="",
+        licence="none, random weights",
+        source="tests",
+        training_data="none",
+        feature_dim=192,
+        embedder=embedder.name,
+        embedder_sha256=embedder.sha256,
+        vector_scale=0.2,
+        vector_norm=70.0,
+        statistics="tiny.statistics.safetensors",
+    )
+    weights.save(folder / "tiny.safetensors", network.state_dict(), card)
+    rng = np.random.default_rng(0)
+    vectors = (rng.standard_normal((400, 192)) * 5).astype(np.float32)
+    fitted = statistics.fit(vectors, [str(row) for row in range(400)], embedder.sha256)
+    statistics.save(fitted, folder / card.statistics)
+    return folder / "tiny.safetensors"

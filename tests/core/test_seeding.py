@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from nonesuch.core import seeding
+from nonesuch.core.seeding import Stream
+
+
+def test_draws_are_those_published_plans_were_made_with() -> None:
+    # A change of any of these changes every image of every plan.
+    assert seeding.derive_seed(0) == 9890005910001298333
+    assert seeding.derive_seed(7, 3, 1) == 16815631946817903953
+    assert seeding.uniform(7, Stream.MASK_NOISE, 2).tolist() == [0.551791328987202, 0.0208967681298744]
+    assert seeding.normal(7, Stream.IDENTITY, 2) == pytest.approx([-1.4074039469957724, 1.5169981901902105], rel=1e-14)
+    assert seeding.permutation(7, Stream.TRAINING_ORDER, 6).tolist() == [2, 3, 1, 0, 5, 4]
+
+
+def test_uniform_equals_numpys_generator() -> None:
+    ours = seeding.uniform(99, Stream.IDENTITY, 100)
+    theirs = np.random.Generator(np.random.Philox(key=[99, int(Stream.IDENTITY)])).random(100)
+    assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 20_001])
+def test_normal_is_standard_normal(count: int) -> None:
+    drawn = seeding.normal(5, Stream.PERTURBATION, count)
+    assert drawn.shape == (count,)
+    if count > 1000:
+        assert scipy.stats.kstest(drawn, "norm").pvalue > 0.01
+        assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.03
+
+
+def test_truncated_normal_equals_scipys_inversion() -> None:
+    for seed in range(50):
+        share = seeding.uniform(seed, Stream.MASK_RATIO, 1)[0]
+        expected = scipy.stats.truncnorm.ppf(share, (0.1 - 0.15) / 0.25, (1 - 0.15) / 0.25, loc=0.15, scale=0.25)
+        assert seeding.truncated_normal(seed, Stream.MASK_RATIO, 0.15, 0.25, 0.1, 1.0) == pytest.approx(expected)
+
+
+def test_truncated_normal_stays_inside_far_from_the_mean() -> None:
+    assert 20.0 <= seeding.truncated_normal(1, Stream.MASK_RATIO, 0.0, 1.0, 20.0, 21.0) <= 21.0
+
+
+def test_permutation_holds_each_once_and_differs_by_seed() -> None:
+    orders = [seeding.permutation(seed, Stream.TRAINING_ORDER, 100) for seed in (1, 2)]
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert not np.array_equal(*orders)
+
+
+def test_streams_and_seeds_are_independent() -> None:
+    one = seeding.uniform(1, Stream.MASK_NOISE, 4000)
+    other_stream = seeding.uniform(1, Stream.MASK_RATIO, 4000)
+    other_seed = seeding.uniform(2, Stream.MASK_NOISE, 4000)
+    for other in (other_stream, other_seed):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
+    assert len({seeding.derive_seed(0, identity, image) for identity in range(100) for image in range(100)}) == 10_000

@@ -1,0 +1,192 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.training import Progress, Trainer, TrainSettings
+
+CPU = torch.device("cpu")
+
+
+class Line:
+    """Fits y = 2x - 1 with a network that also draws random numbers (dropout)."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+
+    def training_forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        error = self.network(batch["x"]) - batch["y"]
+        return {"squared": error.square().mean(), "absolute": 0.1 * error.abs().mean()}
+
+
+class Points:
+    """Twenty points; the noise of each comes from its own seed."""
+
+    def __init__(self) -> None:
+        self.loaded: list[int] = []
+
+    def __len__(self) -> int:
+        return 20
+
+    def load(self, indices: np.ndarray, seeds: list[int]) -> dict[str, Tensor]:
+        self.loaded += indices.tolist()
+        x = torch.tensor(indices / 10.0).float()[:, None]
+        noise = torch.tensor([seed % 1000 / 1e4 for seed in seeds])[:, None]
+        return {"x": x, "y": 2 * x - 1 + noise}
+
+
+def _settings(**changes: object) -> TrainSettings:
+    return TrainSettings(**{"images": 160, "batch": 8, "lr": 1e-2, "warmup": 16, "ema_images": 50, **changes})
+
+
+def _trainer(folder: Path, task: Line | None = None, **changes: object) -> Trainer:
+    return Trainer(task or Line(), Points(), _settings(**changes), folder, CPU, {"data": "line"})
+
+
+def _run(trainer: Trainer, stop_after: int | None = None, checkpoint_seconds: float = 1e9) -> None:
+    steps = 0
+
+    def on_step(progress: Progress) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop_after:
+            raise KeyboardInterrupt
+
+    if stop_after is None:
+        trainer.run(on_step, lambda: None, checkpoint_seconds)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.run(on_step, lambda: None, checkpoint_seconds)
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+@pytest.mark.parametrize("stops", [[1], [3, 4], [7, 1, 5]])
+def test_an_interrupted_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path, stops: list[int]) -> None:
+    whole = _trainer(tmp_path / "whole")
+    _run(whole)
+    for stop in stops:
+        _run(_trainer(tmp_path / "parts"), stop_after=stop)
+    parts = _trainer(tmp_path / "parts")
+    assert parts.seen == 8 * sum(stops)
+    _run(parts)
+    for name, tensor in whole.averaged().items():
+        assert torch.equal(parts.averaged()[name], tensor), name
+    for name, tensor in whole.task.network.state_dict().items():
+        assert torch.equal(parts.task.network.state_dict()[name], tensor), name
+    assert _log(tmp_path / "parts") == _log(tmp_path / "whole")
+
+
+def test_a_killed_run_goes_on_from_its_last_state(tmp_path: Path) -> None:
+    whole = _trainer(tmp_path / "whole")
+    _run(whole)
+    killed = _trainer(tmp_path / "killed")
+    _run(killed, stop_after=5)
+    with torch.random.fork_rng():  # steps after the state, whose process then dies without saving
+        for _ in range(3):
+            killed._log(*killed._timed_step())
+    resumed = _trainer(tmp_path / "killed")
+    assert resumed.step == 5
+    _run(resumed)
+    assert _log(tmp_path / "killed") == _log(tmp_path / "whole")
+    assert all(torch.equal(resumed.averaged()[name], tensor) for name, tensor in whole.averaged().items())
+
+
+def test_the_average_really_averages(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, ema_images=50)
+    expected = {name: tensor.double() for name, tensor in trainer.task.network.state_dict().items()}
+    for step in range(1, 21):
+        trainer._step()
+        half_life = min(50.0, 0.05 * 8 * step)
+        decay = 0.5 ** (8 / half_life)
+        for name, tensor in trainer.task.network.state_dict().items():
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
+    for name, tensor in trainer.averaged().items():
+        torch.testing.assert_close(tensor.double(), expected[name], atol=1e-6, rtol=1e-5)
+    live = trainer.task.network.state_dict()
+    assert any((live[name] - tensor).abs().max() > 1e-4 for name, tensor in trainer.averaged().items())
+
+
+def test_accumulated_parts_give_the_whole_batchs_step(tmp_path: Path) -> None:
+    averages = []
+    for accumulate in (1, 4):
+        task = Line()
+        task.network[1] = nn.Identity()  # dropout draws differently for parts
+        trainer = _trainer(tmp_path / str(accumulate), task, accumulate=accumulate)
+        _run(trainer)
+        averages.append(trainer.averaged())
+    for name, tensor in averages[0].items():
+        torch.testing.assert_close(averages[1][name], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_the_gradient_is_clipped(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, clip=1e-3)
+    trainer._step()
+    squares = [parameter.grad.square().sum() for parameter in trainer.task.network.parameters()]
+    assert torch.stack(squares).sum().sqrt() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_each_epoch_shows_each_sample_once(tmp_path: Path) -> None:
+    samples = Points()
+    trainer = Trainer(Line(), samples, _settings(images=80), tmp_path, CPU, {})
+    _run(trainer)
+    epochs = [samples.loaded[start : start + 20] for start in range(0, 80, 20)]
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    settings = _settings(images=1000, batch=10, lr=1.0, warmup=90)
+    assert [settings.learning_rate(seen) for seen in (0, 40, 90)] == pytest.approx([0.1, 0.5, 1.0])
+    assert settings.learning_rate(545) == pytest.approx(0.5)
+    assert settings.learning_rate(1000) == pytest.approx(0.0)
+
+
+def test_other_settings_are_named(tmp_path: Path) -> None:
+    _run(_trainer(tmp_path), stop_after=2)
+    with pytest.raises(NonesuchError, match=r"with lr 0.01, not 0.5"):
+        _trainer(tmp_path, lr=0.5)
+    with pytest.raises(NonesuchError, match="with data line, not circle"):
+        Trainer(Line(), Points(), _settings(), tmp_path, CPU, {"data": "circle"})
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_terms_named(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    _run(trainer, stop_after=2)
+    saved = (tmp_path / "state.pt").read_bytes()
+    with torch.no_grad():
+        next(trainer.task.network.parameters()).fill_(float("nan"))
+    with pytest.raises(NonesuchError, match=r"not finite at step 2 \(squared nan"):
+        trainer.run(lambda progress: None, lambda: None)
+    assert (tmp_path / "state.pt").read_bytes() == saved
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint"])
+def test_a_damaged_state_is_refused(tmp_path: Path, damage: bytes) -> None:
+    _run(_trainer(tmp_path), stop_after=2)
+    (tmp_path / "state.pt").write_bytes(damage)
+    with pytest.raises(NonesuchError, match="damaged training state"):
+        _trainer(tmp_path)
+
+
+def test_impossible_settings(tmp_path: Path) -> None:
+    with pytest.raises(NonesuchError, match="fewer than one batch of 32"):
+        _trainer(tmp_path, batch=32)
+    with pytest.raises(NonesuchError, match="cannot be split into 3"):
+        _trainer(tmp_path, accumulate=3)
+
+
+def test_mixed_precision_trains(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, dtype="bfloat16", images=800)
+    _run(trainer)
+    losses = [line["loss_squared"] for line in _log(tmp_path)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert all(tensor.dtype == torch.float32 for tensor in trainer.averaged().values())

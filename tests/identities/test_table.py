@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nonesuch import NonesuchError
+from nonesuch.identities import table
+
+
+def test_round_trip_and_means(tmp_path: Path) -> None:
+    vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
+    table.write_sampled(tmp_path / "v.parquet", vectors, "e", "hash")
+    found = table.read(tmp_path / "v.parquet")
+    assert np.array_equal(found.vectors, vectors)
+    assert (found.embedder, found.embedder_sha256, found.origin) == ("e", "hash", "sampled")
+    names, means = table.per_identity(table.VectorTable(["b", "a", "b"], vectors, "e", "", "sampled"))
+    assert names == ["b", "a"]
+    assert means.tolist() == [[4, 5, 6, 7], [4, 5, 6, 7]]
+
+
+def _write(path: Path, metadata: dict[str, str], **columns: pa.Array) -> Path:
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+    return path
+
+
+def test_tables_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    names, says = pa.array(["a", "b"]), {"embedder": "e"}
+    good = pa.array([[1.0], [2.0]], pa.list_(pa.float32()))
+    ragged = pa.array([[1.0], [2.0, 3.0]], pa.list_(pa.float32()))
+    none = pa.array([None, None], pa.list_(pa.float32()))
+    for metadata, columns, reason in [
+        ({}, {"identity": names, "embedding": good}, "does not name its embedder"),
+        (says, {"embedding": good}, "lacks the column identity"),
+        (says, {"identity": names, "embedding": ragged}, "different widths"),
+        (says, {"identity": names, "embedding": none}, "holds no vectors"),
+    ]:
+        with pytest.raises(NonesuchError, match=reason):
+            table.read(_write(path, metadata, **columns))
+    path.write_bytes(b"PAR1")
+    with pytest.raises(NonesuchError, match="not a readable Parquet"):
+        table.read(path)
+    with pytest.raises(NonesuchError, match="no such table"):
+        table.read(tmp_path / "absent.parquet")
+
+
+def test_a_table_of_unknown_origin_may_show_anyone(tmp_path: Path) -> None:
+    columns = {"identity": pa.array(["a"]), "embedding": pa.array([[1.0, 2.0]], pa.list_(pa.float32()))}
+    assert table.read(_write(tmp_path / "v.parquet", {"embedder": "e"}, **columns)).origin == "photographs"
