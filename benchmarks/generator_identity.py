@@ -1,0 +1,96 @@
+"""Does the default generator draw the person it is asked for? And does an independent embedder agree?
+
+    python benchmarks/generator_identity.py lfw112.tar lfw_heldout_people.txt [--generator NAME_OR_FILE]
+
+Two sets of vectors: 500 identities sampled from the generator's own statistics, and the embeddings of photographs of
+the held-out people, whom the generator has not seen (at most one photograph each for the cosine, so that no person
+weighs more). Images without perturbation for the cosine; ten perturbed images of each sampled identity for the mated
+and non-mated scores. No photograph leaves the script.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from nonesuch import load_detector, load_embedder, load_generator
+from nonesuch.core.allocator import keep_memory
+from nonesuch.core.metrics import equal_error_rate
+from nonesuch.core.photographs import find, read_names
+from nonesuch.core.seeding import derive_seed
+from nonesuch.core.similarity import normalised
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.identities import statistics
+from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
+from nonesuch.models import weights_path
+
+IDENTITIES, IMAGES = 500, 10
+
+
+def cosine_to_request(generator: Generator, vectors: np.ndarray, embedder: Embedder) -> tuple[np.ndarray, np.ndarray]:
+    """Images of the vectors as they are, and the cosine of each one's embedding with its vector."""
+    seeds = np.array([derive_seed(0, row) for row in range(len(vectors))], dtype=np.uint64)
+    images = to_grey_levels(generator.render(vectors, seeds, 16))
+    return images, (normalised(embedder.embed(images)) * normalised(vectors)).sum(1)
+
+
+def perturbed(generator: Generator, vectors: np.ndarray) -> np.ndarray:
+    """IMAGES images of each vector, perturbed as `nonesuch generate` does."""
+    images = []
+    for row, base in enumerate(vectors):
+        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(1, row))
+        seeds = np.array([derive_seed(1, row, image) for image in range(IMAGES)], dtype=np.uint64)
+        scale = generator.card.vector_scale
+        moved = [perturb(base, float(s), int(seed), scale) for s, seed in zip(sigmas, seeds, strict=True)]
+        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
+    return np.concatenate(images)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lfw", type=Path)
+    parser.add_argument("heldout", type=Path)
+    parser.add_argument("--generator", default="vec2face_small")
+    options = parser.parse_args()
+    keep_memory()
+    generator = load_generator(options.generator, "cpu")
+    first, second = load_embedder("mobilefacenet", "cpu"), load_embedder("dlib_resnet", "cpu")
+    detector = load_detector("cpu")
+
+    people = read_names(options.heldout)
+    held_out = {item.identity: item for item in find(options.lfw) if item.identity in people}
+    photographs = first.embed(np.stack([item.read() for item in held_out.values()]))
+    path = weights_path(options.generator)
+    draw = pca_gaussian(statistics.load(path.with_name(generator.card.statistics)))
+    sampled = sample_identities(draw, IDENTITIES, 0, first.card.threshold(1e-4))
+
+    table = Table(
+        "vectors", "number", "cosine mean", "5th percentile", "face found by MTCNN", title=str(options.generator)
+    )
+    for name, vectors in (("sampled (PCA-Gaussian)", sampled), ("held-out LFW people", photographs)):
+        images, cosine = cosine_to_request(generator, vectors, first)
+        found = np.mean([bool(detector.detect(image)) for image in images])
+        row = [f"{cosine.mean():.3f}", f"{np.quantile(cosine, 0.05):.3f}", f"{found:.1%}"]
+        table.add_row(name, str(len(vectors)), *row)
+    Console().print(table)
+
+    images = perturbed(generator, sampled)
+    labels = np.repeat(np.arange(IDENTITIES), IMAGES)
+    upper = np.triu_indices(len(labels), 1)
+    same = labels[upper[0]] == labels[upper[1]]
+    table = Table("embedder", "mated", "non-mated", "EER", title=f"{IDENTITIES} sampled identities x {IMAGES} images")
+    for embedder in (first, second):
+        unit = normalised(embedder.embed(images))
+        cosines = (unit @ unit.T)[upper]
+        mated, non_mated = cosines[same], cosines[~same]
+        eer = equal_error_rate(mated, non_mated)
+        table.add_row(embedder.name, f"{mated.mean():.3f}", f"{non_mated.mean():.3f}", f"{eer:.2%}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
