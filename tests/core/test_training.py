@@ -1,4 +1,7 @@
 import json
+import os
+import random
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -48,20 +51,20 @@ def _trainer(folder: Path, task: Line | None = None, **changes: object) -> Train
     return Trainer(task or Line(), Points(), _settings(**changes), folder, CPU, {"data": "line"})
 
 
-def _run(trainer: Trainer, stop_after: int | None = None, checkpoint_seconds: float = 1e9) -> None:
+def _run(trainer: Trainer, stop_after: int | None = None, stop_with: int = signal.SIGINT) -> None:
     steps = 0
 
     def on_step(progress: Progress) -> None:
         nonlocal steps
         steps += 1
         if steps == stop_after:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), stop_with)
 
     if stop_after is None:
-        trainer.run(on_step, lambda: None, checkpoint_seconds)
+        trainer.run(on_step, lambda: None, 1e9)
     else:
         with pytest.raises(KeyboardInterrupt):
-            trainer.run(on_step, lambda: None, checkpoint_seconds)
+            trainer.run(on_step, lambda: None, 1e9)
 
 
 def _log(folder: Path) -> list[dict[str, float]]:
@@ -74,7 +77,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Pat
     whole = _trainer(tmp_path / "whole")
     _run(whole)
     for stop in stops:
-        _run(_trainer(tmp_path / "parts"), stop_after=stop)
+        _run(_trainer(tmp_path / "parts"), stop_after=stop, stop_with=random.choice([signal.SIGINT, signal.SIGTERM]))
     parts = _trainer(tmp_path / "parts")
     assert parts.seen == 8 * sum(stops)
     _run(parts)
@@ -98,6 +101,24 @@ def test_a_killed_run_goes_on_from_its_last_state(tmp_path: Path) -> None:
     _run(resumed)
     assert _log(tmp_path / "killed") == _log(tmp_path / "whole")
     assert all(torch.equal(resumed.averaged()[name], tensor) for name, tensor in whole.averaged().items())
+
+
+def test_a_signal_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> None:
+    class Signalled(Line):
+        def training_forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+            if len(steps) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().training_forward(batch)
+
+    steps: list[Progress] = []
+    with pytest.raises(KeyboardInterrupt):
+        _trainer(tmp_path / "parts", Signalled()).run(steps.append, lambda: None)
+    assert len(steps) == 4
+    parts, whole = _trainer(tmp_path / "parts"), _trainer(tmp_path / "whole")
+    assert parts.step == 4
+    _run(parts)
+    _run(whole)
+    assert all(torch.equal(parts.averaged()[name], tensor) for name, tensor in whole.averaged().items())
 
 
 def test_the_average_really_averages(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 from pathlib import Path
 
 import click
@@ -145,7 +144,6 @@ def train_generator(
         def export() -> None:
             _export(out, trainer, card, photographs[:_SHOWN], vectors[:_SHOWN])
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         trainer.run(lambda progress: _show(bar, progress), export)
     click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
     click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from nonesuch.core import files, seeding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.interruption import stop_requests
 from nonesuch.core.seeding import Stream
 
 Batch = dict[str, Tensor]
@@ -141,7 +142,9 @@ class Trainer:
     def run(
         self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float = 300.0
     ) -> None:
-        """Train until `settings.images` are seen, saving the state now and then, at the end, and when interrupted.
+        """Train until `settings.images` are seen, saving the state now and then and at the end.
+
+        SIGINT and SIGTERM are heeded between two steps: the state is saved, then KeyboardInterrupt raised.
 
         Args:
             on_step: told of each step.
@@ -152,18 +155,18 @@ class Trainer:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
         """
         saved = time.monotonic()
-        try:
+        with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
                 on_step(self._log(*self._timed_step()))
+                if stop_requested():
+                    self.save()
+                    raise KeyboardInterrupt
                 if time.monotonic() - saved > checkpoint_seconds:
                     self.save()
                     on_save()
                     saved = time.monotonic()
-        except KeyboardInterrupt:
             self.save()
-            raise
-        self.save()
-        on_save()
+            on_save()
 
     def save(self) -> None:
         """Write the whole state, replacing the last one in one step."""
