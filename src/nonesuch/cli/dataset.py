@@ -28,6 +28,7 @@ _MOST_PROBLEMS_SHOWN = 20
 # Enough for a first look; the audit looks at all of a dataset.
 _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
+_AT_LEAST_1 = click.IntRange(1)
 _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 
 
@@ -37,6 +38,7 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 @click.option("--images", type=int, default=10, show_default=True, help="Images of each identity.")
 @options.seed
 @click.option("--reference", type=options.PATH, help="Start from photographs of REAL PEOPLE: an image, folder or tar.")
+@click.option("--embedder", help="Embedder for --reference, a name or a file.  [default: the generator's]")
 @click.option("--vectors", type=options.PATH, help="Start from a table made by 'nonesuch identities' or 'embed'.")
 @options.generator
 @options.sampling
@@ -49,9 +51,9 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 )
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
-@click.option("--shard-images", type=int, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
-@click.option("--micro-batch", type=int, help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU]")
-@click.option("--workers", type=int, help="Rendering threads.  [default: the CPU's cores]")
+@click.option("--shard-images", type=_AT_LEAST_1, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
+@click.option("--micro-batch", type=_AT_LEAST_1, help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU]")
+@click.option("--workers", type=_AT_LEAST_1, help="Rendering threads.  [default: the CPU's cores]")
 @click.option("--summary/--no-summary", default=True, show_default=True, help="Embed a sample at the end and judge it.")
 @options.device
 @options.dtype
@@ -61,6 +63,7 @@ def generate(
     images: int,
     seed: int,
     reference: Path | None,
+    embedder: str | None,
     vectors: Path | None,
     generator: str,
     sampling: str | None,
@@ -95,6 +98,7 @@ def generate(
         model,
         weights_path(generator),
         reference,
+        embedder,
         vectors,
         identities,
         seed,
@@ -136,6 +140,7 @@ def _vector_source(
     model: Generator,
     weights: Path,
     reference: Path | None,
+    embedder: str | None,
     vectors: Path | None,
     identities: int,
     seed: int,
@@ -153,14 +158,13 @@ def _vector_source(
         return from_photographs(
             reference,
             card,
-            load_embedder(card.embedder, str(model.device)),
+            load_embedder(embedder or card.embedder, str(model.device)),
             load_detector(str(model.device)),
             lambda problem: click.echo(f"skipped: {problem}", err=True),
         )
-    embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    return sampled(
-        identity_source(card, weights, embedder, sampling, statistics_file, max_similarity, fmr), identities, seed
-    )
+    known = shipped_embedder_card(card.embedder, card.embedder_sha256)
+    source = identity_source(card, weights, known, sampling, statistics_file, max_similarity, fmr)
+    return sampled(source, identities, seed)
 
 
 def _show_summary(sample: list[IdentityImages], model: Generator, device: str, fmr: float) -> None:

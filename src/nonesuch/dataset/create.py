@@ -125,7 +125,7 @@ def _planned(
         old = manifests.read(folder)
         manifests.check_same(folder, old, dataclasses.replace(old, **record))
         return old
-    names, vectors = request.vectors.fetch(lambda done: on_progress("identities", done, 0))
+    names, vectors = request.vectors.fetch(lambda done, total: on_progress("identities", done, total))
     check_vectors(vectors, card.feature_dim, card.name)
     write_plan(
         folder,

@@ -21,7 +21,7 @@ from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
-OnProgress = Callable[[int], None]
+OnProgress = Callable[[int, int], None]  # done, total
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def sampled(source: IdentitySource, count: int, seed: int) -> VectorSource:
     """`count` identities drawn from a distribution; `fetch` raises NonesuchError if they do not fit."""
 
     def fetch(on_progress: OnProgress) -> Vectors:
-        vectors = sample_identities(source.draw, count, seed, source.max_cosine, on_progress)
+        vectors = sample_identities(
+            source.draw, count, seed, source.max_cosine, lambda accepted: on_progress(accepted, count)
+        )
         return [""] * count, vectors
 
     return VectorSource({"identities": count, **source.record}, False, fetch)
@@ -88,7 +90,7 @@ def from_photographs(
             else:
                 names.append(result.photograph.identity)
                 vectors.append(result.vector)
-            on_progress(done)
+            on_progress(done, len(photographs))
         if not vectors:
             raise NonesuchError(f"{path}: no face found in any of {len(photographs)} photographs")
         found = table.VectorTable(names, np.stack(vectors), embedder.name, embedder.card.sha256, table.PHOTOGRAPHS)
