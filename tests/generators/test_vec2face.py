@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nonesuch import create_model
+from nonesuch.generators.image_decoder import Upsample
 from nonesuch.generators.vec2face import Vec2Face
 from tests.filling import fill
 
@@ -94,3 +95,11 @@ def test_a_ratio_of_k_rows_masks_k_rows() -> None:
 
 def _first_rows(network: Vec2Face) -> torch.Tensor:
     return network.latent_prior_proj_f(torch.ones(1, 192))[:, None].expand(-1, 50, -1)
+
+
+def test_upsampling_at_the_lower_resolution_is_the_same_map() -> None:
+    layer = Upsample(6, 4)
+    x = torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain = layer.conv(torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        torch.testing.assert_close(layer(x), plain, atol=1e-5, rtol=0)

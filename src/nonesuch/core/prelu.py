@@ -29,8 +29,7 @@ class PReLU(nn.PReLU):
     """`torch.nn.PReLU` per channel (He et al., arXiv 1502.01852), with the same tensors and the same values.
 
     On a CPU torch's backward pass fills a tensor as large as the input for the weight's gradient, even if the weight
-    is frozen; this one takes two vectorised passes (five times faster, see benchmarks/training_step.py). It can be
-    differentiated once, not twice.
+    is frozen; this one takes two vectorised passes. It can be differentiated once, not twice.
     """
 
     def forward(self, x: Tensor) -> Tensor:
