@@ -73,7 +73,8 @@ def main() -> None:
     parser.add_argument("--only-memory", help=argparse.SUPPRESS)
     options = parser.parse_args()
     keep_memory()
-    generator, workers = load_generator(options.generator, "cpu"), default_workers()
+    generator = load_generator(options.generator, "cpu")
+    workers = default_workers(generator.device)
     if options.only_memory:
         whole_job(generator, options.images, workers)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -25,6 +25,9 @@ def _imports(path: Path) -> set[str]:
             else []
         )
         found |= {name.split(".")[1] for name in names if name.startswith("nonesuch.")}
+        if "nonesuch" in names and isinstance(node, ast.ImportFrom):
+            # Of the package itself only its version may be imported from below; the rest comes from models.
+            found |= {"models" for alias in node.names if alias.name != "__version__"}
     return found
 
 

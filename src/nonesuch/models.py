@@ -61,9 +61,13 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
         The torch module, in training mode; it takes preprocessed tensors.
 
     Raises:
-        NonesuchError: the name is unknown, the package ships no weights of that name, or a checkpoint does not fit.
+        NonesuchError: the name or a size is unknown, the package ships no weights of that name, or a checkpoint does
+            not fit.
     """
-    network = _find(name).build(**sizes)
+    try:
+        network = _find(name).build(**sizes)
+    except TypeError as error:
+        raise NonesuchError(f"{name}: {error}") from error
     if pretrained is True:
         path = shipped_weights(name)
         card = weights.read_card(path, _find(name).card)
@@ -164,6 +168,6 @@ def weights_path(name_or_file: str | Path) -> Path:
 
 
 def _network(path: Path, card: Card) -> nn.Module:
-    network = _find(card.architecture).build(**card.sizes)
+    network = create_model(card.architecture, **card.sizes)
     weights.load_into(network, weights.load_checked(path, card), str(path))
     return network

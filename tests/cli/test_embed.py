@@ -1,5 +1,6 @@
 """Photographs of people who don't exist, through the command line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,13 @@ def test_a_dataset_from_references_says_that_it_shows_real_people(
         assert pq.read_table(out / "identities.parquet")["name"].to_pylist() == ["ann", "bob", "cy"]
         assert cli("verify", out).status == 0
         out = tmp_path / "faces2"
+
+
+def test_the_summary_shows_both_embedders(cli: Cli, tmp_path: Path) -> None:
+    outcome = cli("generate", tmp_path / "faces", "--identities", 3, "--images", 2, "--fmr", "1e-4")
+    assert outcome.status == 0, outcome.err
+    for name in ("mobilefacenet", "dlib_resnet"):
+        assert re.search(rf"{name} .*\d\.\d\d\d.*%", outcome.out)
 
 
 def test_vectors_from_the_identities_command_show_no_one(cli: Cli, tmp_path: Path, tiny_generator: Path) -> None:

@@ -27,6 +27,12 @@ def test_the_summary_lines_are_the_commands_own(cli: Cli) -> None:
         assert re.search(rf"{command}\s+{re.escape(summary)}", outcome.out)
 
 
+def test_without_arguments_the_help_is_shown(cli: Cli) -> None:
+    outcome = cli()
+    assert outcome.status == 0
+    assert outcome.out == cli("--help").out
+
+
 def test_version_and_module(cli: Cli) -> None:
     assert __version__ in cli("--version").out
     module = subprocess.run([sys.executable, "-m", "nonesuch", "--version"], capture_output=True, text=True, check=True)

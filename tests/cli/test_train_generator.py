@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import load_generator
+from nonesuch.cli.training import vector_scale
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian, sample_identities
@@ -56,7 +57,8 @@ def test_a_run_leaves_weights_that_generate(cli: Cli, faces: Path, tmp_path: Pat
     card = json.loads((run / "vec2face_tiny.json").read_text())
     assert card["licence"] == "test only"
     assert card["training_data"] == "24 photographs of 12 people from a folder. Made up."
-    assert (card["embedder"], card["vector_scale"]) == ("mobilefacenet", 0.2)
+    assert card["embedder"] == "mobilefacenet"
+    assert card["vector_scale"] == vector_scale(card["vector_norm"], 192)
     assert all(
         tensor.dtype.itemsize == 2
         for name, tensor in load_file(run / "vec2face_tiny.safetensors").items()
@@ -71,8 +73,12 @@ def test_a_run_leaves_weights_that_generate(cli: Cli, faces: Path, tmp_path: Pat
 def test_continuing_starts_from_the_given_weights(cli: Cli, faces: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert cli("train-generator", first, "--data", faces, *_OPTIONS).status == 0
+    card = first / "vec2face_tiny.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"vector_scale": 0.25}))
     options = [*_OPTIONS, "--init", first / "vec2face_tiny.safetensors", "--lr", "1e-9"]
     assert cli("train-generator", second, "--data", faces, *options).status == 0
+    cards = [json.loads((folder / "vec2face_tiny.json").read_text()) for folder in (first, second)]
+    assert cards[0]["vector_scale"] == cards[1]["vector_scale"] == 0.25
     before, after = (load_file(run / "vec2face_tiny.safetensors") for run in (first, second))
     assert all(np.allclose(before[name].float(), after[name].float(), atol=1e-3) for name in before)
     assert "with init" in cli("train-generator", second, "--data", faces, *_OPTIONS, "--lr", "1e-9").error
@@ -87,6 +93,26 @@ def test_people_can_be_left_out(cli: Cli, faces: Path, tmp_path: Path, monkeypat
     assert card["training_data"].startswith("20 photographs of 10 people")
     (tmp_path / "names.txt").write_text("Person_With_A_Typo\n")
     assert "leaves out none of 24" in cli("train-generator", tmp_path / "other", *options).error
+
+
+def test_the_scale_keeps_the_meaning_of_sigma() -> None:
+    assert vector_scale(70.0, 192) == 0.2
+    assert vector_scale(22.6, 512) == 1.0
+    assert vector_scale(0.5, 128) == 1.0
+
+
+def test_a_folder_of_another_run_is_left_as_it_is(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images", 8).status == 0
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    elsewhere = tmp_path / "other"
+    for path in sorted(faces.rglob("*.png")):  # as many photographs of the same names, of other people
+        copy = elsewhere / path.relative_to(faces)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(copy)
+    outcome = cli("train-generator", run, "--data", elsewhere, *_OPTIONS, "--images", 8)
+    assert "holds a run with data" in outcome.error
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
 def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None:
@@ -117,16 +143,19 @@ def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     subprocess.run([*command, str(whole)], check=True, capture_output=True, env=environment)
 
-    with subprocess.Popen([*command, str(parts)], stderr=subprocess.PIPE, text=True, env=environment) as process:
-        while not (parts / "log.jsonl").exists() and process.poll() is None:
+    marker = "state.pt" if stop == signal.SIGKILL else "log.jsonl"
+    often = environment | {"NONESUCH_CHECKPOINT_SECONDS": "0.2"}
+    with subprocess.Popen([*command, str(parts)], stderr=subprocess.PIPE, text=True, env=often) as process:
+        while not (parts / marker).exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(random.Random(int(stop)).uniform(0.05, 0.6))
         process.send_signal(stop)
         message = process.communicate(timeout=60)[1]
-    if stop != signal.SIGKILL and process.returncode:
+    assert len(_log(parts)) < len(_log(whole)), "the run was not interrupted"
+    assert (parts / "state.pt").exists()
+    if stop != signal.SIGKILL:
         assert process.returncode == 130
         assert "interrupted; run the same command again to go on" in message
-        assert (parts / "state.pt").exists()
     subprocess.run([*command, str(parts)], check=True, capture_output=True, env=environment)
     assert _log(parts) == _log(whole)
     weights = "vec2face_tiny.safetensors"

@@ -45,7 +45,11 @@ def test_a_single_image(folder: Path) -> None:
 def test_the_table_beside_a_tar_labels_and_selects(tar: Path) -> None:
     table = tar.with_name("faces.csv")
     table.write_text("file,identity,split\nal/1.png,7,train\nbo/1.png,8,test\nbo/2.png,9,train\n")
-    assert [(item.name, item.identity) for item in photographs.find(tar)] == [("al/1.png", "7"), ("bo/2.png", "9")]
+    found = [(item.name, item.identity) for item in photographs.find(tar)]
+    assert found == [("al/1.png", "7"), ("bo/1.png", "8"), ("bo/2.png", "9")]
+    assert [item.identity for item in photographs.find(tar, split="train")] == ["7", "9"]
+    with pytest.raises(NonesuchError, match=r"none of the images of faces\.tar in the split validation"):
+        photographs.find(tar, split="validation")
     table.write_text("name\nal/1.png\n")
     with pytest.raises(NonesuchError, match="lacks the column file"):
         photographs.find(tar)

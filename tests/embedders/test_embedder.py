@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from onnx import TensorProto, helper
 
 from nonesuch import NonesuchError, create_model, load_embedder
 from nonesuch.core import weights
-from nonesuch.embedders.embedder import EmbedderCard, Preprocessing
+from nonesuch.embedders.embedder import Embedder, EmbedderCard, Preprocessing
 
 
 @pytest.fixture
@@ -24,6 +25,33 @@ def test_preprocessing_travels_with_the_weights(crops: np.ndarray) -> None:
         expected = network(prepared).numpy()
     assert np.allclose(embedder.embed(crops), expected, atol=1e-3)
     assert np.allclose(embedder(crops), embedder.embed(crops, batch=2), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"colour": "BGR"}, {"std": 0.0}, {"std": [1.0, 2.0]}, {"mean": float("nan")}, {"size": 0}, {"chip": [[1.0]]},
+        {"colour_order": "rgb"},
+    ],
+)  # fmt: skip
+def test_a_card_edited_wrongly_is_refused(wrong: dict[str, object]) -> None:
+    card = load_embedder("mobilefacenet", "cpu").card
+    with pytest.raises(NonesuchError, match="card of mobilefacenet: bad preprocessing"):
+        Embedder(replace(card, preprocessing=wrong), torch.nn.Identity(), torch.device("cpu"))
+
+
+def test_an_embedder_of_another_width_than_its_card(crops: np.ndarray) -> None:
+    embedder = load_embedder("mobilefacenet", "cpu")
+    wrong = Embedder(replace(embedder.card, embedding_dim=512), embedder.network, torch.device("cpu"))
+    with pytest.raises(NonesuchError, match="its card says width 512"):
+        wrong.embed(crops)
+
+
+def test_three_means_and_another_size() -> None:
+    pixels = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1).expand(1, 3, 112, 112)
+    prepared = Preprocessing(size=160, mean=[10.0, 10.0, 20.0], std=[1.0, 2.0, 5.0]).apply(pixels)
+    assert prepared.shape == (1, 3, 160, 160)
+    torch.testing.assert_close(prepared[0, :, 80, 80], torch.tensor([0.0, 5.0, 2.0]))
 
 
 def test_bgr_mean_and_std_are_applied() -> None:
@@ -61,19 +89,27 @@ def test_thresholds() -> None:
         card.threshold(0.5)
 
 
-@pytest.mark.parametrize("batch", ["N", 2])
-def test_onnx_models_in_any_batch(tmp_path: Path, crops: np.ndarray, batch: str | int) -> None:
+@pytest.mark.parametrize(("batch", "channels_last", "side"), [("N", False, 112), (2, False, 112), ("N", True, 160)])
+def test_onnx_models_of_any_batch_layout_and_size(
+    tmp_path: Path, crops: np.ndarray, batch: str | int, channels_last: bool, side: int
+) -> None:
     # The mean colour through a known matrix: an embedder whose output is plain arithmetic.
     matrix = np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32)
+    to_first = helper.make_node("Transpose", ["in"], ["image"], perm=[0, 3, 1, 2] if channels_last else [0, 1, 2, 3])
     nodes = [
-        helper.make_node("GlobalAveragePool", ["in"], ["pooled"]),
+        to_first,
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "matrix"], ["out"]),
     ]
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("in", TensorProto.FLOAT, [batch, 3, 112, 112])],
+        [
+            helper.make_tensor_value_info(
+                "in", TensorProto.FLOAT, [batch, side, side, 3] if channels_last else [batch, 3, side, side]
+            )
+        ],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, [batch, 4])],
         [helper.make_tensor("matrix", TensorProto.FLOAT, [3, 4], matrix.ravel())],
     )
@@ -82,12 +118,12 @@ def test_onnx_models_in_any_batch(tmp_path: Path, crops: np.ndarray, batch: str 
     onnx.save(model, path)
     with pytest.raises(NonesuchError, match="no card"):
         load_embedder(path)
-    preprocessing = {"colour": "bgr", "mean": 100.0, "std": 50.0}
+    preprocessing = {"size": side, "colour": "bgr", "mean": 100.0, "std": 50.0}
     fields = {"name": "toy", "architecture": "onnx", "sha256": "", "licence": "-", "source": "-", "training_data": "-"}
     weights.write_card(path, EmbedderCard(**fields, embedding_dim=4, preprocessing=preprocessing))
 
     expected = (crops.mean((1, 2))[:, ::-1] - 100) / 50 @ matrix
-    assert np.allclose(load_embedder(path, "cpu").embed(crops), expected, atol=1e-3)
+    assert np.allclose(load_embedder(path, "cpu").embed(crops), expected, atol=1e-3 if side == 112 else 0.1)
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(NonesuchError, match="SHA-256"):
         load_embedder(path)

@@ -9,9 +9,10 @@ from nonesuch import NonesuchError, load_generator
 from nonesuch.generators.generator import Generator, MaskSetting, to_grey_levels
 
 
-@pytest.fixture(scope="module")
-def generator(tiny_generator: Path) -> Generator:
-    return load_generator(tiny_generator, "cpu")
+@pytest.fixture(scope="module", params=["tiny", "vec2face_small"])
+def generator(request: pytest.FixtureRequest, tiny_generator: Path) -> Generator:
+    """The tiny one, and the shipped one, whose real widths take other paths through the arithmetic."""
+    return load_generator(tiny_generator if request.param == "tiny" else request.param, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def main() -> None:
 
     keep_memory()
     try:
-        status = app(standalone_mode=False)
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except NonesuchError as error:
         _fail(str(error), 1)
     except click.ClickException as error:

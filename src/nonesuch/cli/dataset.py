@@ -1,6 +1,7 @@
 """Commands that make and check datasets."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from nonesuch.cli import options
 from nonesuch.cli.options import console
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.progress import progress_bar
+from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.dataset import verify as verification
 from nonesuch.dataset.create import DatasetRequest, create_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
@@ -19,7 +20,7 @@ from nonesuch.dataset.reader import IdentityImages, read_identities
 from nonesuch.dataset.summary import summarise
 from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
 from nonesuch.generators.generator import Generator
-from nonesuch.identities.source import DEFAULT_FMR, identity_source
+from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
 from nonesuch.identities.variation import SIGMA_MIX, parse_sigma_mix
 from nonesuch.models import load_detector, load_embedder, load_generator, shipped_embedder_card, weights_path
 
@@ -28,13 +29,14 @@ _MOST_PROBLEMS_SHOWN = 20
 # Enough for a first look; the audit looks at all of a dataset.
 _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
+_IDENTITIES = 100
 _AT_LEAST_1 = click.IntRange(1)
 _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 
 
 @click.command()
 @click.argument("out", type=options.PATH)
-@click.option("--identities", type=int, default=100, show_default=True, help="Identities to sample.")
+@click.option("--identities", type=int, help=f"Identities to sample.  [default: {_IDENTITIES}]")
 @click.option("--images", type=int, default=10, show_default=True, help="Images of each identity.")
 @options.seed
 @click.option("--reference", type=options.PATH, help="Start from photographs of REAL PEOPLE: an image, folder or tar.")
@@ -47,7 +49,7 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 @options.fmr
 @click.option(
     "--sigma",
-    help="Perturbation as sigma:share,...  [default: 0.3:40,0.5:40,0.7:20; 0.2 for --reference]",
+    help="Perturbation as sigma:share,...  [default: 0.3:40,0.5:40,0.7:20; 0.2 for vectors of photographs]",
 )
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
@@ -59,7 +61,7 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 @options.dtype
 def generate(
     out: Path,
-    identities: int,
+    identities: int | None,
     images: int,
     seed: int,
     reference: Path | None,
@@ -94,36 +96,39 @@ def generate(
     """
     started = time.monotonic()
     model = load_generator(generator, device, dtype)
-    source = _vector_source(
-        model,
-        weights_path(generator),
-        reference,
-        embedder,
-        vectors,
-        identities,
-        seed,
-        sampling,
-        statistics_file,
-        max_similarity,
-        fmr,
-    )
-    default_mix = {_SIGMA_OF_REFERENCES: 1.0} if source.shows_real_people else SIGMA_MIX
-    request = DatasetRequest(
-        images_per_identity=images,
-        sigma_mix=parse_sigma_mix(sigma) if sigma else default_mix,
-        seed=seed,
-        images_per_shard=shard_images or (1_000 if model.device.type == "cpu" else 10_000),
-        vectors=source,
-    )
-    settings = RenderSettings(
-        device=model.device.type,
-        dtype=dtype,
-        micro_batch=micro_batch or default_micro_batch(model.device),
-        codec=codec,
-        quality=quality,
-    )
+    wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
+    if reference is not None or vectors is not None:
+        _refuse_sampling_options(identities, wishes)
+    if embedder is not None and reference is None:
+        raise NonesuchError("--embedder goes with --reference only")
     with progress_bar() as bar:
-        manifest, rendered, seconds = create_dataset(out, request, model, settings, workers or default_workers(), bar)
+        if reference is not None and vectors is not None:
+            raise NonesuchError("--reference and --vectors: give one of them")
+        if reference is not None:
+            source = _from_reference(reference, embedder, model, bar)
+        elif vectors is not None:
+            source = from_table(vectors, model.card)
+        else:
+            known = shipped_embedder_card(model.card.embedder, model.card.embedder_sha256)
+            drawn = identity_source(model.card, weights_path(generator), known, wishes)
+            source = sampled(drawn, _IDENTITIES if identities is None else identities, seed)
+        default_mix = {_SIGMA_OF_REFERENCES: 1.0} if source.shows_real_people else SIGMA_MIX
+        request = DatasetRequest(
+            images_per_identity=images,
+            sigma_mix=parse_sigma_mix(sigma) if sigma else default_mix,
+            seed=seed,
+            images_per_shard=shard_images or (1_000 if model.device.type == "cpu" else 10_000),
+            vectors=source,
+        )
+        settings = RenderSettings(
+            device=model.device.type,
+            dtype=dtype,
+            micro_batch=micro_batch or default_micro_batch(model.device),
+            codec=codec,
+            quality=quality,
+        )
+        workers = workers or default_workers(model.device)
+        manifest, rendered, seconds = create_dataset(out, request, model, settings, workers, bar)
     speed = f"{rendered / seconds:.0f} images/s" if rendered else "nothing left to render"
     click.echo(f"{out}: {manifest.identities} identities, {manifest.images} images, {speed}")
     if manifest.shows_real_people:
@@ -136,35 +141,29 @@ def generate(
     click.echo(f"took {time.monotonic() - started:.0f} s in all")
 
 
-def _vector_source(
-    model: Generator,
-    weights: Path,
-    reference: Path | None,
-    embedder: str | None,
-    vectors: Path | None,
-    identities: int,
-    seed: int,
-    sampling: str | None,
-    statistics_file: Path | None,
-    max_similarity: float | None,
-    fmr: float | None,
-) -> VectorSource:
-    card = model.card
-    if reference is not None and vectors is not None:
-        raise NonesuchError("--reference and --vectors: give one of them")
-    if vectors is not None:
-        return from_table(vectors, card)
-    if reference is not None:
-        return from_photographs(
-            reference,
-            card,
-            load_embedder(embedder or card.embedder, str(model.device)),
-            load_detector(str(model.device)),
-            lambda problem: click.echo(f"skipped: {problem}", err=True),
-        )
-    known = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    source = identity_source(card, weights, known, sampling, statistics_file, max_similarity, fmr)
-    return sampled(source, identities, seed)
+def _refuse_sampling_options(identities: int | None, wishes: SamplingOptions) -> None:
+    given = {
+        "--identities": identities,
+        "--sampling": wishes.sampling,
+        "--statistics": wishes.statistics_file,
+        "--max-similarity": wishes.max_similarity,
+        "--fmr": wishes.fmr,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise NonesuchError(f"{name} is about sampled identities: leave it out with --reference or --vectors")
+
+
+def _from_reference(reference: Path, embedder: str | None, model: Generator, bar: ProgressBar) -> VectorSource:
+    device = str(model.device)
+    return from_photographs(
+        reference,
+        model.card,
+        load_embedder(embedder or model.card.embedder, device),
+        load_detector(device),
+        lambda problem: click.echo(f"skipped: {problem}", err=True),
+        lambda done, total: bar("reading photographs", done, total),
+    )
 
 
 def _show_summary(sample: list[IdentityImages], model: Generator, device: str, fmr: float) -> None:
@@ -174,22 +173,30 @@ def _show_summary(sample: list[IdentityImages], model: Generator, device: str, f
     shown = Table(title=f"{len(sample)} identities x {len(sample[0].images)} images, as each embedder sees them")
     for heading in ("embedder", "consistency", "mated", "non-mated", "EER", "kept apart"):
         shown.add_column(heading, justify="left" if heading == "embedder" else "right")
-    for name in _JUDGES:
-        judge = load_embedder(name, device)
-        found = summarise(sample, judge, judge.card.sha256 == model.card.embedder_sha256, fmr)
-        shown.add_row(
-            name,
-            "-" if found.consistency is None else f"{found.consistency:.3f}",
-            f"{found.mated:.3f}",
-            f"{found.non_mated:.3f}",
-            f"{found.eer:.2%}",
-            f"{found.kept_apart:.1%}",
-        )
+    total = len(_JUDGES) * sum(len(identity.images) for identity in sample)
+    with progress_bar() as bar:
+        for number, name in enumerate(_JUDGES):
+            judge = load_embedder(name, device)
+            own = judge.card.sha256 == model.card.embedder_sha256
+            on_image = partial(_advance, bar, number * total // len(_JUDGES), total)
+            found = summarise(sample, judge, own, fmr, on_image)
+            shown.add_row(
+                name,
+                "-" if found.consistency is None else f"{found.consistency:.3f}",
+                f"{found.mated:.3f}",
+                f"{found.non_mated:.3f}",
+                f"{found.eer:.2%}",
+                "-" if found.kept_apart is None else f"{found.kept_apart:.1%}",
+            )
     console.print(shown)
     click.echo(
         "consistency: mean cosine between an identity's vector and its images; mated, non-mated: mean cosine of two\n"
-        f"images of one identity, of two; kept apart: identities no other is closer to than at FMR {fmr:g}"
+        f"images of one identity, of two; kept apart: identities that no other matches at FMR {fmr:g}"
     )
+
+
+def _advance(bar: ProgressBar, before: int, total: int, done: int) -> None:
+    bar("summary", before + done, total)
 
 
 @click.command()

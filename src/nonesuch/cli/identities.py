@@ -13,7 +13,7 @@ from nonesuch.identities import statistics as identity_statistics
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs, write_embeddings
 from nonesuch.identities.sampling import sample_identities
-from nonesuch.identities.source import identity_source
+from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
 
 _MOST_PROBLEMS_SHOWN = 10
@@ -51,7 +51,8 @@ def identities(
     path = weights_path(generator)
     card = read_card(path, GeneratorCard)
     embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    source = identity_source(card, path, embedder, sampling, statistics_file, max_similarity, fmr)
+    wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
+    source = identity_source(card, path, embedder, wishes)
     with progress_bar() as bar:
         vectors = sample_identities(
             source.draw, count, seed, source.max_cosine, lambda done: bar("sampling", done, count)

@@ -1,6 +1,7 @@
 """Commands that train."""
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from nonesuch.core import files, weights
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, find, read_names
+from nonesuch.core.photographs import Photograph, exclude, find, read_names, signature
 from nonesuch.core.plan import embeddings
 from nonesuch.core.progress import ProgressBar, progress_bar
-from nonesuch.core.training import Progress, Trainer, TrainSettings
+from nonesuch.core.training import Progress, Trainer, TrainSettings, claim_folder
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
@@ -92,7 +93,7 @@ def train_generator(
     Each photograph's own embedding is its vector. A tar may have a table of the same name beside it (.csv, .csv.gz,
     .parquet) with columns file, identity, split: only the rows of the split `train` are then used. The folder gets the
     averaged weights with their card and identity statistics, log.jsonl, samples.png, and the state from which the same
-    command goes on after any interruption.
+    command goes on after any interruption; all this every 300 seconds (NONESUCH_CHECKPOINT_SECONDS) and at the end.
 
     \b
     Examples:
@@ -103,40 +104,43 @@ def train_generator(
     pick_dtype(dtype, place)
     judge = load_embedder(embedder, device)
     photographs = _photographs(data, exclude)
-    files.make_folder(out)
+    recipe = GENERATOR_RECIPES[preset]
+    terms = _loss_weights(recipe.losses, loss)
+    settings = TrainSettings(
+        images=images or recipe.images,
+        batch=batch or recipe.batch,
+        accumulate=accumulate,
+        lr=lr or recipe.lr,
+        warmup=recipe.warmup,
+        clip=recipe.clip,
+        ema_images=recipe.ema_images,
+        seed=seed,
+        dtype=dtype,
+    )
+    what = {
+        "preset": preset,
+        "init": files.sha256(init) if init else "",
+        "embedder": judge.card.sha256,
+        "data": signature(photographs),
+        "perceptual": "lpips" if vgg else "embedder",
+        **{f"loss {name}": weight for name, weight in dataclasses.asdict(terms).items()},
+    }
+    claim_folder(out, settings, what)
+    torch.manual_seed(seed)
+    network = create_model(preset, feature_dim=judge.card.embedding_dim)
+    assert isinstance(network, Vec2Face)
+    before = None if init is None else _start_from(init, network, judge)
+    channels_last(network.to(place))
+    perceptual = None if vgg is None else _lpips(vgg, lpips).to(place)
+    task = ReconstructionTask(network, judge, terms, recipe.mask.low, perceptual)
     with progress_bar() as bar:
         photographs, vectors = _vectors(out, photographs, judge, bar)
-        recipe = GENERATOR_RECIPES[preset]
-        torch.manual_seed(seed)
-        network = create_model(preset, feature_dim=judge.card.embedding_dim)
-        assert isinstance(network, Vec2Face)
-        if init is not None:
-            weights.load_into(network, weights.load_checkpoint(init), str(init))
-        channels_last(network.to(place))
-        settings = TrainSettings(
-            images=images or recipe.images,
-            batch=batch or recipe.batch,
-            accumulate=accumulate,
-            lr=lr or recipe.lr,
-            warmup=recipe.warmup,
-            clip=recipe.clip,
-            ema_images=recipe.ema_images,
-            seed=seed,
-            dtype=dtype,
-        )
-        terms = _loss_weights(recipe.losses, loss)
-        perceptual = None if vgg is None else _lpips(vgg, lpips).to(place)
-        task = ReconstructionTask(network, judge, terms, recipe.mask.low, perceptual)
         card = _card(preset, judge, photographs, vectors, licence, about_data)
+        if before is not None:
+            card = dataclasses.replace(
+                card, vector_scale=before.vector_scale, source=f"{card.source} from {before.name}"
+            )
         samples = PhotographSamples(photographs, vectors, card.vector_scale, recipe.mask)
-        what = {
-            "preset": preset,
-            "init": files.sha256(init) if init else "",
-            "embedder": judge.card.sha256,
-            "photographs": len(photographs),
-            "perceptual": "lpips" if vgg else "embedder",
-            **{f"loss {name}": weight for name, weight in dataclasses.asdict(terms).items()},
-        }
         trainer = Trainer(task, samples, settings, out, place, what)
         fitted = statistics.fit(vectors, [item.identity for item in photographs], judge.card.sha256)
         statistics.save(fitted, out / card.statistics)
@@ -144,7 +148,8 @@ def train_generator(
         def export() -> None:
             _export(out, trainer, card, photographs[:_SHOWN], vectors[:_SHOWN])
 
-        trainer.run(lambda progress: _show(bar, progress), export)
+        seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
+        trainer.run(lambda progress: _show(bar, progress), export, seconds)
     click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
     click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")
 
@@ -158,7 +163,7 @@ def _photographs(data: tuple[Path, ...], excluded: tuple[Path, ...]) -> list[Pho
     sources = data or tuple(Path(part) for part in os.environ.get("NONESUCH_DATA", "").split(os.pathsep) if part)
     if not sources:
         raise NonesuchError("no photographs: give --data FOLDER_OR_TAR, or set NONESUCH_DATA")
-    found = [photograph for source in sources for photograph in find(source)]
+    found = [photograph for source in sources for photograph in find(source, split="train")]
     names = {name for path in excluded for name in read_names(path)}
     kept = exclude(found, names)
     if excluded and len(kept) == len(found):
@@ -173,12 +178,7 @@ def _vectors(
 ) -> tuple[list[Photograph], NDArray[np.float32]]:
     """The readable photographs and their vectors, embedded once and kept in the run's folder."""
     path = out / "vectors.parquet"
-    names = [photograph.name for photograph in photographs]
-    metadata = (pq.read_schema(path).metadata or {}) if path.exists() else {}
-    if (
-        metadata.get(b"embedder_sha256") != embedder.card.sha256.encode()
-        or pq.read_table(path)["file"].to_pylist() != names
-    ):
+    if not path.exists():  # the folder is claimed for this data and embedder
         results = embed_photographs(photographs, embedder, detector=None)
         problems = write_embeddings(
             results, embedder, path, None, lambda done: bar("embedding", done, len(photographs))
@@ -188,6 +188,17 @@ def _vectors(
     readable = table["embedding"].is_valid().to_pylist()
     kept = [photograph for photograph, good in zip(photographs, readable, strict=True) if good]
     return kept, embeddings(table["embedding"].drop_null())
+
+
+def _start_from(init: Path, network: Vec2Face, embedder: Embedder) -> GeneratorCard | None:
+    """Load weights into the network; returns their card where they have one."""
+    weights.load_into(network, weights.load_checkpoint(init), str(init))
+    if not weights.card_path(init).is_file():
+        return None
+    card = weights.read_card(init, GeneratorCard)
+    if card.embedder_sha256 != embedder.card.sha256:
+        raise NonesuchError(f"{init}: decodes vectors of {card.embedder}, not of {embedder.name}")
+    return card
 
 
 def _loss_weights(defaults: LossWeights, changes: tuple[str, ...]) -> LossWeights:
@@ -230,16 +241,18 @@ def _card(
         feature_dim=embedder.card.embedding_dim,
         embedder=embedder.name,
         embedder_sha256=embedder.card.sha256,
-        vector_scale=_vector_scale(norm),
+        vector_scale=vector_scale(norm, embedder.card.embedding_dim),
         vector_norm=round(norm, 2),
         statistics=f"{preset}.statistics.safetensors",
     )
 
 
-def _vector_scale(norm: float) -> float:
-    """A round factor that brings vectors near the length at which the published sigmas keep their meaning, 1 per
-    dimension: 1/5 for MobileFaceNet's norm of 70 in 192 dimensions."""
-    return 1.0 / max(round(norm / 14.0), 1)
+def vector_scale(norm: float, width: int) -> float:
+    """A round factor that brings raw vectors of a usual norm near 1 per dimension, where sigmas keep their meaning.
+
+    1 for ArcFace's norm of 22.6 in 512 dimensions, 1/5 for MobileFaceNet's 70 in 192.
+    """
+    return 1.0 / max(round(norm / math.sqrt(width)), 1)
 
 
 def _export(

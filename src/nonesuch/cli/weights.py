@@ -13,11 +13,14 @@ from nonesuch.cli.options import console
 from nonesuch.core import files, weights
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.weights import read_card
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.models import card_type, create_model, list_models, shipped_names
+from nonesuch.models import card_type, create_model, list_models, shipped_names, weights_path
 from nonesuch.presets import VEC2FACE
+
+_WEIGHTS = (".safetensors", ".onnx")
 
 
 @click.command()
@@ -51,8 +54,7 @@ def models(pattern: str) -> None:
 @click.option("--mean", default=127.5, show_default=True, help="Subtracted from the embedder's input, in 0..255.")
 @click.option("--std", default=127.5, show_default=True, help="What the input is then divided by.")
 @click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, as 1e-4=0.38; repeatable.")
-@click.option("--decodes", default="", help="Generator: name of the embedder whose vectors it takes.")
-@click.option("--decodes-sha256", default="", help="Generator: SHA-256 of that embedder's weight file.")
+@click.option("--decodes", default="", help="Generator: the embedder whose vectors it takes, as a file, or by name.")
 def import_weights(
     checkpoint: Path,
     out: Path,
@@ -65,7 +67,6 @@ def import_weights(
     std: float,
     threshold: tuple[str, ...],
     decodes: str,
-    decodes_sha256: str,
 ) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into the weight file OUT with a card beside it.
 
@@ -74,7 +75,7 @@ def import_weights(
     \b
     Examples:
       nonesuch import-weights vec2face.pth v2f.safetensors --architecture vec2face_base \\
-          --decodes arcface_r100_glint360k --licence MIT
+          --decodes arcface_r100.safetensors --licence MIT
       nonesuch import-weights magface.pth magface.safetensors --architecture iresnet100 \\
           --colour bgr --mean 0 --std 255
       nonesuch import-weights w600k_r50.onnx r50.onnx --architecture onnx
@@ -95,7 +96,9 @@ def import_weights(
     preprocessing: dict[str, object] = {"size": CROP_SIZE, "colour": colour, "mean": mean, "std": std}
     thresholds = _thresholds(threshold)
     if architecture == "onnx":
-        width = OnnxNetwork(checkpoint)(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]
+        session = OnnxNetwork(checkpoint)
+        preprocessing["size"] = side = session.size or CROP_SIZE
+        width = session(torch.zeros(1, 3, side, side)).shape[1]
         with files.replacing(out) as temporary:
             shutil.copyfile(checkpoint, temporary)
         weights.write_card(
@@ -106,7 +109,13 @@ def import_weights(
             raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
         network = create_model(architecture, pretrained=checkpoint)
         width = network.get_parameter("latent_prior_proj_f.weight").shape[1]
-        card = GeneratorCard(**common, feature_dim=width, embedder=decodes, embedder_sha256=decodes_sha256)
+        known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
+        card = GeneratorCard(
+            **common,
+            feature_dim=width,
+            embedder=known.name if known else decodes,
+            embedder_sha256=known.sha256 if known else "",
+        )
         weights.save(out, network.state_dict(), card)
     elif card_type(architecture) is EmbedderCard:
         network = create_model(architecture, pretrained=checkpoint).eval()

@@ -1,5 +1,6 @@
 """Writing files so that a half-written one never stands under its final name."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -16,6 +17,11 @@ _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
 
+def temporary_beside(path: Path) -> Path:
+    """A hidden name beside `path`, of this process alone, that ends in .tmp."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well and removed when it does not.
@@ -24,14 +30,15 @@ def replacing(path: Path) -> Iterator[Path]:
         NonesuchError: the disk is full or the place cannot be written; nothing is left under `path` that was not
             there before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         publish(temporary, path)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path) -> None:

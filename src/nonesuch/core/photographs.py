@@ -4,10 +4,11 @@ Nothing is unpacked: a tar's members are read in place by offset, so that any im
 any thread.
 """
 
+import hashlib
 import os
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from nonesuch.core import images, tables
@@ -59,12 +60,16 @@ class Photograph:
         return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
 
 
-def find(source: Path) -> list[Photograph]:
+def find(source: Path, split: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 
     A source is an image file, a folder (searched through), an uncompressed tar, or a dataset of ours. A tar may have
-    a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally
-    `identity` (the labels) and `split` (then only its `train` rows are read).
+    a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally `identity`
+    (the labels) and `split`.
+
+    Args:
+        source: where to look.
+        split: where the table names splits, only the images of this one.
 
     Raises:
         NonesuchError: nothing is there, the tar is damaged or empty, or no image is found.
@@ -79,7 +84,7 @@ def find(source: Path) -> list[Photograph]:
     elif source.suffix.lower() in IMAGE_SUFFIXES:
         found = [Photograph(source.name, source.stem, source)]
     else:
-        found = _apply_table(source, _in_tar(source))
+        found = _apply_table(source, _in_tar(source), split)
     if not found:
         raise NonesuchError(f"{source}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
     return found
@@ -141,7 +146,16 @@ def _in_tar(path: Path) -> list[Photograph]:
     return sorted(found, key=lambda item: item.name)
 
 
-def _apply_table(tar: Path, found: list[Photograph]) -> list[Photograph]:
+def signature(photographs: Iterable[Photograph]) -> str:
+    """A hash of names, labels and sizes in bytes: tells one set of photographs from another without reading them."""
+    digest = hashlib.sha256()
+    for item in photographs:
+        size = item.container.stat().st_size if item.size < 0 else item.size
+        digest.update(f"{item.name}\0{item.identity}\0{size}\n".encode())
+    return digest.hexdigest()
+
+
+def _apply_table(tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:
     beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
     table = next((path for path in beside if path.is_file()), None)
     if table is None:
@@ -152,8 +166,11 @@ def _apply_table(tar: Path, found: list[Photograph]) -> list[Photograph]:
     kept = []
     for item in found:
         row = rows.get(item.name)
-        if row is None or (splits is not None and splits[row] != "train"):
+        if row is None or (split is not None and splits is not None and splits[row] != split):
             continue
         identity = item.identity if labels is None else str(labels[row])
-        kept.append(Photograph(item.name, identity, item.container, item.offset, item.size))
+        kept.append(replace(item, identity=identity))
+    if found and not kept:
+        which = f" in the split {split}" if split else ""
+        raise NonesuchError(f"{table}: names none of the images of {tar.name}{which}")
     return kept

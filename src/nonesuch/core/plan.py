@@ -75,6 +75,9 @@ class Plan:
             self._identities = pq.ParquetFile(folder / IDENTITIES)
         except (OSError, pa.ArrowException) as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
+        schemas = self._images.schema_arrow, self._identities.schema_arrow
+        if not schemas[0].equals(PLAN_SCHEMA) or schemas[1].names != identities_schema(1).names:
+            raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
         if self._images.num_row_groups != self._identities.num_row_groups:
             raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")
 
@@ -104,6 +107,8 @@ class Plan:
             identities = self._identities.read_row_group(shard)
         except (OSError, pa.ArrowException) as error:
             raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
+        if not len(identities):
+            raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
         labels = identities["identity"].to_numpy()
         identity = images["identity"].to_numpy()
         order = np.argsort(labels, kind="stable")

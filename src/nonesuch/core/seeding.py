@@ -2,7 +2,8 @@
 
 The bit generator is Philox 4x64 (Salmon et al., SC 2011), whose output NumPy guarantees to be stable. Uniform and
 normal draws are computed from its raw bits here, since NumPy does not guarantee its own distribution methods
-(NEP 19), and a published plan must give the same draws for years.
+(NEP 19), and a published plan must give the same draws for years. Uniform draws are exact everywhere; normal draws pass
+through logarithm, sine and cosine, which may differ in the last of 53 bits between processors.
 """
 
 import hashlib

@@ -20,7 +20,7 @@ INDEX_SCHEMA = pa.schema(
         ("sha256", pa.binary(32)),
     ]
 )
-TAR_HASH, TAR_BYTES, RENDER = b"tar_sha256", b"tar_bytes", b"render"  # metadata of the index
+TAR_HASH, TAR_BYTES, MADE_FROM, RENDER = b"tar_sha256", b"tar_bytes", b"made_from", b"render"  # metadata of the index
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def read_index(path: Path) -> pa.Table:
     return table
 
 
-def is_complete(files: ShardFiles) -> bool:
-    """Whether a shard's files are both there, the tar with the size that the index states.
+def is_complete(files: ShardFiles, made_from: str) -> bool:
+    """Whether a shard's files are both there, made from this plan and generator, the tar with its stated size.
 
     Raises:
         NonesuchError: the index is damaged.
@@ -69,4 +69,5 @@ def is_complete(files: ShardFiles) -> bool:
         metadata = pq.read_schema(files.index).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
-    return files.tar.stat().st_size == int(metadata.get(TAR_BYTES, -1))
+    size_fits = files.tar.stat().st_size == int(metadata.get(TAR_BYTES, -1))
+    return size_fits and metadata.get(MADE_FROM, b"").decode() == made_from

@@ -105,6 +105,32 @@ class Progress:
     images_per_second: float
 
 
+def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
+    """Make a run's folder, or make sure that it holds this run.
+
+    Args:
+        what: names the data, preset and losses, JSON-ready.
+
+    Raises:
+        NonesuchError: it holds a run with other settings; nothing was changed.
+    """
+    files.make_folder(folder)
+    path = folder / SETTINGS
+    now = json.loads(json.dumps({"settings": dataclasses.asdict(settings), "what": what}))
+    if not path.exists():
+        files.write_json(path, now)
+        return
+    before = files.read_json(path)
+    for part in now:
+        for key in sorted(set(now[part]) | set(before.get(part, {}))):
+            old, new = before.get(part, {}).get(key), now[part].get(key)
+            if old != new:
+                raise NonesuchError(
+                    f"{folder}: holds a run with {key} {old}, not {new}; "
+                    "repeat its options to go on, or name another folder"
+                )
+
+
 class Trainer:
     """Runs a task in a folder; constructing it resumes what the folder holds.
 
@@ -114,9 +140,15 @@ class Trainer:
     """
 
     def __init__(
-        self, task: Task, samples: Samples, settings: TrainSettings, folder: Path, device: torch.device, what: Any
+        self,
+        task: Task,
+        samples: Samples,
+        settings: TrainSettings,
+        folder: Path,
+        device: torch.device,
+        what: dict[str, Any],
     ) -> None:
-        """`what` (JSON) names the data, preset and losses: a resumed run must have the same.
+        """`what` is what `claim_folder` takes: a resumed run must have the same.
 
         Raises:
             NonesuchError: the folder holds a run with other settings, or a damaged state.
@@ -132,8 +164,8 @@ class Trainer:
         self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(task.network).items()}
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
         self.step = self.seen = 0
-        files.make_folder(folder)
-        self._check_settings({"settings": dataclasses.asdict(settings), "what": what})
+        self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        claim_folder(folder, settings, what)
         if (folder / STATE).exists():
             self._resume()
         else:
@@ -180,7 +212,10 @@ class Trainer:
             "log_bytes": (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0,
         }
         with files.replacing(self.folder / STATE) as temporary:
-            torch.save(state, temporary)
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # torch's writer hides the cause, which is nearly always the disk
+                raise NonesuchError(f"{self.folder / STATE}: cannot be written; is there space left?") from error
 
     def averaged(self) -> dict[str, Tensor]:
         """The network's state dict with the averaged weights in it."""
@@ -193,44 +228,31 @@ class Trainer:
             self.task.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+            self.average.update(state["average"])
+            self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
             raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
-        self.average.update(state["average"])
-        self.step, self.seen = state["step"], state["seen"]
         # Lines written after the state would stand twice.
         with (self.folder / LOG).open("ab") as log:
-            log.truncate(state["log_bytes"])
-
-    def _check_settings(self, now: dict[str, Any]) -> None:
-        path = self.folder / SETTINGS
-        now = json.loads(json.dumps(now))
-        if not path.exists():
-            files.write_json(path, now)
-            return
-        before = files.read_json(path)
-        for part in now:
-            for key in sorted(set(now[part]) | set(before.get(part, {}))):
-                old, new = before.get(part, {}).get(key), now[part].get(key)
-                if old != new:
-                    raise NonesuchError(
-                        f"{self.folder}: holds a run with {key} {old}, not {new}; "
-                        "repeat its options to go on, or name another folder"
-                    )
+            log.truncate(min(log_bytes, log.tell()))
 
     def _indices(self) -> tuple[NDArray[np.int64], list[int]]:
         count, positions = len(self.samples), self.seen + np.arange(self.settings.batch)
         epochs = positions // count
         indices = np.empty(len(positions), dtype=np.int64)
         for epoch in np.unique(epochs):
-            order = seeding.permutation(
-                seeding.derive_seed(self.settings.seed, int(epoch)), Stream.TRAINING_ORDER, count
-            )
-            indices[epochs == epoch] = order[positions[epochs == epoch] % count]
+            indices[epochs == epoch] = self._order(int(epoch))[positions[epochs == epoch] % count]
         seeds = [
             seeding.derive_seed(self.settings.seed, int(epoch), int(index))
             for epoch, index in zip(epochs, indices, strict=True)
         ]
         return indices, seeds
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._order_of[0]:
+            seed = seeding.derive_seed(self.settings.seed, epoch)
+            self._order_of = epoch, seeding.permutation(seed, Stream.TRAINING_ORDER, len(self.samples))
+        return self._order_of[1]
 
     def _timed_step(self) -> tuple[dict[str, float], float]:
         start = time.monotonic()
@@ -257,7 +279,9 @@ class Trainer:
             values = {name: float(term.detach()) for name, term in terms.items()}
             if not torch.isfinite(loss):
                 shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-                raise NonesuchError(f"the loss is not finite at step {self.step} ({shown}); lower --lr and resume")
+                raise NonesuchError(
+                    f"the loss is not finite at step {self.step} ({shown}); start a new run with a lower --lr"
+                )
             self.scaler.scale(loss).backward()
             for name, value in values.items():
                 totals[name] = totals.get(name, 0.0) + value / settings.accumulate

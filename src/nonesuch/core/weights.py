@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from nonesuch.core import files
@@ -93,8 +94,9 @@ def save(weights: Path, tensors: dict[str, Tensor], card: CardType) -> CardType:
         NonesuchError: the place cannot be written.
     """
     with files.replacing(weights) as temporary:
-        # safetensors refuses channels_last tensors and shared memory.
-        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
+        # safetensors refuses channels_last tensors and shared memory; its own writer hides the cause of a failure.
+        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        temporary.write_bytes(serialize(plain))
     return write_card(weights, card)
 
 

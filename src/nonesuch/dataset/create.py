@@ -80,17 +80,23 @@ def create_dataset(
         raise NonesuchError("--shard-images, --workers and --micro-batch must be at least 1")
     files.make_folder(folder)
     if not (folder / manifests.MANIFEST).exists() and any(
-        path.name not in (".lock", "shards", PLAN, IDENTITIES) and not path.name.endswith(".tmp")
-        for path in folder.iterdir()
+        path.name not in (".lock", PLAN, IDENTITIES) and not path.name.endswith(".tmp") for path in folder.iterdir()
     ):
         raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
     with manifests.locked(folder):
         manifest = _planned(folder, request, generator, settings, on_progress)
         plan = Plan(folder)
+        made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
         files.make_folder(folder / "shards")
         started = time.monotonic()
         rendered = render_missing(
-            folder, plan, generator, settings, workers, lambda done: on_progress("rendering", done, plan.images)
+            folder,
+            plan,
+            made_from,
+            generator,
+            settings,
+            workers,
+            lambda done: on_progress("rendering", done, plan.images),
         )
         seconds = time.monotonic() - started
         shards = [_shard_record(folder, number) for number in range(plan.shards)]
@@ -117,6 +123,7 @@ def _planned(
             "sha256": card.sha256,
             "embedder": card.embedder,
             "embedder_sha256": card.embedder_sha256,
+            "licence": card.licence,
         },
         "render": settings.as_record(),
         "licence": card.licence,
@@ -124,6 +131,10 @@ def _planned(
     if (folder / manifests.MANIFEST).exists():
         old = manifests.read(folder)
         manifests.check_same(folder, old, dataclasses.replace(old, **record))
+        manifests.check_plan(folder, old)
+        if old.complete:  # until every shard is known to be there
+            old = dataclasses.replace(old, complete=False, shards=[])
+            manifests.write(folder, old)
         return old
     names, vectors = request.vectors.fetch(lambda done, total: on_progress("identities", done, total))
     check_vectors(vectors, card.feature_dim, card.name)
@@ -135,6 +146,7 @@ def _planned(
         request.sigma_mix,
         request.seed,
         request.images_per_shard,
+        lambda done: on_progress("planning", done, len(vectors)),
     )
     manifest = Manifest(
         **record,

@@ -1,7 +1,6 @@
 """Rendering a planned dataset: micro-batches in parallel, shards in order, any interruption resumable."""
 
 import contextlib
-import json
 import os
 from collections import abc, deque
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import images
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.core.plan import Plan, PlanRows
 from nonesuch.core.shards import is_complete, shard_files
@@ -43,7 +43,7 @@ class RenderSettings:
 
     def as_record(self) -> dict[str, Any]:
         """The settings as the manifest keeps them, JSON-ready."""
-        return dict(json.loads(json.dumps(asdict(self))))
+        return asdict(self)
 
 
 def render_environment(settings: RenderSettings) -> dict[str, Any]:
@@ -61,14 +61,17 @@ def default_micro_batch(device: torch.device) -> int:
     return 16 if device.type == "cpu" else 256
 
 
-def default_workers() -> int:
-    """As many as there are cores for this process."""
+def default_workers(device: torch.device) -> int:
+    """As many as there are cores for this process; two on a GPU, so that encoding does not keep it waiting."""
+    if device.type != "cpu":
+        return 2
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def render_missing(
     folder: Path,
     plan: Plan,
+    made_from: str,
     generator: Generator,
     settings: RenderSettings,
     workers: int,
@@ -80,6 +83,7 @@ def render_missing(
     and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory.
 
     Args:
+        made_from: hashes of the plan and the generator: shards made from others count as missing.
         on_image: told how many of the plan's images are done.
 
     Returns:
@@ -88,16 +92,19 @@ def render_missing(
     Raises:
         NonesuchError: damaged plan or index, or full disk; complete shards stay as they are.
     """
-    missing = [shard for shard in range(plan.shards) if not is_complete(shard_files(folder, shard))]
+    missing = [shard for shard in range(plan.shards) if not is_complete(shard_files(folder, shard), made_from)]
     wanted = sum(plan.shard_images(shard) for shard in missing)
     environment = render_environment(settings)
     rendered = 0
     on_image(plan.images - wanted)
     writer: ShardWriter | None = None
     try:
-        with contextlib.closing(_rendered(_jobs(plan, missing, settings), generator, settings, workers)) as results:
+        with (
+            _exact(),
+            contextlib.closing(_rendered(_jobs(plan, missing, settings), generator, settings, workers)) as results,
+        ):
             for job, encoded in results:
-                writer = writer or ShardWriter(folder, job.shard, CODECS[settings.codec], environment)
+                writer = writer or ShardWriter(folder, job.shard, CODECS[settings.codec], made_from, environment)
                 rows = job.rows
                 for row, data in enumerate(encoded):
                     writer.add(
@@ -112,6 +119,11 @@ def render_missing(
         if writer is not None:
             writer.abort()
     return rendered
+
+
+def _exact() -> contextlib.AbstractContextManager[object]:
+    # TF32 would cost the agreement between devices, and cuDNN's free choice of algorithm the agreement between runs.
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,13 @@ def _rendered(
 
 
 def _render(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
+    try:
+        return _rendered_rows(rows, generator, settings)
+    except torch.OutOfMemoryError as error:
+        raise NonesuchError(f"{generator.device}: out of memory; lower --micro-batch {settings.micro_batch}") from error
+
+
+def _rendered_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
     pixels = to_grey_levels(generator.render(image_vectors(rows, generator), rows.seed, settings.micro_batch))
     return [images.encode(image, settings.codec, settings.quality) for image in pixels]
 

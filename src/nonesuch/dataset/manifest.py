@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import datetime
+import importlib.metadata
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +14,8 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CODECS
+from nonesuch.core.plan import IDENTITIES, PLAN
 
 MANIFEST = "dataset.json"
 FORMAT = 1
@@ -21,6 +25,11 @@ REAL_PEOPLE = (
     "Generated from reference photographs or vectors of unknown origin: these images show REAL PEOPLE. "
     "Treat them as personal data."
 )
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in ("nonesuch", "torch", "numpy", "pyarrow")}
+    return {**found, "python": platform.python_version()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,7 @@ class Manifest:
         licence: of the images.
         plan_sha256, identities_sha256: hashes of the plan's two files.
         shards: file name, hash, images and identities of each, once the dataset is complete.
+        versions: of the software that planned it; a shard's index names what rendered it.
         complete: whether every shard is there.
         command: what was run.
         created: date and time, UTC.
@@ -53,6 +63,7 @@ class Manifest:
     licence: str
     plan_sha256: str
     identities_sha256: str
+    versions: dict[str, str] = field(default_factory=_versions)
     shards: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
     command: list[str] = field(default_factory=lambda: ["nonesuch", *sys.argv[1:]])
@@ -78,9 +89,22 @@ def read(folder: Path) -> Manifest:
     if content.get("format") != FORMAT:
         raise NonesuchError(f"{path}: format {content.get('format')}, this version reads {FORMAT}; update nonesuch")
     try:
-        return Manifest(**content)
-    except TypeError as error:
+        manifest = Manifest(**content)
+        known = manifest.render["codec"] in CODECS and all(
+            isinstance(shard["sha256"], str) for shard in manifest.shards
+        )
+    except (TypeError, KeyError) as error:
         raise NonesuchError(f"{path}: damaged ({error})") from error
+    if not known:
+        raise NonesuchError(f"{path}: damaged (unknown codec or shard)")
+    return manifest
+
+
+def check_plan(folder: Path, manifest: Manifest) -> None:
+    """Raises NonesuchError unless the plan's two files are those that the manifest was written for."""
+    for name, expected in ((PLAN, manifest.plan_sha256), (IDENTITIES, manifest.identities_sha256)):
+        if not (folder / name).is_file() or files.sha256(folder / name) != expected:
+            raise NonesuchError(f"{folder / name}: not the file that the manifest was written for; restore it")
 
 
 def check_same(folder: Path, old: Manifest, new: Manifest) -> None:

@@ -1,6 +1,6 @@
 """Writing the plan: which images a dataset will hold, before any is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ def write_plan(
     sigma_mix: Mapping[float, float],
     seed: int,
     images_per_shard: int,
+    on_identity: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write `plan.parquet` and `identities.parquet` into a dataset folder, one row group per shard.
 
@@ -31,6 +32,7 @@ def write_plan(
         sigma_mix: share of images by sigma.
         seed: of the dataset; an image's seed is derived from (seed, identity, image).
         images_per_shard: a shard holds as many whole identities as fit, at least one.
+        on_identity: told how many identities are planned.
 
     Raises:
         NonesuchError: the folder cannot be written.
@@ -61,3 +63,4 @@ def write_plan(
             column = pa.FixedSizeListArray.from_arrays(pa.array(block.ravel(), pa.float32()), block.shape[1])
             columns = [pa.array(labels, pa.int64()), pa.array(names[labels.start : labels.stop], pa.string()), column]
             identities.write_table(pa.table(columns, schema=schema), row_group_size=len(labels))
+            on_identity(labels.stop)

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nonesuch.core import files
-from nonesuch.core.shards import INDEX_SCHEMA, RENDER, TAR_BYTES, TAR_HASH, image_key, shard_files
+from nonesuch.core.shards import INDEX_SCHEMA, MADE_FROM, RENDER, TAR_BYTES, TAR_HASH, image_key, shard_files
 
 
 class ShardWriter:
@@ -25,13 +24,14 @@ class ShardWriter:
         folder: of the dataset.
         number: of the shard.
         suffix: of the images, such as ".jpg".
+        made_from: hashes of the plan and the generator, kept in the index.
         render: render settings, kept in the index.
     """
 
-    def __init__(self, folder: Path, number: int, suffix: str, render: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, number: int, suffix: str, made_from: str, render: dict[str, Any]) -> None:
         self._files = shard_files(folder, number)
-        self._suffix, self._render = suffix, render
-        self._temporary = self._files.tar.with_name(f".{self._files.tar.name}.{os.getpid()}.tmp")
+        self._suffix, self._made_from, self._render = suffix, made_from, render
+        self._temporary = files.temporary_beside(self._files.tar)
         self._rows: list[tuple[Any, ...]] = []
         try:
             self._archive = tarfile.TarFile(self._temporary, "w", format=tarfile.USTAR_FORMAT)
@@ -64,6 +64,7 @@ class ShardWriter:
             metadata = {
                 TAR_HASH: files.sha256(self._temporary),
                 TAR_BYTES: str(self._temporary.stat().st_size),
+                MADE_FROM: self._made_from,
                 RENDER: json.dumps(self._render),
             }
             files.publish(self._temporary, self._files.tar)

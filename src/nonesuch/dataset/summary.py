@@ -1,5 +1,6 @@
 """A short look at a finished dataset: are identities consistent, and are they kept apart?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,8 @@ class Summary:
         consistency: mean cosine between an identity's vector and its images, None where the vectors are another's.
         mated, non_mated: mean cosine between images of one identity, and of two.
         eer: equal error rate of the two.
-        kept_apart: share of identities whose mean embedding is at most the threshold from every other's.
-        threshold: that cosine.
+        kept_apart: share of identities whose mean embedding is at most the threshold from every other's, None where
+            the embedder's threshold is not known.
     """
 
     embedder: str
@@ -28,24 +29,30 @@ class Summary:
     mated: float
     non_mated: float
     eer: float
-    kept_apart: float
-    threshold: float
+    kept_apart: float | None
 
 
-def summarise(identities: list[IdentityImages], embedder: Embedder, made_the_vectors: bool, fmr: float) -> Summary:
+def summarise(
+    identities: list[IdentityImages],
+    embedder: Embedder,
+    made_the_vectors: bool,
+    fmr: float,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> Summary:
     """Embed the sample and compare every image with every other.
 
     Args:
         identities: at least two, of at least two images each.
         made_the_vectors: whether the identities' vectors are this embedder's.
         fmr: false match rate that the threshold stands for.
-
-    Raises:
-        NonesuchError: the embedder's threshold at that rate is not known.
+        on_image: told how many images are embedded.
     """
-    threshold = embedder.card.threshold(fmr)
     labels = np.repeat([identity.label for identity in identities], [len(identity.images) for identity in identities])
-    raw = embedder.embed(np.concatenate([identity.images for identity in identities]))
+    parts = []
+    for identity in identities:
+        parts.append(embedder.embed(identity.images))
+        on_image(sum(map(len, parts)))
+    raw = np.concatenate(parts)
     unit = normalised(raw)
     cosines = unit @ unit.T
     upper = np.triu_indices(len(unit), 1)
@@ -53,6 +60,7 @@ def summarise(identities: list[IdentityImages], embedder: Embedder, made_the_vec
     mated, non_mated = cosines[upper][same], cosines[upper][~same]
     means = np.stack([raw[labels == identity.label].mean(0) for identity in identities])
     closest, _ = nearest(means, means, same=True)
+    threshold = embedder.card.known_threshold(fmr)
     consistency = None
     if made_the_vectors:
         bases = normalised(np.stack([identity.vector for identity in identities]))
@@ -64,6 +72,5 @@ def summarise(identities: list[IdentityImages], embedder: Embedder, made_the_vec
         float(mated.mean()),
         float(non_mated.mean()),
         equal_error_rate(mated, non_mated),
-        float((closest <= threshold).mean()),
-        threshold,
+        None if threshold is None else float((closest <= threshold).mean()),
     )

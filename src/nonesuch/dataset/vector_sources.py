@@ -61,19 +61,26 @@ def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
     if (found.embedder, found.embedder_sha256) != (generator.embedder, generator.embedder_sha256):
         raise NonesuchError(
             f"{path}: vectors of {found.embedder} ({found.embedder_sha256[:8] or 'no hash'}), "
-            f"{generator.name} decodes those of {generator.embedder} ({generator.embedder_sha256[:8] or 'no hash'})"
+            f"{generator.name} decodes those of {generator.embedder} ({generator.embedder_sha256[:8] or 'no hash'}); "
+            "make them with that embedder"
         )
     record = {"vectors_sha256": files.sha256(path)}
     return VectorSource(record, found.origin != table.SAMPLED, lambda on_progress: table.per_identity(found))
 
 
 def from_photographs(
-    path: Path, generator: GeneratorCard, embedder: Embedder, detector: Detector, on_problem: Callable[[str], None]
+    path: Path,
+    generator: GeneratorCard,
+    embedder: Embedder,
+    detector: Detector,
+    on_problem: Callable[[str], None],
+    on_read: OnProgress,
 ) -> VectorSource:
     """The mean vector of each person in a photograph, a folder or a tar; a person is a folder, or a lone image.
 
     Args:
         on_problem: told of each photograph that gave no vector.
+        on_read: told how many photographs of how many have been read for their hash.
 
     Raises:
         NonesuchError: no images, or an embedder other than the generator's; from `fetch`: none gave a vector.
@@ -96,12 +103,13 @@ def from_photographs(
         found = table.VectorTable(names, np.stack(vectors), embedder.name, embedder.card.sha256, table.PHOTOGRAPHS)
         return table.per_identity(found)
 
-    return VectorSource({"reference_sha256": _content_hash(photographs)}, True, fetch)
+    return VectorSource({"reference_sha256": _content_hash(photographs, on_read)}, True, fetch)
 
 
-def _content_hash(photographs: list[Photograph]) -> str:
+def _content_hash(photographs: list[Photograph], on_read: OnProgress) -> str:
     digest = hashlib.sha256()
-    for photograph in photographs:
+    for done, photograph in enumerate(photographs, start=1):
+        on_read(done, len(photographs))
         digest.update(f"{photograph.name}\0{photograph.identity}\0".encode())
         digest.update(hashlib.sha256(photograph.read_bytes()).digest())
     return digest.hexdigest()

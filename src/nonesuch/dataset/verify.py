@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
-from nonesuch.core.plan import IDENTITIES, PLAN, Plan, PlanRows
+from nonesuch.core.plan import Plan, PlanRows
 from nonesuch.core.shards import image_key, read_index, shard_files
 from nonesuch.dataset import manifest as manifests
 
@@ -32,11 +33,11 @@ def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, tot
         NonesuchError: there is no dataset, or its manifest or plan cannot be read.
     """
     manifest = manifests.read(folder)
-    problems = [
-        f"{name}: not the file that the manifest was written for; restore it"
-        for name, expected in ((PLAN, manifest.plan_sha256), (IDENTITIES, manifest.identities_sha256))
-        if not (folder / name).is_file() or files.sha256(folder / name) != expected
-    ]
+    problems = []
+    try:
+        manifests.check_plan(folder, manifest)
+    except NonesuchError as error:
+        problems.append(str(error))
     plan = Plan(folder)
     if (plan.identities, plan.images) != (manifest.identities, manifest.images):
         problems.append(
@@ -47,6 +48,12 @@ def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, tot
         problems.append("the dataset is not complete; run the command that made it again")
     elif len(manifest.shards) != plan.shards:
         problems.append(f"the manifest lists {len(manifest.shards)} shards, the plan {plan.shards}")
+    expected_files = {path for number in range(plan.shards) for path in astuple(shard_files(folder, number))}
+    problems += [
+        f"{path.relative_to(folder)}: belongs to no planned shard; remove it"
+        for path in sorted((folder / "shards").glob("*"))
+        if path not in expected_files
+    ]
     done = 0
     mend = "remove its two files and run the command that made the dataset again"
     for number in range(plan.shards):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -20,25 +21,42 @@ class Preprocessing:
     """How an aligned 112x112 RGB crop becomes the network's input: warp, colour order, (x - mean) / std.
 
     Attributes:
-        size: side of the network's input.
+        size: side of the network's input; crops are resized to it unless there is a chip.
         colour: "rgb" or "bgr".
-        mean, std: in 0..255.
+        mean, std: in 0..255, one number, or one per channel in the network's order.
         chip: affine map (2x3) from crop to input coordinates where the network has its own alignment.
     """
 
     size: int = CROP_SIZE
     colour: str = "rgb"
-    mean: float = 127.5
-    std: float = 127.5
+    mean: float | list[float] = 127.5
+    std: float | list[float] = 127.5
     chip: list[list[float]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.colour not in ("rgb", "bgr"):
+            raise NonesuchError(f"colour {self.colour!r}: it is rgb or bgr")
+        if (
+            self.size < 1
+            or not np.all(np.isfinite([*np.ravel(self.mean), *np.ravel(self.std)]))
+            or np.any(np.equal(self.std, 0))
+        ):
+            raise NonesuchError("size must be at least 1, mean and std finite, std not 0")
+        if np.size(self.mean) not in (1, 3) or np.size(self.std) not in (1, 3):
+            raise NonesuchError("mean and std are one number, or one per channel")
+        if self.chip is not None and np.shape(self.chip) != (2, 3):
+            raise NonesuchError("chip is a 2x3 matrix")
 
     def apply(self, pixels: Tensor) -> Tensor:
         """(B, 3, 112, 112) RGB in 0..255, floating point -> the network's input; differentiable."""
         if self.chip is not None:
             pixels = warp_affine(pixels, torch.tensor(self.chip, dtype=torch.float64), self.size)
+        elif self.size != CROP_SIZE:
+            pixels = F.interpolate(pixels, size=(self.size, self.size), mode="bilinear", antialias=True)
         if self.colour == "bgr":
             pixels = pixels.flip(1)
-        return (pixels - self.mean) / self.std if (self.mean, self.std) != (0.0, 1.0) else pixels
+        mean, std = (torch.tensor(value, device=pixels.device).view(-1, 1, 1) for value in (self.mean, self.std))
+        return (pixels - mean) / std
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +79,14 @@ class EmbedderCard(Card):
         Raises:
             NonesuchError: the card holds no threshold for that rate.
         """
-        for rate, cosine in self.thresholds.items():
-            if abs(float(rate) / fmr - 1.0) < 1e-6:
-                return cosine
+        if (cosine := self.known_threshold(fmr)) is not None:
+            return cosine
         known = ", ".join(self.thresholds) or "none"
         raise NonesuchError(f"no threshold of {self.name} is known at FMR {fmr:g} (known: {known}); give a cosine")
+
+    def known_threshold(self, fmr: float) -> float | None:
+        """The cosine at a false match rate, None if the card holds none."""
+        return next((cosine for rate, cosine in self.thresholds.items() if abs(float(rate) / fmr - 1.0) < 1e-6), None)
 
 
 class Network(Protocol):
@@ -89,7 +110,10 @@ class Embedder:
         self.network = network
         self.device = device
         self.dtype = dtype
-        self.preprocessing = Preprocessing(**card.preprocessing)  # type: ignore[arg-type]
+        try:
+            self.preprocessing = Preprocessing(**card.preprocessing)  # type: ignore[arg-type]
+        except (TypeError, NonesuchError) as error:
+            raise NonesuchError(f"card of {card.name}: bad preprocessing ({error})") from error
 
     @property
     def name(self) -> str:
@@ -124,7 +148,13 @@ class Embedder:
         with torch.inference_mode():
             for start in range(0, len(stacked), batch):
                 part = stacked[start : start + batch].to(self.device).permute(0, 3, 1, 2).float()
-                result[start : start + batch] = self.pixels_to_embeddings(part).cpu().numpy()
+                found = self.pixels_to_embeddings(part).cpu().numpy()
+                if found.shape != (len(part), self.card.embedding_dim):
+                    raise NonesuchError(
+                        f"{self.name} gave {found.shape} for {len(part)} crops, its card says width "
+                        f"{self.card.embedding_dim}; correct the card"
+                    )
+                result[start : start + batch] = found
         return result
 
     __call__ = embed

@@ -12,8 +12,14 @@ from nonesuch.core.errors import NonesuchError
 class OnnxNetwork:
     """An ONNX session behind the call of a torch embedder: (B, 3, H, W) float32 -> (B, D). Not differentiable.
 
+    Models that take channels last (B, H, W, 3), or batches of one fixed size, are served as well.
+
+    Attributes:
+        size: side of the input where the model states it, else None.
+
     Raises:
-        NonesuchError: onnxruntime is not installed, the file is no ONNX model, or it has several inputs.
+        NonesuchError: onnxruntime is not installed, the file is no ONNX model, it has several inputs, or its input is
+            not an image.
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
@@ -36,15 +42,25 @@ class OnnxNetwork:
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
             raise NonesuchError(f"{path}: a face embedder has one input, this model has {len(inputs)}")
-        self.input_name = inputs[0].name
-        self.fixed_batch = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
+        shape = inputs[0].shape
+        if len(shape) != 4:
+            raise NonesuchError(f"{path}: a face embedder takes batches of images, this model takes {shape}")
+        self.path, self.input_name = path, inputs[0].name
+        self.channels_last = shape[3] == 3 and shape[1] != 3
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
+        self.size = shape[2] if isinstance(shape[2], int) else None
 
     def __call__(self, prepared: Tensor, /) -> Tensor:
         data = prepared.float().cpu().numpy()
+        if self.channels_last:
+            data = data.transpose(0, 2, 3, 1)
         step = self.fixed_batch or len(data)
         padded = np.concatenate([data, np.repeat(data[-1:], -len(data) % step, axis=0)])
-        parts = [
-            self.session.run(None, {self.input_name: np.ascontiguousarray(padded[i : i + step])})[0]
-            for i in range(0, len(padded), step)
-        ]
+        try:
+            parts = [
+                self.session.run(None, {self.input_name: np.ascontiguousarray(padded[i : i + step])})[0]
+                for i in range(0, len(padded), step)
+            ]
+        except Exception as error:
+            raise NonesuchError(f"{self.path}: {str(error).splitlines()[0]}") from error
         return torch.from_numpy(np.concatenate(parts)[: len(data)].reshape(len(data), -1)).to(prepared.device)

@@ -20,13 +20,17 @@ from nonesuch.generators.vec2face import TOKENS, Vec2Face
 class MaskSetting:
     """How an image's mask ratio is drawn: normal(mean, std) restricted to [low, high]; `low` is dropped as well.
 
-    The defaults are the published ones for generation (Vec2Face, facts in docs/generators.md).
+    The defaults are the published ones for generation (Vec2Face's code).
     """
 
     low: float = 0.1
     high: float = 1.0
     mean: float = 0.15
     std: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.low <= self.high <= 1.0 or self.std <= 0.0:
+            raise NonesuchError(f"masks need 0 <= low <= high <= 1 and std > 0, not {self}")
 
     def draw(self, seed: int) -> tuple[float, NDArray[np.float32]]:
         """An image's mask ratio and its noise (49,) in [0, 1), from the image's own seed."""
@@ -75,7 +79,14 @@ class Generator:
         self.network = network
         self.device = device
         self.dtype = dtype
-        self.mask = MaskSetting(**card.mask)
+        try:
+            self.mask = MaskSetting(**card.mask)
+        except (TypeError, NonesuchError) as error:
+            raise NonesuchError(f"card of {card.name}: bad mask ({error})") from error
+        if network.feature_dim != card.feature_dim:
+            raise NonesuchError(
+                f"card of {card.name}: feature_dim {card.feature_dim}, the network takes {network.feature_dim}"
+            )
 
     @property
     def name(self) -> str:
@@ -126,7 +137,13 @@ def check_vectors(vectors: NDArray[np.float32], width: int, wanted_by: str) -> N
 
 
 def to_grey_levels(images: NDArray[np.float32]) -> Pixels:
-    """0..255 floating point -> uint8, rounded to the nearest level."""
+    """0..255 floating point -> uint8, rounded to the nearest level.
+
+    Raises:
+        NonesuchError: a pixel is not finite.
+    """
+    if not np.isfinite(images).all():
+        raise NonesuchError("the generator gave pixels that are not finite; use --dtype float32")
     return np.rint(images).astype(np.uint8)
 
 

@@ -29,7 +29,7 @@ class Attention(nn.Module):
         batch, rows, dim = x.shape
         q, k, v = self.qkv(x).view(batch, rows, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         # In bfloat16 its backward pass is 60 times slower on a CPU; the published recipe keeps it in float32 too.
-        with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
+        with torch.autocast(x.device.type, enabled=False):
             x = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
         return self.proj(x.transpose(1, 2).reshape(batch, rows, dim))
 
@@ -143,7 +143,8 @@ class Vec2Face(nn.Module):
         """The transformer: (B, feature_dim) vectors -> (B, 49, dim) rows. Arguments as in `forward`."""
         batch = len(vectors)
         image_feature, rows = self.feature_map(vectors)
-        rank = noise.argsort(dim=1).argsort(dim=1)
+        order = noise.argsort(dim=1, stable=True)
+        rank = order.argsort(dim=1)
         ratio = torch.as_tensor(mask_ratio, dtype=torch.float32, device=vectors.device).expand(batch)
         # Rounding first keeps 49 * (k / 49) from landing one above k.
         masked = rank < (TOKENS * ratio[:, None]).round(decimals=4).ceil()
@@ -151,7 +152,7 @@ class Vec2Face(nn.Module):
 
         rows = torch.where(masked[:, :, None], image_feature[:, None], rows)
         rows = self.token_emb(torch.cat([image_feature[:, None], rows], dim=1))
-        kept = torch.cat([rank.new_zeros(batch, 1), noise.argsort(dim=1)[:, dropped:] + 1], dim=1)[:, :, None]
+        kept = torch.cat([rank.new_zeros(batch, 1), order[:, dropped:] + 1], dim=1)[:, :, None]
         encoded = rows.gather(1, kept.expand(-1, -1, rows.shape[2]))
         for block in self.blocks:
             encoded = block(encoded)

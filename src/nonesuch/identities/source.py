@@ -29,14 +29,27 @@ class IdentitySource:
     record: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class SamplingOptions:
+    """What a user may say of the sampling; None leaves a point open.
+
+    Attributes:
+        sampling: "pca" (Gaussian over real people's mean vectors) or "sphere" (uniform); open: "pca" where there are
+            statistics.
+        statistics_file: replaces the generator's own.
+        max_similarity: largest cosine between two identities; open: from `fmr`.
+        fmr: false match rate of the embedder at that cosine; open: 1e-4, or the generator's own cosine where the
+            embedder is not at hand.
+    """
+
+    sampling: str | None = None
+    statistics_file: Path | None = None
+    max_similarity: float | None = None
+    fmr: float | None = None
+
+
 def identity_source(
-    generator: GeneratorCard,
-    weights: Path,
-    embedder: EmbedderCard | None,
-    sampling: str | None = None,
-    statistics_file: Path | None = None,
-    max_similarity: float | None = None,
-    fmr: float | None = None,
+    generator: GeneratorCard, weights: Path, embedder: EmbedderCard | None, options: SamplingOptions
 ) -> IdentitySource:
     """Settle what the user left open.
 
@@ -44,17 +57,18 @@ def identity_source(
         generator: its card.
         weights: its weight file; statistics that ship with it lie beside.
         embedder: card of the embedder whose vectors it decodes, where that is at hand.
-        sampling: "pca" (Gaussian over real people's mean vectors) or "sphere" (uniform); None for "pca" where there
-            are statistics.
-        statistics_file: replaces the generator's own.
-        max_similarity: largest cosine between two identities; None to take it from `fmr`.
-        fmr: false match rate of the embedder at that cosine; None for 1e-4, or for the generator's own cosine where
-            the embedder is not at hand.
+        options: what the user said.
 
     Raises:
-        NonesuchError: unknown sampling, no statistics, statistics of another embedder or width, a cosine out of range,
-            an FMR without a known threshold.
+        NonesuchError: options that contradict each other, no statistics, statistics of another embedder or width, a
+            cosine out of range, an FMR without a known threshold.
     """
+    sampling, statistics_file = options.sampling, options.statistics_file
+    max_similarity, fmr = options.max_similarity, options.fmr
+    if max_similarity is not None and fmr is not None:
+        raise NonesuchError("--max-similarity and --fmr say the same in two ways: give one of them")
+    if sampling == "sphere" and statistics_file is not None:
+        raise NonesuchError("--statistics goes with --sampling pca, not sphere")
     if max_similarity is not None and not -1.0 <= max_similarity <= 1.0:
         raise NonesuchError(f"--max-similarity {max_similarity:g}: a cosine lies between -1 and 1")
     if max_similarity is None and (fmr is not None or embedder is not None):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialize
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
@@ -64,7 +64,7 @@ def save(statistics: Statistics, path: Path) -> None:
     tensors = {"mean": statistics.mean, "axes": statistics.axes, "spread": statistics.spread}
     metadata = {"embedder_sha256": statistics.embedder_sha256, "people": str(statistics.people)}
     with files.replacing(path) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, temporary, metadata)
+        temporary.write_bytes(serialize({name: np.ascontiguousarray(v) for name, v in tensors.items()}, metadata))
 
 
 def load(path: Path) -> Statistics:

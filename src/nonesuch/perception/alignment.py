@@ -47,7 +47,7 @@ def align(image: Pixels, landmarks: NDArray[np.float64]) -> Pixels:
     matrix = similarity_transform(landmarks, TEMPLATE)
     factor = int(1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if factor > 1:
-        image = np.asarray(Image.fromarray(image).reduce(factor))
+        image = np.array(Image.fromarray(image).reduce(factor))
         matrix = similarity_transform((landmarks + 0.5) / factor - 0.5, TEMPLATE)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
     crop = warp_affine(pixels, torch.from_numpy(matrix), CROP_SIZE)[0].permute(1, 2, 0)
