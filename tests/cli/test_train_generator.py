@@ -115,6 +115,14 @@ def test_a_folder_of_another_run_is_left_as_it_is(cli: Cli, faces: Path, tmp_pat
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
+def test_a_run_that_never_began_does_not_hold_its_folder(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    run, large = tmp_path / "run", tmp_path / "large"
+    large.mkdir()
+    Image.new("RGB", (300, 200)).save(large / "a.png")
+    assert "not an aligned 112x112 crop" in cli("train-generator", run, "--data", large, *_OPTIONS, "--images", 8).error
+    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images", 8).status == 0
+
+
 def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None:
     options = [*_OPTIONS, "--images", 8, "--loss", "pixel=0", "--loss", "identity=2"]
     assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0

@@ -106,7 +106,7 @@ class Progress:
 
 
 def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
-    """Make a run's folder, or make sure that it holds this run.
+    """Make a run's folder, or make sure that it holds this run; a claim that nothing came of may be replaced.
 
     Args:
         what: names the data, preset and losses, JSON-ready.
@@ -117,7 +117,7 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) ->
     files.make_folder(folder)
     path = folder / SETTINGS
     now = json.loads(json.dumps({"settings": dataclasses.asdict(settings), "what": what}))
-    if not path.exists():
+    if set(folder.iterdir()) <= {path} or not path.exists():
         files.write_json(path, now)
         return
     before = files.read_json(path)
