@@ -2,6 +2,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.training import Progress, Trainer, TrainSettings
+from nonesuch.core.training import Player, Progress, Trainer, TrainSettings
 
 CPU = torch.device("cpu")
 
@@ -22,7 +24,11 @@ class Line:
         torch.manual_seed(0)
         self.network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.3), nn.Linear(8, 1))
 
-    def training_forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    @property
+    def players(self) -> list[Player]:
+        return [Player(self.network, self.losses)]
+
+    def losses(self, batch: dict[str, Tensor], seen: int) -> dict[str, Tensor]:
         error = self.network(batch["x"]) - batch["y"]
         return {"squared": error.square().mean(), "absolute": 0.1 * error.abs().mean()}
 
@@ -83,8 +89,8 @@ def test_an_interrupted_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Pat
     _run(parts)
     for name, tensor in whole.averaged().items():
         assert torch.equal(parts.averaged()[name], tensor), name
-    for name, tensor in whole.task.network.state_dict().items():
-        assert torch.equal(parts.task.network.state_dict()[name], tensor), name
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(parts.network.state_dict()[name], tensor), name
     assert _log(tmp_path / "parts") == _log(tmp_path / "whole")
 
 
@@ -105,10 +111,10 @@ def test_a_killed_run_goes_on_from_its_last_state(tmp_path: Path) -> None:
 
 def test_a_signal_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> None:
     class Signalled(Line):
-        def training_forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        def losses(self, batch: dict[str, Tensor], seen: int) -> dict[str, Tensor]:
             if len(steps) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return super().training_forward(batch)
+            return super().losses(batch, seen)
 
     steps: list[Progress] = []
     with pytest.raises(KeyboardInterrupt):
@@ -123,16 +129,16 @@ def test_a_signal_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> N
 
 def test_the_average_really_averages(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, ema_images=50)
-    expected = {name: tensor.double() for name, tensor in trainer.task.network.state_dict().items()}
+    expected = {name: tensor.double() for name, tensor in trainer.network.state_dict().items()}
     for step in range(1, 21):
         trainer._step()
         half_life = min(50.0, 0.05 * 8 * step)
         decay = 0.5 ** (8 / half_life)
-        for name, tensor in trainer.task.network.state_dict().items():
+        for name, tensor in trainer.network.state_dict().items():
             expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
     for name, tensor in trainer.averaged().items():
         torch.testing.assert_close(tensor.double(), expected[name], atol=1e-6, rtol=1e-5)
-    live = trainer.task.network.state_dict()
+    live = trainer.network.state_dict()
     assert any((live[name] - tensor).abs().max() > 1e-4 for name, tensor in trainer.averaged().items())
 
 
@@ -151,7 +157,7 @@ def test_accumulated_parts_give_the_whole_batchs_step(tmp_path: Path) -> None:
 def test_the_gradient_is_clipped(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, clip=1e-3)
     trainer._step()
-    squares = [parameter.grad.square().sum() for parameter in trainer.task.network.parameters()]
+    squares = [parameter.grad.square().sum() for parameter in trainer.network.parameters()]
     assert torch.stack(squares).sum().sqrt() == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -184,8 +190,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_terms_named(tmp_path: Path) ->
     _run(trainer, stop_after=2)
     saved = (tmp_path / "state.pt").read_bytes()
     with torch.no_grad():
-        next(trainer.task.network.parameters()).fill_(float("nan"))
-    with pytest.raises(NonesuchError, match=r"not finite at step 2 \(squared nan"):
+        next(trainer.network.parameters()).fill_(float("nan"))
+    with pytest.raises(NonesuchError, match=r"not finite \(squared nan.*\) at step 2"):
         trainer.run(lambda progress: None, lambda: None)
     assert (tmp_path / "state.pt").read_bytes() == saved
 
@@ -211,3 +217,100 @@ def test_mixed_precision_trains(tmp_path: Path) -> None:
     losses = [line["loss_squared"] for line in _log(tmp_path)]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
     assert all(tensor.dtype == torch.float32 for tensor in trainer.averaged().values())
+
+
+class Duel:
+    """A generator that wants its judge's score, and a judge that joins after 80 images."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.generator, self.judge = nn.Linear(1, 1), nn.Linear(1, 1)
+        self.trainable_in_turn: list[tuple[bool, bool]] = []
+
+    @property
+    def players(self) -> list[Player]:
+        return [Player(self.generator, self.generator_losses), Player(self.judge, self.judge_losses, decays=False)]
+
+    def generator_losses(self, batch: dict[str, Tensor], seen: int) -> dict[str, Tensor]:
+        self.trainable_in_turn.append((self.generator.weight.requires_grad, self.judge.weight.requires_grad))
+        made = self.generator(batch["x"])
+        self.made = made.detach()
+        return {"adversarial": -self.judge(made).mean()}
+
+    def judge_losses(self, batch: dict[str, Tensor], seen: int) -> dict[str, Tensor]:
+        if seen < 80:
+            return {}
+        self.trainable_in_turn.append((self.generator.weight.requires_grad, self.judge.weight.requires_grad))
+        return {"judge": 0.5 * ((self.judge(batch["y"]) - 1).square().mean() + self.judge(self.made).square().mean())}
+
+
+def test_the_judge_gets_no_gradient_from_the_generators_turn(tmp_path: Path) -> None:
+    """The published code leaves the gradients of -D(g) in the discriminator, which is pulled to call fakes real."""
+    task = Duel()
+    trainer = Trainer(task, Points(), _settings(clip=1e9), tmp_path, CPU, {})
+    before = {name: tensor.clone() for name, tensor in task.judge.state_dict().items()}
+    for _ in range(10):
+        trainer._step()
+    assert all(torch.equal(task.judge.state_dict()[name], tensor) for name, tensor in before.items())
+    batch = trainer.samples.load(*trainer._indices())
+    trainer._step()
+    judge = nn.Linear(1, 1)
+    judge.load_state_dict(before)
+    loss = 0.5 * ((judge(batch["y"]) - 1).square().mean() + judge(task.made).square().mean())
+    loss.backward()
+    torch.testing.assert_close(task.judge.weight.grad, judge.weight.grad)
+    assert task.trainable_in_turn[-2:] == [(True, False), (False, True)]
+
+
+def test_the_judges_learning_rate_stays(tmp_path: Path) -> None:
+    trainer = Trainer(Duel(), Points(), _settings(), tmp_path, CPU, {})
+    _run(trainer)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+    assert rates[0] < 1e-3 < rates[1] == pytest.approx(1e-2)
+
+
+def test_two_players_resume_to_the_bit(tmp_path: Path) -> None:
+    trainers = []
+    for name, stops in (("whole", []), ("parts", [6, 8])):
+        for stop in [*stops, None]:
+            trainer = Trainer(Duel(), Points(), _settings(), tmp_path / name, CPU, {})
+            _run(trainer, stop_after=stop)
+        trainers.append(trainer)
+    for player, other in zip(*(trainer.players for trainer in trainers), strict=True):
+        for name, tensor in player.network.state_dict().items():
+            assert torch.equal(other.network.state_dict()[name], tensor)
+
+
+_RANKS = """
+import sys, torch
+from pathlib import Path
+from nonesuch.core import distributed
+from tests.core.test_training import Duel, Line, Points, _settings
+from nonesuch.core.training import Trainer
+torch.set_num_threads(1)
+distributed.start(torch.device("cpu"))
+task = Duel()
+trainer = Trainer(task, Points(), _settings(), Path(sys.argv[1]), torch.device("cpu"), {})
+trainer.run(lambda progress: None, lambda: None)
+distributed.stop()
+"""
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    script = tmp_path / "ranks.py"
+    script.write_text(_RANKS)
+    root = str(Path(__file__).parents[2])
+    for name, processes in (("one", 1), ("two", 2)):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root}/src", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, str(script), str(tmp_path / name)], check=True, capture_output=True, env=environment)
+    one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("one", "two"))
+    assert one["seen"] == two["seen"] == 160
+    for a, b in zip(one["networks"], two["networks"], strict=True):
+        for name, tensor in a.items():
+            torch.testing.assert_close(b[name], tensor, atol=1e-5, rtol=1e-5)
+    logs = [_log(tmp_path / name) for name in ("one", "two")]
+    assert len(logs[0]) == len(logs[1]) == 20
+    assert [line["loss_adversarial"] for line in logs[0]] == pytest.approx(
+        [line["loss_adversarial"] for line in logs[1]], abs=1e-4
+    )

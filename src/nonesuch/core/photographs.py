@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from nonesuch.core import images, tables
+from nonesuch.core import images, lmdb_records, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import IMAGE_SUFFIXES, Pixels
+from nonesuch.core.lmdb_records import Record
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
@@ -60,12 +61,25 @@ class Photograph:
         return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
 
 
+@dataclass(frozen=True)
+class LmdbPhotograph(Photograph):
+    """An image of an LMDB set (`nonesuch.core.lmdb_records`); its name is its key, its identity its label."""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image; raises NonesuchError where the record cannot be read."""
+        return self.record().image
+
+    def record(self) -> Record:
+        """Image, vector and label; errors as in `read_bytes`."""
+        return lmdb_records.read(self.container, self.name)
+
+
 def find(source: Path, split: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 
-    A source is an image file, a folder (searched through), an uncompressed tar, or a dataset of ours. A tar may have
-    a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally `identity`
-    (the labels) and `split`.
+    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, or an LMDB set
+    (`.lmdb`, `.mdb`). A tar may have a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column
+    `file`, and optionally `identity` (the labels) and `split`.
 
     Args:
         source: where to look.
@@ -83,6 +97,9 @@ def find(source: Path, split: str | None = None) -> list[Photograph]:
         raise NonesuchError(f"{source}: no such file or folder")
     elif source.suffix.lower() in IMAGE_SUFFIXES:
         found = [Photograph(source.name, source.stem, source)]
+    elif source.suffix.lower() in (".lmdb", ".mdb"):
+        records = range(lmdb_records.count(source))
+        found = [LmdbPhotograph(str(key), lmdb_records.read(source, str(key)).label, source) for key in records]
     else:
         found = _apply_table(source, _in_tar(source), split)
     if not found:

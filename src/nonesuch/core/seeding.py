@@ -27,11 +27,13 @@ class Stream(IntEnum):
     MASK_NOISE = 4
     SIGMA_ORDER = 5
     TRAINING_ORDER = 6
+    STYLE = 7
+    DISTURBANCE = 8
 
 
 def derive_seed(*parts: int) -> int:
-    """A 64-bit seed from integers, such as (dataset seed, identity, image): BLAKE2b of their 64-bit forms."""
-    packed = b"".join(struct.pack("<q", part) for part in parts)
+    """A 64-bit seed from integers of 64 bits, such as (dataset seed, identity, image): BLAKE2b of their bytes."""
+    packed = b"".join(struct.pack("<Q", part % 2**64) for part in parts)
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8, person=b"nonesuch").digest(), "little")
 
 

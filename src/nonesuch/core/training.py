@@ -1,14 +1,14 @@
 """One training loop for every model: mixed precision, averaging, clipping, accumulation, exact resume.
 
-Whatever is random in a step belongs to (run seed, step, sample), so a run that was interrupted and resumed equals one
-that was not. Progress is counted in images.
+Whatever is random in a step belongs to (run seed, epoch, sample), dropout to (run seed, step, process), so a run that
+was interrupted and resumed equals one that was not. Progress is counted in images.
 """
 
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nonesuch.core import files, seeding
+from nonesuch.core import distributed, files, seeding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.interruption import stop_requests
@@ -28,19 +28,31 @@ Batch = dict[str, Tensor]
 STATE, LOG, SETTINGS = "state.pt", "log.jsonl", "settings.json"
 
 
-class Task(Protocol):
-    """A model and what it is trained for.
+@dataclass(frozen=True)
+class Player:
+    """A network and what it minimises; an adversarial task has two of them.
 
     Attributes:
-        network: what is trained, averaged and saved.
+        network: what is trained, with an optimiser of its own.
+        losses: the weighted loss terms of (batch, images seen so far), each a scalar whose sum is minimised; empty for
+            a player that sits out.
+        decays: whether the learning rate falls to 0 over the run, or stays after the warm-up.
+    """
+
+    network: nn.Module
+    losses: Callable[[Batch, int], dict[str, Tensor]]
+    decays: bool = True
+
+
+class Task(Protocol):
+    """What is trained, and for what.
+
+    Attributes:
+        players: in the order of their turns with each batch; the first one's network is averaged and is the result.
     """
 
     @property
-    def network(self) -> nn.Module: ...
-
-    def training_forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted loss terms of a batch, each a scalar; their sum is minimised."""
-        ...
+    def players(self) -> Sequence[Player]: ...
 
 
 class Samples(Protocol):
@@ -68,6 +80,9 @@ class TrainSettings:
         ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
         seed: of everything random in the run.
         dtype: "float32", "bfloat16", "float16".
+
+    Raises:
+        NonesuchError: the batch cannot be split evenly.
     """
 
     images: int
@@ -82,10 +97,20 @@ class TrainSettings:
     seed: int = 0
     dtype: str = "float32"
 
-    def learning_rate(self, seen: int) -> float:
+    def __post_init__(self) -> None:
+        parts = self.accumulate * distributed.world_size()
+        if self.batch % parts:
+            raise NonesuchError(
+                f"a batch of {self.batch} cannot be split into {parts} equal parts (--accumulate, times the "
+                f"processes); let --batch be a multiple of {parts}"
+            )
+
+    def learning_rate(self, seen: int, decays: bool = True) -> float:
         """The rate after `seen` images."""
         if seen < self.warmup:
             return self.lr * (seen + self.batch) / (self.warmup + self.batch)
+        if not decays:
+            return self.lr
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
@@ -155,20 +180,23 @@ class Trainer:
         """
         if len(samples) < settings.batch:
             raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
-        if settings.batch % settings.accumulate:
-            raise NonesuchError(f"a batch of {settings.batch} cannot be split into {settings.accumulate} equal parts")
-        self.task, self.samples, self.settings = task, samples, settings
+        self.players, self.samples, self.settings = list(task.players), samples, settings
+        self.network = self.players[0].network
+        self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
         self.dtype = getattr(torch, settings.dtype)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(task.network, settings.weight_decay), betas=settings.betas)
-        self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(task.network).items()}
-        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
+        self.optimizers = [
+            torch.optim.AdamW(_parameter_groups(player.network, settings.weight_decay), betas=settings.betas)
+            for player in self.players
+        ]
+        self.scalers = [torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16") for _ in self.players]
+        self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
         self.step = self.seen = 0
         self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
-        claim_folder(folder, settings, what)
+        distributed.first_does(lambda: claim_folder(folder, settings, what))
         if (folder / STATE).exists():
             self._resume()
-        else:
+        elif distributed.rank() == 0:
             (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
 
     def run(
@@ -190,25 +218,29 @@ class Trainer:
         with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
                 on_step(self._log(*self._timed_step()))
-                if stop_requested():
+                if distributed.any_of_us(stop_requested()):
                     self.save()
+                    distributed.first_does(on_save)
                     raise KeyboardInterrupt
-                if time.monotonic() - saved > checkpoint_seconds:
+                if distributed.any_of_us(time.monotonic() - saved > checkpoint_seconds):
                     self.save()
-                    on_save()
+                    distributed.first_does(on_save)
                     saved = time.monotonic()
             self.save()
-            on_save()
+            distributed.first_does(on_save)
 
     def save(self) -> None:
-        """Write the whole state, replacing the last one in one step."""
+        """Write the whole state, replacing the last one in one step; the first process does."""
+        distributed.first_does(self._write_state)
+
+    def _write_state(self) -> None:
         state = {
             "step": self.step,
             "seen": self.seen,
-            "network": self.task.network.state_dict(),
+            "networks": [player.network.state_dict() for player in self.players],
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "scalers": [scaler.state_dict() for scaler in self.scalers],
             "log_bytes": (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0,
         }
         with files.replacing(self.folder / STATE) as temporary:
@@ -218,20 +250,25 @@ class Trainer:
                 raise NonesuchError(f"{self.folder / STATE}: cannot be written; is there space left?") from error
 
     def averaged(self) -> dict[str, Tensor]:
-        """The network's state dict with the averaged weights in it."""
-        return {**self.task.network.state_dict(), **self.average}
+        """The first player's state dict with the averaged weights in it."""
+        return {**self.network.state_dict(), **self.average}
 
     def _resume(self) -> None:
         path = self.folder / STATE
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            self.task.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.scaler.load_state_dict(state["scaler"])
+            for player, saved in zip(self.players, state["networks"], strict=True):
+                player.network.load_state_dict(saved)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            for scaler, saved in zip(self.scalers, state["scalers"], strict=True):
+                scaler.load_state_dict(saved)
             self.average.update(state["average"])
             self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
             raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
+        if distributed.rank():
+            return
         # Lines written after the state would stand twice.
         with (self.folder / LOG).open("ab") as log:
             log.truncate(min(log_bytes, log.tell()))
@@ -260,41 +297,70 @@ class Trainer:
         return losses, self.settings.batch / (time.monotonic() - start)
 
     def _step(self) -> dict[str, float]:
-        settings, network = self.settings, self.task.network
+        settings = self.settings
         indices, seeds = self._indices()
-        # Dropout draws from the global state: give it one that belongs to the step.
-        torch.manual_seed(seeding.derive_seed(settings.seed, self.step) >> 1)
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate(self.seen)
-        network.train()
-        self.optimizer.zero_grad(set_to_none=True)
+        # Whatever draws from the global state, such as dropout, gets one that belongs to the step and the process.
+        torch.manual_seed(seeding.derive_seed(settings.seed, self.step, distributed.rank()) >> 1)
+        for player, optimizer in zip(self.players, self.optimizers, strict=True):
+            player.network.train()
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, float] = {}
-        size = settings.batch // settings.accumulate
-        for start in range(0, settings.batch, size):
+        size = settings.batch // settings.accumulate // distributed.world_size()
+        for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):
             part = self.samples.load(indices[start : start + size], seeds[start : start + size])
             part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
-            with autocast(self.device, self.dtype):
-                terms = self.task.training_forward(part)
-            loss = torch.stack([term.float() for term in terms.values()]).sum() / settings.accumulate
-            values = {name: float(term.detach()) for name, term in terms.items()}
-            if not torch.isfinite(loss):
-                shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-                raise NonesuchError(
-                    f"the loss is not finite at step {self.step} ({shown}); start a new run with a lower --lr"
-                )
-            self.scaler.scale(loss).backward()
-            for name, value in values.items():
-                totals[name] = totals.get(name, 0.0) + value / settings.accumulate
-        self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_([p for p in network.parameters() if p.requires_grad], settings.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+            for number in range(len(self.players)):
+                for name, value in self._backward(number, part).items():
+                    totals[name] = totals.get(name, 0.0) + value / settings.accumulate
+        for number, parameters in enumerate(self._trainable):
+            self._update(number, [parameter for parameter in parameters if parameter.grad is not None])
         self.step += 1
         self.seen += settings.batch
         decay = settings.ema_decay(self.seen)
-        current = [tensor.float() for tensor in _floating(network).values()]
+        current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
-        return totals
+        return self._mean_over_processes(totals)
+
+    def _backward(self, number: int, part: Batch) -> dict[str, float]:
+        """One player's turn with one part of a batch: its gradients are added, every other player is frozen."""
+        player = self.players[number]
+        for other, parameters in enumerate(self._trainable):
+            for parameter in parameters:
+                parameter.requires_grad_(other == number)
+        with autocast(self.device, self.dtype):
+            terms = player.losses(part, self.seen)
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        if not all(map(math.isfinite, values.values())):
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+            raise self._diverged(f"the loss is not finite ({shown})")
+        if terms:
+            loss = torch.stack([term.float() for term in terms.values()]).sum() / self.settings.accumulate
+            self.scalers[number].scale(loss).backward()
+        return values
+
+    def _update(self, number: int, parameters: list[nn.Parameter]) -> None:
+        if not parameters:
+            return
+        optimizer, scaler = self.optimizers[number], self.scalers[number]
+        distributed.average_(parameter.grad for parameter in parameters if parameter.grad is not None)
+        scaler.unscale_(optimizer)
+        norm = nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+        if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler leaves such a step out by itself
+            raise self._diverged("the gradient is not finite")
+        scaler.step(optimizer)
+        scaler.update()
+
+    def _diverged(self, what: str) -> NonesuchError:
+        return NonesuchError(
+            f"{what} at step {self.step}; start a new run from these weights with --init {self.folder} and a lower --lr"
+        )
+
+    def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:
+        means = torch.tensor(list(totals.values()), device=self.device)
+        distributed.average_([means])
+        return dict(zip(totals, means.tolist(), strict=True))
 
     def _log(self, losses: dict[str, float], images_per_second: float) -> Progress:
         line = {
@@ -304,12 +370,13 @@ class Trainer:
             "images_per_second": round(images_per_second, 2),
             **{f"loss_{name}": round(value, 6) for name, value in losses.items()},
         }
-        path = self.folder / LOG
-        try:
-            with path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise files.write_error(path, error) from error
+        if distributed.rank() == 0:
+            path = self.folder / LOG
+            try:
+                with path.open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(line) + "\n")
+            except OSError as error:
+                raise files.write_error(path, error) from error
         return Progress(self.seen, self.settings.images, losses, images_per_second)
 
 

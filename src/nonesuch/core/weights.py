@@ -6,7 +6,7 @@ measured, and the SHA-256 of the tensors, which is checked at every load.
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -145,12 +145,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_into(module: nn.Module, checkpoint: Mapping[str, Any], name: str) -> None:
+def load_into(
+    module: nn.Module, checkpoint: Mapping[str, Any], name: str, optional: Callable[[str], bool] = lambda name: False
+) -> None:
     """Load a checkpoint's tensors into a network, whatever wrapper saved them.
 
     The network's state dict may be nested under a usual key and every tensor may carry one wrapper prefix; a prefix
     is accepted only if all of the network's tensors are found under it. Further tensors (a classification head, a
-    discriminator) are left out. `name` is for the error message.
+    discriminator) are left out. `name` is for the error message. Tensors whose names are `optional` keep their values
+    where a checkpoint has none of them.
 
     Raises:
         NonesuchError: a tensor is missing or has another shape.
@@ -159,13 +162,15 @@ def load_into(module: nn.Module, checkpoint: Mapping[str, Any], name: str) -> No
     best: tuple[int, str] = (len(wanted) + 1, "")
     for candidate in [checkpoint, *(checkpoint[key] for key in _NESTS if isinstance(checkpoint.get(key), dict))]:
         for prefix in _WRAPPERS:
+            whole = any(prefix + key in candidate for key in wanted if optional(key))
+            needed = {key: tensor for key, tensor in wanted.items() if whole or not optional(key)}
             wrong = [
                 key
-                for key, tensor in wanted.items()
+                for key, tensor in needed.items()
                 if not isinstance(found := candidate.get(prefix + key), Tensor) or found.shape != tensor.shape
             ]
             if not wrong:
-                module.load_state_dict({key: candidate[prefix + key] for key in wanted}, strict=False)
+                module.load_state_dict({key: candidate[prefix + key] for key in needed}, strict=False)
                 return
             best = min(best, (len(wrong), wrong[0]))
     raise NonesuchError(

@@ -1,0 +1,80 @@
+"""Several training processes under torchrun: who we are, and averages over all of us."""
+
+import datetime
+import os
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from nonesuch.core.errors import NonesuchError
+
+# The first process may embed a large set while the others wait.
+_PATIENCE = datetime.timedelta(hours=12)
+
+
+def start(device: torch.device) -> torch.device:
+    """Join the group that torchrun describes, if it does; returns the device of this process.
+
+    Raises:
+        NonesuchError: the group cannot be joined.
+    """
+    if "RANK" not in os.environ or dist.is_initialized():
+        return device
+    try:
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise NonesuchError(f"cannot join the processes that torchrun started ({error})") from error
+    return device
+
+
+def stop() -> None:
+    """Leave the group."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Number of this process, 0 for the first or only one."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def first_does(work: Callable[[], None]) -> None:
+    """The first process does the work, the others wait until it is done."""
+    if rank() == 0:
+        work()
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def average_(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its mean over all processes, in one message per type."""
+    if world_size() == 1:
+        return
+    by_kind: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        by_kind.setdefault(tensor.dtype, []).append(tensor)
+    for group in by_kind.values():
+        flat = torch.cat([tensor.reshape(-1) for tensor in group])
+        dist.all_reduce(flat)
+        flat /= world_size()
+        for tensor, mean in zip(group, flat.split([tensor.numel() for tensor in group]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+
+def any_of_us(condition: bool) -> bool:
+    """Whether the condition holds in any process."""
+    if world_size() == 1:
+        return condition
+    answer = torch.tensor(float(condition), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(answer, dist.ReduceOp.MAX)
+    return bool(answer)
