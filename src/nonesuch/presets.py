@@ -20,6 +20,8 @@ VEC2FACE: dict[str, dict[str, Any]] = {
         "group_width": 4,
         "dropout": 0.1,
         "published_extras": False,
+        "float32_blocks": False,
+        "style_dim": 4,
     },
     "vec2face_small": {
         "feature_dim": 192,
@@ -35,23 +37,58 @@ VEC2FACE: dict[str, dict[str, Any]] = {
         "group_width": 16,
         "dropout": 0.0,
         "published_extras": False,
+        "float32_blocks": False,
+        "style_dim": 16,
     },
     "vec2face_base": {"dim": 768, "encoder_blocks": 12, "encoder_heads": 12},
     "vec2face_large": {"dim": 1024, "encoder_blocks": 24, "encoder_heads": 16},
     "vec2face_huge": {"dim": 1280, "encoder_blocks": 32, "encoder_heads": 16},
 }
 
-# How each is trained. The published recipe: 100 epochs of 1,022,444 images, warm-up of 5, lr 4e-5 * batch / 112.
-_PUBLISHED = GeneratorRecipe(images=102_244_400, batch=128, lr=4e-5 * 128 / 112, warmup=5_112_220, ema_images=500_000)
+# How each is trained. The published recipe: 100 epochs of 1,022,444 images, warm-up of 5, adversarial from the 80th,
+# lr 4e-5 * batch / 112.
+_EPOCH = 1_022_444
+_PUBLISHED = GeneratorRecipe(
+    images=100 * _EPOCH,
+    batch=128,
+    lr=4e-5 * 128 / 112,
+    warmup=5 * _EPOCH,
+    ema_images=500_000,
+    adversarial_from=80 * _EPOCH,
+)
 GENERATOR_RECIPES: dict[str, GeneratorRecipe] = {
-    "vec2face_tiny": GeneratorRecipe(images=64, batch=8, lr=1e-3, warmup=16, ema_images=32),
+    "vec2face_tiny": GeneratorRecipe(
+        images=64,
+        batch=8,
+        lr=1e-3,
+        warmup=16,
+        ema_images=32,
+        adversarial_from=32,
+        prior_share=0.5,
+        disturb=True,
+        discriminator={"stem": (8, 4, 4), "stages": (16, 16, 16)},
+        losses=LossWeights(style=1e-3, prior_identity=0.5, prior_adversarial=0.1, adversarial=0.1),
+    ),
     "vec2face_small": GeneratorRecipe(
-        images=90_000,
+        images=400_000,
         batch=32,
         lr=5e-4,
         warmup=1_000,
         ema_images=4_000,
-        losses=LossWeights(perceptual=0.5, token=0.1),
+        adversarial_from=60_000,
+        prior_share=0.25,
+        disturb=True,
+        discriminator={"stem": (8, 4, 4), "stages": (32, 64, 128)},
+        losses=LossWeights(
+            perceptual=0.3,
+            token=0.1,
+            identity=1.0,
+            adversarial=0.5,
+            style=0.001,
+            prior_identity=0.25,
+            prior_adversarial=0.1,
+            landmarks=0.15,
+        ),
     ),
     "vec2face_base": _PUBLISHED,
     "vec2face_large": _PUBLISHED,

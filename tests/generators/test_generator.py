@@ -66,6 +66,7 @@ def test_raw_vectors_are_scaled(generator: Generator, rows: tuple[np.ndarray, np
             noise=torch.from_numpy(np.stack([noise for _, noise in masks])),
             mask_ratio=torch.tensor([ratio for ratio, _ in masks]),
             drop_ratio=0.1,
+            style=torch.from_numpy(np.stack([generator.style_code(int(seed), 1.0) for seed in seeds[:2]])),
         )
     expected = (images.clamp(-1, 1) + 1).permute(0, 2, 3, 1).numpy() * 127.5
     assert np.allclose(generator.render(vectors[:2], seeds[:2], 2), expected, atol=1e-3)

@@ -93,21 +93,29 @@ class Generator:
         """The name of the weights."""
         return self.card.name
 
-    def forward(self, vectors: Tensor, ratios: Tensor, noise: Tensor) -> Tensor:
-        """(B, D) raw vectors, (B,) mask ratios, (B, 49) noise -> (B, 3, 112, 112) RGB in 0..255; differentiable."""
+    def forward(self, vectors: Tensor, ratios: Tensor, noise: Tensor, style: Tensor) -> Tensor:
+        """(B, D) raw vectors, (B,) mask ratios, (B, 49) noise, (B, style_dim) style codes -> (B, 3, 112, 112) RGB in
+        0..255; differentiable."""
         with autocast(self.device, self.dtype):
             images = self.network(
-                vectors * self.card.vector_scale, noise=noise, mask_ratio=ratios, drop_ratio=self.mask.low
+                vectors * self.card.vector_scale,
+                noise=noise,
+                mask_ratio=ratios,
+                drop_ratio=self.mask.low,
+                style=style if self.network.style_dim else None,
             )
         return (images.float().clamp(-1.0, 1.0) + 1.0) * 127.5
 
-    def render(self, vectors: NDArray[np.float32], seeds: NDArray[np.uint64], micro_batch: int) -> NDArray[np.float32]:
+    def render(
+        self, vectors: NDArray[np.float32], seeds: NDArray[np.uint64], micro_batch: int, style_spread: float = 1.0
+    ) -> NDArray[np.float32]:
         """Render images in micro-batches of one fixed size, the last one padded.
 
         Args:
             vectors: (N, D) raw identity vectors.
             seeds: (N,) image seeds.
             micro_batch: images per forward pass.
+            style_spread: standard deviation of the style codes, 0 for the mean style; 1 is what training saw.
 
         Returns:
             (N, 112, 112, 3) float32 RGB in 0..255, not rounded.
@@ -119,12 +127,18 @@ class Generator:
         masks = [self.mask.draw(int(seed)) for seed in seeds]
         ratios = np.array([ratio for ratio, _ in masks], dtype=np.float32)
         noise = np.stack([rows for _, rows in masks])
+        style = np.stack([self.style_code(int(seed), style_spread) for seed in seeds])
         images = []
         for start in range(0, len(vectors), micro_batch):
-            part = [_padded(column, start, micro_batch).to(self.device) for column in (vectors, ratios, noise)]
+            part = [_padded(column, start, micro_batch).to(self.device) for column in (vectors, ratios, noise, style)]
             with torch.inference_mode():
                 images.append(self.forward(*part).permute(0, 2, 3, 1).cpu().numpy())
         return np.concatenate(images)[: len(vectors)]
+
+    def style_code(self, seed: int, spread: float) -> NDArray[np.float32]:
+        """An image's style code (style_dim,), from the image's own seed."""
+        drawn = seeding.normal(seed, Stream.STYLE, self.network.style_dim)
+        return (spread * drawn).astype(np.float32)
 
 
 def check_vectors(vectors: NDArray[np.float32], width: int, wanted_by: str) -> None:

@@ -20,20 +20,32 @@ class ResidualBlock(nn.Module):
     Where the widths differ, the published block returns ``h + nin_shortcut(h)``: the skip starts at the second
     convolution's output ``h``, not at the input.
 
-    Shapes: (B, in_width, H, W) -> (B, out_width, H, W).
+    Args:
+        in_width, out_width: channels.
+        group_width: see `ImageDecoder`.
+        condition_dim: width of a vector that scales and shifts the second norm's output; 0 for none, as published.
+
+    Shapes: (B, in_width, H, W) and (B, condition_dim) -> (B, out_width, H, W).
     """
 
-    def __init__(self, in_width: int, out_width: int, group_width: int | None) -> None:
+    def __init__(self, in_width: int, out_width: int, group_width: int | None, condition_dim: int) -> None:
         super().__init__()
         self.norm1 = _group_norm(in_width, group_width)
         self.conv1 = nn.Conv2d(in_width, out_width, 3, padding=1, bias=False)
         self.norm2 = _group_norm(out_width, group_width)
         self.conv2 = nn.Conv2d(out_width, out_width, 3, padding=1, bias=False)
         self.nin_shortcut = nn.Conv2d(out_width, out_width, 1, bias=False) if in_width != out_width else None
+        self.condition = nn.Linear(condition_dim, 2 * out_width) if condition_dim else None
+        if self.condition is not None:
+            nn.init.zeros_(self.condition.weight)
+            nn.init.zeros_(self.condition.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        h = self.norm2(self.conv1(F.silu(self.norm1(x))))
+        if self.condition is not None:
+            scale, shift = self.condition(condition)[:, :, None, None].chunk(2, dim=1)
+            h = h * (1.0 + scale) + shift
+        h = self.conv2(F.silu(h))
         return x + h if self.nin_shortcut is None else h + self.nin_shortcut(h)
 
 
@@ -78,29 +90,37 @@ class Upsample(nn.Module):
 class Level(nn.Module):
     """One resolution: residual blocks, then (except at the finest level) an upsampling."""
 
-    def __init__(self, in_width: int, width: int, blocks: int, next_width: int | None, group_width: int | None) -> None:
+    def __init__(
+        self,
+        in_width: int,
+        width: int,
+        blocks: int,
+        next_width: int | None,
+        group_width: int | None,
+        condition_dim: int,
+    ) -> None:
         super().__init__()
         self.block = nn.ModuleList(
-            ResidualBlock(in_width if i == 0 else width, width, group_width) for i in range(blocks)
+            ResidualBlock(in_width if i == 0 else width, width, group_width, condition_dim) for i in range(blocks)
         )
         self.upsample = None if next_width is None else Upsample(width, next_width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         for block in self.block:
-            x = block(x)
+            x = block(x, condition)
         return x if self.upsample is None else self.upsample(x)
 
 
 class Middle(nn.Module):
     """Two residual blocks at the coarsest resolution (the published decoder has no attention here)."""
 
-    def __init__(self, width: int, group_width: int | None) -> None:
+    def __init__(self, width: int, group_width: int | None, condition_dim: int) -> None:
         super().__init__()
-        self.block_1 = ResidualBlock(width, width, group_width)
-        self.block_2 = ResidualBlock(width, width, group_width)
+        self.block_1 = ResidualBlock(width, width, group_width, condition_dim)
+        self.block_2 = ResidualBlock(width, width, group_width, condition_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block_2(self.block_1(x))
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return self.block_2(self.block_1(x, condition), condition)
 
 
 class ImageDecoder(nn.Module):
@@ -114,6 +134,7 @@ class ImageDecoder(nn.Module):
             preset); published models keep the width there and change it in the next level's first block.
         group_width: channels per group of every GroupNorm; None for 32 groups, as published. Groups of fewer than
             16 channels are several times slower in bfloat16 on a CPU.
+        condition_dim: width of a vector that modulates every residual block; 0 for none, as published.
     """
 
     def __init__(
@@ -123,25 +144,26 @@ class ImageDecoder(nn.Module):
         blocks: Sequence[int],
         narrow_upsample: bool,
         group_width: int | None,
+        condition_dim: int,
     ) -> None:
         super().__init__()
         if len(widths) != len(blocks):
             raise ValueError(f"widths and blocks name {len(widths)} and {len(blocks)} levels")
         coarsest = widths[-1]
         self.conv_in = nn.Conv2d(in_width, coarsest, 3, padding=1)
-        self.mid = Middle(coarsest, group_width)
+        self.mid = Middle(coarsest, group_width, condition_dim)
         levels: list[Level] = []
         current = coarsest
         for i in reversed(range(len(widths))):
             next_width = None if i == 0 else (widths[i - 1] if narrow_upsample else widths[i])
-            levels.insert(0, Level(current, widths[i], blocks[i], next_width, group_width))
+            levels.insert(0, Level(current, widths[i], blocks[i], next_width, group_width, condition_dim))
             current = next_width or widths[i]
         self.up = nn.ModuleList(levels)
         self.norm_out = _group_norm(widths[0], group_width)
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
 
-    def forward(self, feature_map: Tensor) -> Tensor:
-        x = self.mid(self.conv_in(feature_map))
+    def forward(self, feature_map: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = self.mid(self.conv_in(feature_map), condition)
         for level in reversed(self.up):
-            x = level(x)
+            x = level(x, condition)
         return self.conv_out(F.silu(self.norm_out(x)))
