@@ -24,7 +24,7 @@ def faces() -> np.ndarray:
     """Four people who don't exist, from the default generator."""
     draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
     vectors = sample_identities(draw, 4, 11, 0.541)
-    images = load_generator("vec2face_small", "cpu").render(vectors, np.arange(4, dtype=np.uint64), 4)
+    images = load_generator("vec2face_small", "cpu").render(vectors, np.arange(4, dtype=np.uint64), 4, style_spread=0.0)
     return to_grey_levels(images)
 
 
@@ -91,3 +91,14 @@ def test_non_maximum_suppression_against_the_plain_loop() -> None:
             if all(overlap(boxes[row], boxes[other])[of_smaller] <= 0.5 for other in kept):
                 kept.append(int(row))
         assert _non_maximum_suppression(boxes, 0.5, of_smaller).tolist() == kept
+
+
+def test_landmarks_of_aligned_crops_need_no_search(detector: Detector, faces: np.ndarray) -> None:
+    pixels = torch.from_numpy(faces).permute(0, 3, 1, 2).float().requires_grad_()
+    found = detector.crop_landmarks(pixels)
+    cascade = np.stack([detector.detect(face)[0].landmarks for face in faces])
+    assert np.linalg.norm(found.detach().numpy() - cascade, axis=2).mean() < 3.0
+    found[:, 2, 0].sum().backward()
+    assert pixels.grad is not None
+    assert pixels.grad[:, :, 40:90, 30:80].abs().sum() > 0
+    assert pixels.grad[:, :, :, :10].abs().sum() == 0

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.core.photographs import Photograph
+from nonesuch.core.lmdb_records import Record
+from nonesuch.core.photographs import LmdbPhotograph, Photograph
+from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
 from nonesuch.perception.alignment import align
 from nonesuch.perception.detection import Detector
 
 _BATCH = 64
+_CHECKED, _SAME_EMBEDDER = 8, 0.9  # records compared with the embedder, and the cosine that they must reach
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,40 @@ def _embedded(batch: list[tuple[Photograph, Pixels | None, str]], embedder: Embe
     vectors = iter(embedder.embed(np.stack(crops)) if crops else np.empty((0, 0), dtype=np.float32))
     for photograph, crop, problem in batch:
         yield EmbeddedPhotograph(photograph, crop, None if crop is None else next(vectors), problem)
+
+
+def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
+    """The vectors that an LMDB set holds itself, with its labels.
+
+    Raises:
+        NonesuchError: a record cannot be read, or the first vectors are not those that this embedder gives.
+    """
+    for number, photograph in enumerate(photographs):
+        record = photograph.record()
+        _check_width(photograph, record, embedder)
+        if number < _CHECKED:
+            _check_stored(photograph, record, embedder)
+        problem = "" if np.isfinite(record.vector).all() else f"{photograph.name}: its vector holds NaN or infinity"
+        yield EmbeddedPhotograph(photograph, None, None if problem else record.vector, problem)
+
+
+def _check_width(photograph: LmdbPhotograph, record: Record, embedder: Embedder) -> None:
+    where = f"{photograph.container}:{photograph.name}"
+    if len(record.vector) != embedder.card.embedding_dim:
+        raise NonesuchError(
+            f"{where}: vectors of width {len(record.vector)}, {embedder.name} gives {embedder.card.embedding_dim}; "
+            "name the embedder that made them with --embedder"
+        )
+
+
+def _check_stored(photograph: LmdbPhotograph, record: Record, embedder: Embedder) -> None:
+    where = f"{photograph.container}:{photograph.name}"
+    ours, theirs = normalised(np.stack([embedder.embed(photograph.read()[None])[0], record.vector]))
+    if float(ours @ theirs) < _SAME_EMBEDDER:
+        raise NonesuchError(
+            f"{where}: its vector is not what {embedder.name} makes of its image (cosine {float(ours @ theirs):.2f}); "
+            "name the embedder that made them with --embedder"
+        )
 
 
 def write_embeddings(
