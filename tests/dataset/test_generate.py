@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,10 @@ import pytest
 import webdataset
 from PIL import Image
 
+from nonesuch import create_model
+from nonesuch.core import weights
 from nonesuch.core.similarity import nearest
+from nonesuch.generators.generator import GeneratorCard
 from tests.conftest import Cli
 
 _OPTIONS = ["--identities", 12, "--images", 5, "--seed", 3, "--shard-images", 15, "--no-summary"]
@@ -51,7 +55,7 @@ def test_what_a_dataset_holds(whole: Path, cli: Cli) -> None:
     assert (manifest["identities"], manifest["images"], manifest["complete"]) == (12, 60, True)
     assert manifest["shows_real_people"] is False
     assert manifest["render"] == {
-        "device": "cpu", "dtype": "float32", "micro_batch": 16, "codec": "jpeg", "quality": 95,
+        "device": "cpu", "dtype": "float32", "micro_batch": 16, "codec": "jpeg", "quality": 95, "style": 1.0,
     }  # fmt: skip
     assert [shard["identities"] for shard in manifest["shards"]] == [3, 3, 3, 3]
     plan = pq.read_table(whole / "plan.parquet")
@@ -121,6 +125,25 @@ def test_micro_batches_change_no_grey_level_by_more_than_one(cli: Cli, tiny_gene
     assert np.abs(pixels[0] - pixels[1]).max() <= 1
     plans = [(tmp_path / size / "plan.parquet").read_bytes() for size in ("1", "64")]
     assert plans[0] == plans[1]
+
+
+def test_the_style_code_is_an_option(cli: Cli, whole: Path, tiny_generator: Path, tmp_path: Path) -> None:
+    _generate(cli, tmp_path / "mean", tiny_generator, "--style", 0)
+    assert json.loads((tmp_path / "mean" / "dataset.json").read_text())["render"]["style"] == 0
+    mean, styled = _tars(tmp_path / "mean"), _tars(whole)
+    assert all(mean[name] != styled[name] for name in styled)
+    assert (
+        "style 1.0, not 0.5" in cli("generate", whole, "--generator", tiny_generator, *_OPTIONS, "--style", 0.5).error
+    )
+
+
+def test_a_generator_without_a_style_code_takes_no_style(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    card = replace(weights.read_card(tiny_generator, GeneratorCard), sizes={"style_dim": 0}, statistics="")
+    plain = tmp_path / "plain.safetensors"
+    weights.save(plain, create_model("vec2face_tiny", style_dim=0).state_dict(), card)
+    options = ["--generator", plain, *_OPTIONS, "--sampling", "sphere"]
+    assert "tiny has no style code" in cli("generate", tmp_path / "faces", *options, "--style", 1).error
+    assert cli("generate", tmp_path / "faces", *options).status == 0
 
 
 def test_a_larger_set_begins_with_the_smaller(cli: Cli, whole: Path, tiny_generator: Path, tmp_path: Path) -> None:

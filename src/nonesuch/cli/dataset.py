@@ -51,6 +51,11 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
     "--sigma",
     help="Perturbation as sigma:share,...  [default: 0.3:40,0.5:40,0.7:20; 0.2 for vectors of photographs]",
 )
+@click.option(
+    "--style",
+    type=click.FloatRange(0.0, 2.0),
+    help="Spread of the style codes (pose, light, background), for a generator that has them.  [default: 1]",
+)
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
 @click.option("--shard-images", type=_AT_LEAST_1, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
@@ -73,6 +78,7 @@ def generate(
     max_similarity: float | None,
     fmr: float | None,
     sigma: str | None,
+    style: float | None,
     codec: str,
     quality: int,
     shard_images: int | None,
@@ -96,6 +102,8 @@ def generate(
     """
     started = time.monotonic()
     model = load_generator(generator, device, dtype)
+    if style is not None and not model.network.style_dim:
+        raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
     if reference is not None or vectors is not None:
         _refuse_sampling_options(identities, wishes)
@@ -126,6 +134,7 @@ def generate(
             micro_batch=micro_batch or default_micro_batch(model.device),
             codec=codec,
             quality=quality,
+            style=1.0 if style is None else style,
         )
         workers = workers or default_workers(model.device)
         manifest, rendered, seconds = create_dataset(out, request, model, settings, workers, bar)

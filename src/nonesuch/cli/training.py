@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,24 +15,26 @@ from numpy.typing import NDArray
 
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
-from nonesuch.core import files, weights
+from nonesuch.core import distributed, files, weights
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, find, read_names, signature
+from nonesuch.core.photographs import LmdbPhotograph, Photograph, exclude, find, read_names, signature
 from nonesuch.core.plan import embeddings
 from nonesuch.core.progress import ProgressBar, progress_bar
-from nonesuch.core.training import Progress, Trainer, TrainSettings, claim_folder
+from nonesuch.core.training import STATE, Progress, Trainer, TrainSettings, claim_folder
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
-from nonesuch.generators.training import LossWeights, PhotographSamples, ReconstructionTask, read_crop
+from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples, read_crop
 from nonesuch.generators.vec2face import Vec2Face
 from nonesuch.identities import statistics
-from nonesuch.identities.photographs import embed_photographs, write_embeddings
-from nonesuch.models import create_model, load_embedder
+from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
+from nonesuch.identities.sampling import pca_gaussian
+from nonesuch.models import create_model, load_detector, load_embedder
 from nonesuch.presets import GENERATOR_RECIPES, VEC2FACE
 
+_VECTORS = "vectors.parquet"
 _SHOWN = 8  # photographs of samples.png
 
 
@@ -40,7 +44,7 @@ _SHOWN = 8  # photographs of samples.png
     "--data",
     type=options.PATH,
     multiple=True,
-    help="Folder or tar of aligned 112x112 faces; repeatable.  [default: the paths in NONESUCH_DATA]",
+    help="Folder, tar or LMDB set of aligned 112x112 faces; repeatable.  [default: the paths in NONESUCH_DATA]",
 )
 @click.option(
     "--exclude", type=options.PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
@@ -52,12 +56,30 @@ _SHOWN = 8  # photographs of samples.png
     show_default=True,
     help="Network and recipe.",
 )
-@click.option("--init", type=options.PATH, help="Continue from these weights (a new run, not a resumed one).")
+@click.option(
+    "--init",
+    type=options.PATH,
+    help="Continue from these weights, or from all networks of another run's folder (a new run, not a resumed one).",
+)
 @click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
 @click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
 @click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, help="Parts a batch is split into.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
+@click.option(
+    "--lr",
+    type=click.FloatRange(0, min_open=True),
+    help="Peak learning rate.  [default: the recipe's, in proportion to --batch]",
+)
 @click.option("--loss", multiple=True, help="Weight of a loss term, as name=weight; repeatable.")
+@click.option(
+    "--adversarial-from",
+    type=click.IntRange(0),
+    help="Images before the discriminator joins.  [default: the recipe's]",
+)
+@click.option(
+    "--adaptive/--constant",
+    default=None,
+    help="Weigh the adversarial term by gradients (VQGAN), or not.  [default: the recipe's]",
+)
 @click.option(
     "--vgg", type=options.PATH, help="VGG16's ImageNet weights: LPIPS instead of the embedder's feature maps."
 )
@@ -79,6 +101,8 @@ def train_generator(
     accumulate: int,
     lr: float | None,
     loss: tuple[str, ...],
+    adversarial_from: int | None,
+    adaptive: bool | None,
     vgg: Path | None,
     lpips: Path | None,
     licence: str,
@@ -100,17 +124,18 @@ def train_generator(
       nonesuch train-generator run --data faces.tar --exclude held-out.txt --dtype bfloat16
       nonesuch train-generator run2 --data faces/ --init run/vec2face_small.safetensors --images 40000
     """
-    place = pick_device(device)
+    place = distributed.start(pick_device(device))
     pick_dtype(dtype, place)
-    judge = load_embedder(embedder, device)
+    judge = load_embedder(embedder, str(place))
     photographs = _photographs(data, exclude)
-    recipe = GENERATOR_RECIPES[preset]
-    terms = _loss_weights(recipe.losses, loss)
+    recipe = _recipe(GENERATOR_RECIPES[preset], loss, adversarial_from, adaptive)
+    if lpips is not None and vgg is None:
+        raise NonesuchError("--lpips goes with --vgg FILE only")
     settings = TrainSettings(
         images=images or recipe.images,
         batch=batch or recipe.batch,
         accumulate=accumulate,
-        lr=lr or recipe.lr,
+        lr=lr or recipe.lr * (batch or recipe.batch) / recipe.batch,
         warmup=recipe.warmup,
         clip=recipe.clip,
         ema_images=recipe.ema_images,
@@ -119,39 +144,61 @@ def train_generator(
     )
     what = {
         "preset": preset,
-        "init": files.sha256(init) if init else "",
+        "init": files.sha256(_init_file(init)) if init else "",
         "embedder": judge.card.sha256,
         "data": signature(photographs),
-        "perceptual": "lpips" if vgg else "embedder",
-        **{f"loss {name}": weight for name, weight in dataclasses.asdict(terms).items()},
+        "perceptual": f"lpips {files.sha256(vgg)} {files.sha256(lpips)}" if vgg and lpips else "embedder",
+        **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
+        "adversarial from": recipe.adversarial_from,
+        "adaptive": recipe.adaptive,
+        "prior share": recipe.prior_share,
+        "disturb": recipe.disturb,
     }
-    claim_folder(out, settings, what)
+    distributed.first_does(lambda: claim_folder(out, settings, what))
     torch.manual_seed(seed)
     network = create_model(preset, feature_dim=judge.card.embedding_dim)
     assert isinstance(network, Vec2Face)
-    before = None if init is None else _start_from(init, network, judge)
-    channels_last(network.to(place))
     perceptual = None if vgg is None else _lpips(vgg, lpips).to(place)
-    task = ReconstructionTask(network, judge, terms, recipe.mask.low, perceptual)
+    landmarks = crop_landmarks(str(place)) if recipe.losses.landmarks else None
+    task = GeneratorTask(network, judge, recipe, perceptual, landmarks)
+    before = None if init is None else _start_from(task, init, preset, judge)
+    for player in task.players:
+        channels_last(player.network.to(place))
     with progress_bar() as bar:
-        photographs, vectors = _vectors(out, photographs, judge, bar)
+        distributed.first_does(lambda: _embed(out, photographs, judge, bar))
+        photographs, vectors = _vectors(out, photographs)
         card = _card(preset, judge, photographs, vectors, licence, about_data)
         if before is not None:
-            card = dataclasses.replace(
-                card, vector_scale=before.vector_scale, source=f"{card.source} from {before.name}"
-            )
-        samples = PhotographSamples(photographs, vectors, card.vector_scale, recipe.mask)
-        trainer = Trainer(task, samples, settings, out, place, what)
+            card = _continued(card, before)
         fitted = statistics.fit(vectors, [item.identity for item in photographs], judge.card.sha256)
-        statistics.save(fitted, out / card.statistics)
+        samples = PhotographSamples(
+            photographs,
+            vectors,
+            card.vector_scale,
+            recipe.mask,
+            network.style_dim,
+            pca_gaussian(fitted) if recipe.losses.need_sampled_people else None,
+            recipe.prior_share,
+        )
+        trainer = Trainer(task, samples, settings, out, place, what)
+        distributed.first_does(lambda: statistics.save(fitted, out / card.statistics))
 
         def export() -> None:
             _export(out, trainer, card, photographs[:_SHOWN], vectors[:_SHOWN])
 
         seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
-        trainer.run(lambda progress: _show(bar, progress), export, seconds)
-    click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
-    click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")
+        first = distributed.rank() == 0
+        trainer.run(lambda progress: _show(bar, progress) if first else None, export, seconds)
+    distributed.stop()
+    if first:
+        click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
+        click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")
+
+
+def crop_landmarks(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The detector's landmarks of aligned crops in [-1, 1], differentiable."""
+    detector = load_detector(device)
+    return lambda images: detector.crop_landmarks((images + 1.0) * 127.5)
 
 
 def _show(bar: ProgressBar, progress: Progress) -> None:
@@ -173,43 +220,87 @@ def _photographs(data: tuple[Path, ...], excluded: tuple[Path, ...]) -> list[Pho
     return kept
 
 
-def _vectors(
-    out: Path, photographs: list[Photograph], embedder: Embedder, bar: ProgressBar
-) -> tuple[list[Photograph], NDArray[np.float32]]:
-    """The readable photographs and their vectors, embedded once and kept in the run's folder."""
-    path = out / "vectors.parquet"
-    if not path.exists():  # the folder is claimed for this data and embedder
-        results = embed_photographs(photographs, embedder, detector=None)
-        problems = write_embeddings(
-            results, embedder, path, None, lambda done: bar("embedding", done, len(photographs))
-        )
-        show_problems(problems)
-    table = pq.read_table(path)
-    readable = table["embedding"].is_valid().to_pylist()
-    kept = [photograph for photograph, good in zip(photographs, readable, strict=True) if good]
-    return kept, embeddings(table["embedding"].drop_null())
+def _init_file(init: Path) -> Path:
+    path = init / STATE if init.is_dir() else init
+    if not path.is_file():
+        raise NonesuchError(f"--init {path}: no such file; name a weight file, or the folder of a run that was saved")
+    return path
 
 
-def _start_from(init: Path, network: Vec2Face, embedder: Embedder) -> GeneratorCard | None:
-    """Load weights into the network; returns their card where they have one."""
-    weights.load_into(network, weights.load_checkpoint(init), str(init))
-    if not weights.card_path(init).is_file():
+def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder) -> GeneratorCard | None:
+    """Load weights, or all networks of another run's folder; returns the generator's card where there is one."""
+    loaded = weights.load_checkpoint(_init_file(init))
+    if init.is_dir():
+        if "networks" not in loaded:
+            raise NonesuchError(f"{init / STATE}: no state of this kind of training; name a weight file instead")
+        for player, saved in zip(task.players, loaded["networks"], strict=False):
+            weights.load_into(player.network, saved, str(init / STATE))
+    else:
+        weights.load_into(task.generator, loaded, str(init), optional=Vec2Face.belongs_to_style)
+    path = init / f"{preset}.safetensors" if init.is_dir() else init
+    if not weights.card_path(path).is_file():
         return None
-    card = weights.read_card(init, GeneratorCard)
+    card = weights.read_card(path, GeneratorCard)
     if card.embedder_sha256 != embedder.card.sha256:
-        raise NonesuchError(f"{init}: decodes vectors of {card.embedder}, not of {embedder.name}")
+        raise NonesuchError(f"{path}: decodes vectors of {card.embedder}, not of {embedder.name}")
     return card
 
 
-def _loss_weights(defaults: LossWeights, changes: tuple[str, ...]) -> LossWeights:
-    known = dataclasses.asdict(defaults)
+def _continued(card: GeneratorCard, before: GeneratorCard) -> GeneratorCard:
+    """The card of weights that were trained on from others, which bring their scale, their data and their licence."""
+    data, licence = before.training_data, before.licence
+    return replace(
+        card,
+        vector_scale=before.vector_scale,
+        source=f"{card.source} from {before.name} ({before.sha256[:8]})",
+        training_data=card.training_data if card.training_data == data else f"{data} Then: {card.training_data}",
+        licence=card.licence if card.licence == licence else f"{licence}; then: {card.licence}",
+    )
+
+
+def _embed(out: Path, photographs: list[Photograph], embedder: Embedder, bar: ProgressBar) -> None:
+    """Embed the photographs once, into a table that is kept in the run's folder."""
+    path = out / _VECTORS
+    if path.exists():  # the folder is claimed for this data and embedder
+        return
+    stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
+    if stored and len(stored) < len(photographs):
+        raise NonesuchError("--data: an LMDB set brings its own vectors and cannot be mixed with photographs")
+    results = stored_embeddings(stored, embedder) if stored else embed_photographs(photographs, embedder, detector=None)
+    problems = write_embeddings(results, embedder, path, None, lambda done: bar("embedding", done, len(photographs)))
+    show_problems(problems)
+
+
+def _vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
+    """The readable photographs and their vectors."""
+    table = pq.read_table(out / _VECTORS)
+    readable = table["embedding"].is_valid().to_pylist()
+    labels = table["identity"].to_pylist()
+    kept = [
+        replace(photograph, identity=label)
+        for photograph, good, label in zip(photographs, readable, labels, strict=True)
+        if good
+    ]
+    return kept, embeddings(table["embedding"].drop_null())
+
+
+def _recipe(
+    recipe: GeneratorRecipe, changes: tuple[str, ...], adversarial_from: int | None, adaptive: bool | None
+) -> GeneratorRecipe:
+    """The preset's recipe with what the options change."""
+    known = dataclasses.asdict(recipe.losses)
     for change in changes:
         name, _, value = change.partition("=")
         try:
             known[name] = float(value) if name in known else known[name]
         except (KeyError, ValueError) as error:
             raise NonesuchError(f"--loss {change}: write name=weight with a name of {', '.join(known)}") from error
-    return LossWeights(**known)
+    return replace(
+        recipe,
+        losses=LossWeights(**known),
+        adversarial_from=recipe.adversarial_from if adversarial_from is None else adversarial_from,
+        adaptive=recipe.adaptive if adaptive is None else adaptive,
+    )
 
 
 def _lpips(vgg: Path, linear: Path | None) -> torch.nn.Module:
@@ -227,7 +318,10 @@ def _card(
     about_data: str,
 ) -> GeneratorCard:
     norm = float(np.linalg.norm(vectors, axis=1).mean())
-    sources = sorted({photograph.container.name for photograph in photographs if photograph.size >= 0}) or ["a folder"]
+    packed = [
+        photograph for photograph in photographs if photograph.size >= 0 or isinstance(photograph, LmdbPhotograph)
+    ]
+    sources = sorted({photograph.container.name for photograph in packed}) or ["a folder"]
     people = len({photograph.identity for photograph in photographs})
     data = f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
     return GeneratorCard(
@@ -259,7 +353,8 @@ def _export(
     out: Path, trainer: Trainer, card: GeneratorCard, photographs: list[Photograph], vectors: NDArray[np.float32]
 ) -> None:
     """Write the averaged weights in half precision, with their card, and a look at them."""
-    state = trainer.averaged()
+    prefix = "generator."
+    state = {name.removeprefix(prefix): t for name, t in trainer.averaged().items() if name.startswith(prefix)}
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     path = out / f"{card.name}.safetensors"
     weights.save(path, half, card)

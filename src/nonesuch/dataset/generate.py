@@ -33,6 +33,7 @@ class RenderSettings:
         micro_batch: images per forward pass; the last one is padded to this size.
         codec: "jpeg" or "png".
         quality: of JPEG, 1..100.
+        style: spread of the style codes, for a generator that has them.
     """
 
     device: str
@@ -40,6 +41,7 @@ class RenderSettings:
     micro_batch: int
     codec: str
     quality: int
+    style: float = 1.0
 
     def as_record(self) -> dict[str, Any]:
         """The settings as the manifest keeps them, JSON-ready."""
@@ -170,7 +172,9 @@ def _render(rows: PlanRows, generator: Generator, settings: RenderSettings) -> l
 
 
 def _rendered_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
-    pixels = to_grey_levels(generator.render(image_vectors(rows, generator), rows.seed, settings.micro_batch))
+    pixels = to_grey_levels(
+        generator.render(image_vectors(rows, generator), rows.seed, settings.micro_batch, settings.style)
+    )
     return [images.encode(image, settings.codec, settings.quality) for image in pixels]
 
 
