@@ -1,0 +1,95 @@
+"""The pictures of the docs, all of people who don't exist.
+
+    python benchmarks/pictures.py --out docs/images [--generator NAME_OR_FILE]
+
+Identities are sampled from the generator's own statistics with seed 0 and taken as they come; only `best_and_worst.jpg`
+chooses: of 500 identities' images with seed 0, the 10 with the highest and the 10 with the lowest cosine between the
+wished-for vector and the image's embedding.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nonesuch import load_embedder, load_generator
+from nonesuch.core.allocator import keep_memory
+from nonesuch.core.contact_sheet import contact_sheet
+from nonesuch.core.images import Pixels
+from nonesuch.core.seeding import derive_seed
+from nonesuch.core.similarity import normalised
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.identities import statistics
+from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.identities.variation import perturb
+from nonesuch.models import weights_path
+
+COLUMNS = 10
+
+
+def render(generator: Generator, vectors: np.ndarray, seeds: list[int], style: float = 1.0) -> list[Pixels]:
+    return list(to_grey_levels(generator.render(vectors, np.array(seeds, dtype=np.uint64), 16, style)))
+
+
+def variation(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """Rows of identities: the style code alone, then perturbation of sigma .5 as well."""
+    rows = []
+    for number, base in enumerate(people[:6]):
+        seeds = [derive_seed(0, number, image) for image in range(COLUMNS)]
+        rows.append(render(generator, np.repeat(base[None], COLUMNS, axis=0), seeds))
+        moved = [perturb(base, 0.5, seed, generator.card.vector_scale) for seed in seeds]
+        rows.append(render(generator, np.stack(moved), seeds))
+    return rows
+
+
+def interpolation(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """Rows of two people, the left one turning into the right one; one image seed a row."""
+    rows = []
+    for number in range(5):
+        first, last = people[2 * number], people[2 * number + 1]
+        shares = np.linspace(0.0, 1.0, COLUMNS, dtype=np.float32)[:, None]
+        between = (1.0 - shares) * first + shares * last
+        norms = (1.0 - shares) * np.linalg.norm(first) + shares * np.linalg.norm(last)
+        between *= norms / np.linalg.norm(between, axis=1, keepdims=True)
+        rows.append(render(generator, between, [derive_seed(1, number)] * COLUMNS, style=0.0))
+    return rows
+
+
+def sigma_ladder(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """Rows of sigma 0, .3, .5, .7, 1: one person, the style code at its mean."""
+    rows = []
+    for sigma in (0.0, 0.3, 0.5, 0.7, 1.0):
+        seeds = [derive_seed(2, image) for image in range(COLUMNS)]
+        moved = [perturb(people[3], sigma, seed, generator.card.vector_scale) for seed in seeds]
+        rows.append(render(generator, np.stack(moved), seeds, style=0.0))
+    return rows
+
+
+def best_and_worst(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """The most and the least faithful images, a row each."""
+    images = render(generator, people, [derive_seed(0, number, 0) for number in range(len(people))])
+    embedder = load_embedder(generator.card.embedder, "cpu")
+    cosines = (normalised(embedder.embed(np.stack(images))) * normalised(people)).sum(1)
+    order = np.argsort(cosines)
+    print(f"lowest {cosines[order[0]]:.3f}, highest {cosines[order[-1]]:.3f}")
+    return [[images[i] for i in order[: -COLUMNS - 1 : -1]], [images[i] for i in order[:COLUMNS]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--generator", default="vec2face_small")
+    options = parser.parse_args()
+    keep_memory()
+    generator = load_generator(options.generator, "cpu")
+    draw = pca_gaussian(statistics.load(weights_path(options.generator).with_name(generator.card.statistics)))
+    people = sample_identities(draw, 500, 0, load_embedder(generator.card.embedder, "cpu").card.threshold(1e-4))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for make in (variation, interpolation, sigma_ladder, best_and_worst):
+        sheet = contact_sheet(make(generator, people))
+        Image.fromarray(sheet).save(options.out / f"{make.__name__}.jpg", quality=85)
+
+
+if __name__ == "__main__":
+    main()

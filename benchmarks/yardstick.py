@@ -1,0 +1,306 @@
+"""What is a default generator worth? One table, each figure from two seeds, beside real photographs.
+
+    python benchmarks/yardstick.py --lfw lfw112.tar --heldout lfw_heldout_people.txt --pairs lfw_pairs.txt \\
+        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--identities 300]
+
+--lfw holds all aligned LFW crops; the people of --heldout were not trained on, all others were, and so was --training.
+FOLDER gets the figures as JSON, the photographs' embeddings for the next run, and a picture of real people beside
+generated ones that must not be published.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+import scipy.stats
+from rich.console import Console
+from rich.table import Table
+
+from nonesuch import load_detector, load_embedder, load_generator
+from nonesuch.core.allocator import keep_memory
+from nonesuch.core.contact_sheet import write_contact_sheet
+from nonesuch.core.metrics import equal_error_rate
+from nonesuch.core.photographs import Photograph, exclude, find, read_names
+from nonesuch.core.seeding import derive_seed
+from nonesuch.core.similarity import nearest, normalised
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.identities import statistics
+from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
+from nonesuch.models import weights_path
+from nonesuch.perception.detection import Detector
+from nonesuch.perception.pose import head_pose
+
+IMAGES = 10  # of each identity
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops with labels, embeddings by both embedders, and landmarks (NaN where no face was found)."""
+
+    crops: np.ndarray
+    labels: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    landmarks: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The embedder that made the vectors, an independent one, and the detector."""
+
+    first: Embedder
+    second: Embedder
+    detector: Detector | None
+
+    def see(self, crops: np.ndarray, labels: np.ndarray) -> Faces:
+        found = [self.detector.detect(crop) if self.detector else [] for crop in crops]
+        landmarks = np.stack([faces[0].landmarks if faces else np.full((5, 2), np.nan) for faces in found])
+        return Faces(
+            crops, labels, normalised(self.first.embed(crops)), normalised(self.second.embed(crops)), landmarks
+        )
+
+
+def generated(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """IMAGES perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
+    images = []
+    for row, base in enumerate(vectors):
+        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(seed, row))
+        seeds = np.array([derive_seed(seed, row, image) for image in range(IMAGES)], dtype=np.uint64)
+        scale = generator.card.vector_scale
+        moved = [perturb(base, float(sigma), int(own), scale) for sigma, own in zip(sigmas, seeds, strict=True)]
+        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
+    return np.concatenate(images), np.repeat(np.arange(len(vectors)), IMAGES)
+
+
+def mated_scores(unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    upper = np.triu_indices(len(unit), 1)
+    cosines, same = (unit @ unit.T)[upper], labels[upper[0]] == labels[upper[1]]
+    return cosines[same], cosines[~same]
+
+
+def sharpness(crops: np.ndarray) -> tuple[float, float]:
+    """Mean variance of the Laplacian, and share of the spectrum's energy above a quarter of the sampling rate."""
+    grey = crops.astype(float) @ [0.299, 0.587, 0.114]
+    laplacian = (
+        grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * grey[:, 1:-1, 1:-1]
+    )
+    spectrum = np.abs(np.fft.fft2(grey - grey.mean((1, 2), keepdims=True))) ** 2
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(112), np.fft.fftfreq(112)))
+    return float(laplacian.var((1, 2)).mean()), float(
+        (spectrum[:, frequency > 0.25].sum(1) / spectrum.sum((1, 2))).mean()
+    )
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance between Gaussians fitted to two sets of vectors."""
+    covariances = [np.cov(x.T) for x in (a, b)]
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(covariances[0] + covariances[1] - 2 * root))
+
+
+def within_spread(values: np.ndarray, labels: np.ndarray) -> float:
+    """Pooled standard deviation within identities."""
+    known = np.isfinite(values)
+    values, labels = values[known], np.unique(labels[known], return_inverse=True)[1]
+    counts = np.bincount(labels)
+    means = np.bincount(labels, values) / counts
+    return float(np.sqrt(np.square(values - means[labels]).sum() / (len(values) - len(counts))))
+
+
+def spreads(faces: Faces) -> dict[str, float]:
+    """Within-identity spread of yaw (degrees), light (left minus right luminance) and expression (mouth / eyes)."""
+    found = np.isfinite(faces.landmarks[:, 0, 0])
+    yaw = np.full(len(found), np.nan)
+    yaw[found] = head_pose(faces.landmarks[found])[:, 0]
+    grey = faces.crops.astype(float) @ [0.299, 0.587, 0.114]
+    light = grey[:, 20:100, 20:56].mean((1, 2)) - grey[:, 20:100, 56:92].mean((1, 2))
+    eyes, mouth = (np.linalg.norm(faces.landmarks[:, i] - faces.landmarks[:, j], axis=1) for i, j in ((0, 1), (3, 4)))
+    return {
+        "yaw spread within": within_spread(yaw, faces.labels),
+        "light spread within": within_spread(light, faces.labels),
+        "expression spread within": within_spread(mouth / eyes, faces.labels),
+    }
+
+
+def pair_rows(pairs: Path, rows: dict[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of folds 8-10: rows of both images, whether mated, fold."""
+    lines = [line.split("\t") for line in pairs.read_text().splitlines()[1:]]
+    per_fold = len(lines) // 10
+    found = []
+    for number, line in enumerate(lines):
+        fold = number // per_fold
+        if fold < 7:
+            continue
+        first, one, second, two = line if len(line) == 4 else (line[0], line[1], line[0], line[2])
+        names = [f"{who}/{who}_{int(image):04d}.jpg" for who, image in ((first, one), (second, two))]
+        found.append((rows[names[0]], rows[names[1]], len(line) == 3, fold))
+    table = np.array(found)
+    return table[:, :2], table[:, 2].astype(bool), table[:, 3]
+
+
+def fold_accuracy(chosen_on: np.ndarray, scores: np.ndarray, mated: np.ndarray, folds: np.ndarray) -> float:
+    """Threshold from the other folds' photographs, accuracy on each fold's scores."""
+    accuracies = []
+    for fold in np.unique(folds):
+        others = folds != fold
+        thresholds = np.unique(chosen_on[others])
+        best = thresholds[np.argmax([((chosen_on[others] >= t) == mated[others]).mean() for t in thresholds])]
+        accuracies.append(((scores[~others] >= best) == mated[~others]).mean())
+    return float(np.mean(accuracies))
+
+
+def measure_generated(
+    generator: Generator, judges: Judges, vectors: np.ndarray, held_out: Faces, training: Faces, seed: int
+) -> tuple[dict[str, float], Faces]:
+    seeds = np.array([derive_seed(seed, 77, row) for row in range(len(vectors))], dtype=np.uint64)
+    plain = to_grey_levels(generator.render(vectors, seeds, 16))
+    own = normalised(judges.first.embed(plain))
+    faces = judges.see(*generated(generator, vectors, seed))
+    figures = {"identity cosine, sampled": float((own * normalised(vectors)).sum(1).mean())}
+    for name, unit in (("first", faces.first), ("second", faces.second)):
+        mated, non_mated = mated_scores(unit, faces.labels)
+        figures[f"mated, {name}"] = float(mated.mean())
+        figures[f"mated sd, {name}"] = float(mated.std())
+        figures[f"non-mated, {name}"] = float(non_mated.mean())
+        figures[f"EER, {name}"] = equal_error_rate(mated, non_mated)
+    figures["Laplacian variance"], figures["high-frequency energy"] = sharpness(faces.crops)
+    figures["Frechet, first"] = frechet(faces.first, held_out.first)
+    figures["Frechet, second"] = frechet(faces.second, held_out.second)
+    figures["face found"] = float(np.isfinite(faces.landmarks[:, 0, 0]).mean())
+    figures |= spreads(faces)
+    upper = np.triu_indices(len(vectors), 1)
+    asked = (normalised(vectors) @ normalised(vectors).T)[upper]
+    for name, embedder in (("first", judges.first), ("second", judges.second)):
+        unit = normalised(embedder.embed(plain))
+        figures[f"inheritance, {name}"] = float(scipy.stats.spearmanr(asked, (unit @ unit.T)[upper]).statistic)
+    for name in ("first", "second"):
+        ours, photographs, control = (getattr(x, name) for x in (faces, training, held_out))
+        count = min(len(ours), len(control))
+        chosen = np.random.default_rng(seed).permutation(len(ours))[:count]
+        others = np.random.default_rng(seed).permutation(len(control))[:count]
+        closest, reference = nearest(ours[chosen], photographs)[0], nearest(control[others], photographs)[0]
+        for cosines, whose in ((closest, "generated"), (reference, "held-out people's")):
+            figures[f"nearest training image, {whose}, median, {name}"] = float(np.median(cosines))
+            figures[f"nearest training image, {whose}, mean of 50 closest, {name}"] = float(
+                np.sort(cosines)[-50:].mean()
+            )
+            figures[f"nearest training image, {whose}, closest, {name}"] = float(cosines.max())
+    return figures, faces
+
+
+def measure_heldout(
+    generator: Generator, judges: Judges, held_out: Faces, raw: np.ndarray, pairs: Path, names: list[str], seed: int
+) -> dict[str, float]:
+    """Reconstructions of photographs of people that the generator has not seen."""
+    seeds = np.array([derive_seed(seed, 88, row) for row in range(len(raw))], dtype=np.uint64)
+    images = to_grey_levels(generator.render(raw, seeds, 16))
+    first, second = normalised(judges.first.embed(images)), normalised(judges.second.embed(images))
+    rows, mated, folds = pair_rows(pairs, {name: row for row, name in enumerate(names)})
+    substituted = (second[rows[:, 0]] * held_out.second[rows[:, 1]]).sum(1)
+    photographs = (held_out.second[rows[:, 0]] * held_out.second[rows[:, 1]]).sum(1)
+    return {
+        "identity cosine, held-out": float((first * held_out.first).sum(1).mean()),
+        "identity cosine, held-out, second": float((second * held_out.second).sum(1).mean()),
+        "substitution accuracy, second": fold_accuracy(photographs, substituted, mated, folds),
+    }
+
+
+def measure_real(held_out: Faces, pairs: Path, names: list[str]) -> dict[str, float]:
+    """The same figures of the held-out people's photographs."""
+    figures: dict[str, float] = {}
+    first_ten = np.concatenate([np.flatnonzero(held_out.labels == label)[:10] for label in np.unique(held_out.labels)])
+    for name, unit in (("first", held_out.first), ("second", held_out.second)):
+        mated, non_mated = mated_scores(unit[first_ten], held_out.labels[first_ten])
+        figures[f"mated, {name}"] = float(mated.mean())
+        figures[f"mated sd, {name}"] = float(mated.std())
+        figures[f"non-mated, {name}"] = float(non_mated.mean())
+        figures[f"EER, {name}"] = equal_error_rate(mated, non_mated)
+    figures["Laplacian variance"], figures["high-frequency energy"] = sharpness(held_out.crops)
+    figures["face found"] = float(np.isfinite(held_out.landmarks[:, 0, 0]).mean())
+    several = np.isin(held_out.labels, np.flatnonzero(np.bincount(held_out.labels) >= 2))
+    capped = np.intersect1d(first_ten, np.flatnonzero(several))
+    part = Faces(*(getattr(held_out, name)[capped] for name in ("crops", "labels", "first", "second", "landmarks")))
+    figures |= spreads(part)
+    # Two halves of the people: as few images as that make the distance larger than it is between large sets.
+    one = np.isin(held_out.labels, np.random.default_rng(0).permutation(np.unique(held_out.labels))[::2])
+    for name in ("first", "second"):
+        unit = getattr(held_out, name)
+        figures[f"Frechet, {name}"] = frechet(unit[one], unit[~one])
+    rows, mated_pairs, folds = pair_rows(pairs, {name: row for row, name in enumerate(names)})
+    scores = (held_out.second[rows[:, 0]] * held_out.second[rows[:, 1]]).sum(1)
+    figures["substitution accuracy, second"] = fold_accuracy(scores, scores, mated_pairs, folds)
+    return figures
+
+
+def load_faces(photographs: list[Photograph], judges: Judges, cache: Path) -> tuple[Faces, np.ndarray]:
+    """Photographs as both embedders and the detector see them, and their raw vectors; computed once, kept in cache."""
+    crops = np.stack([photograph.read() for photograph in photographs])
+    labels = np.unique([photograph.identity for photograph in photographs], return_inverse=True)[1]
+    if not cache.exists():
+        faces = judges.see(crops, labels)
+        sums = crops.sum((1, 2, 3))
+        raw = judges.first.embed(crops)
+        np.savez(cache, raw=raw, first=faces.first, second=faces.second, found=faces.landmarks, sums=sums)
+    kept = np.load(cache)
+    if not np.array_equal(kept["sums"], crops.sum((1, 2, 3))):
+        raise SystemExit(f"{cache}: of other photographs; remove it")
+    return Faces(crops, labels, kept["first"], kept["second"], kept["found"]), kept["raw"]
+
+
+def closest_pairs(path: Path, faces: Faces, training: Faces) -> None:
+    """The 50 faces nearest to a training photograph, by the second embedder, each beside it."""
+    cosine, row = nearest(faces.second, training.second)
+    worst = np.argsort(-cosine)[:50]
+    rows = [
+        [image for pick in worst[start : start + 5] for image in (faces.crops[pick], training.crops[row[pick]])]
+        for start in range(0, 50, 5)
+    ]
+    write_contact_sheet(rows, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("lfw", "heldout", "pairs", "training", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--generator", default="vec2face_small")
+    parser.add_argument("--identities", type=int, default=300)
+    options = parser.parse_args()
+    keep_memory()
+    options.out.mkdir(parents=True, exist_ok=True)
+    generator = load_generator(options.generator, "cpu")
+    judges = Judges(
+        load_embedder(generator.card.embedder, "cpu"), load_embedder("dlib_resnet", "cpu"), load_detector("cpu")
+    )
+    people, lfw = read_names(options.heldout), find(options.lfw)
+    held_out_photographs = [photograph for photograph in lfw if photograph.identity in people]
+    held_out, raw = load_faces(held_out_photographs, judges, options.out / "held_out.npz")
+    training_photographs = [*exclude(lfw, people), *find(options.training, split="train")]
+    training, _ = load_faces(training_photographs, replace(judges, detector=None), options.out / "training.npz")
+    names = [photograph.name for photograph in held_out_photographs]
+    stem = f"{generator.name}_{generator.card.sha256[:8]}"
+    draw = pca_gaussian(statistics.load(weights_path(options.generator).with_name(generator.card.statistics)))
+
+    runs = []
+    for seed in (1, 2):
+        vectors = sample_identities(draw, options.identities, seed, judges.first.card.threshold(1e-4))
+        figures, faces = measure_generated(generator, judges, vectors, held_out, training, seed)
+        runs.append(figures | measure_heldout(generator, judges, held_out, raw, options.pairs, names, seed))
+    real = measure_real(held_out, options.pairs, names)
+    closest_pairs(options.out / f"{stem}_closest_to_training.png", faces, training)
+    closest_pairs(options.out / "held_out_closest_to_training.png", held_out, training)
+    table = Table("figure", "generated", "two-seed spread", "real (held-out LFW)", title=str(options.generator))
+    for name in runs[0]:
+        values = [run[name] for run in runs]
+        shown = f"{real[name]:.4g}" if name in real else "-"
+        table.add_row(name, f"{np.mean(values):.4g}", f"{abs(values[0] - values[1]):.2g}", shown)
+    Console(width=120).print(table)
+    (options.out / f"{stem}.json").write_text(json.dumps({"runs": runs, "real": real}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
