@@ -182,27 +182,30 @@ def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None
         assert f"--loss {wrong}: write name=weight" in outcome.error
 
 
+_ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def command(faces: Path) -> list[str]:
+    start = [sys.executable, "-m", "nonesuch", "train-generator", "--data", str(faces)]
+    return [*start, *map(str, _OPTIONS), "--images", "40"]
+
+
+@pytest.fixture(scope="module")
+def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was not stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run([*command, str(folder)], check=True, capture_output=True, env=_ONE_THREAD)
+    return folder
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
-    faces: Path, tmp_path: Path, stop: signal.Signals
+    command: list[str], whole: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "nonesuch",
-        "train-generator",
-        "--data",
-        str(faces),
-        *map(str, _OPTIONS),
-        "--images",
-        "40",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    subprocess.run([*command, str(whole)], check=True, capture_output=True, env=environment)
-
+    parts = tmp_path / "parts"
     marker = "state.pt" if stop == signal.SIGKILL else "log.jsonl"
-    often = environment | {"NONESUCH_CHECKPOINT_SECONDS": "0.2"}
+    often = _ONE_THREAD | {"NONESUCH_CHECKPOINT_SECONDS": "0.2"}
     with subprocess.Popen([*command, str(parts)], stderr=subprocess.PIPE, text=True, env=often) as process:
         while not (parts / marker).exists() and process.poll() is None:
             time.sleep(0.01)
@@ -214,7 +217,7 @@ def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
     if stop != signal.SIGKILL:
         assert process.returncode == 130
         assert "interrupted; run the same command again to go on" in message
-    subprocess.run([*command, str(parts)], check=True, capture_output=True, env=environment)
+    subprocess.run([*command, str(parts)], check=True, capture_output=True, env=_ONE_THREAD)
     assert _log(parts) == _log(whole)
     weights = "vec2face_tiny.safetensors"
     assert (parts / weights).read_bytes() == (whole / weights).read_bytes()
