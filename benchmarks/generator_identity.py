@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from sampled_people import IMAGES, mated_scores, perturbed, sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator
 from nonesuch.core.allocator import keep_memory
@@ -23,12 +24,8 @@ from nonesuch.core.seeding import derive_seed
 from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
-from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
-from nonesuch.models import weights_path
 
-IDENTITIES, IMAGES = 500, 10
+IDENTITIES = 500
 
 
 def cosine_to_request(generator: Generator, vectors: np.ndarray, embedder: Embedder) -> tuple[np.ndarray, np.ndarray]:
@@ -36,18 +33,6 @@ def cosine_to_request(generator: Generator, vectors: np.ndarray, embedder: Embed
     seeds = np.array([derive_seed(0, row) for row in range(len(vectors))], dtype=np.uint64)
     images = to_grey_levels(generator.render(vectors, seeds, 16))
     return images, (normalised(embedder.embed(images)) * normalised(vectors)).sum(1)
-
-
-def perturbed(generator: Generator, vectors: np.ndarray) -> np.ndarray:
-    """IMAGES images of each vector, perturbed as `nonesuch generate` does."""
-    images = []
-    for row, base in enumerate(vectors):
-        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(1, row))
-        seeds = np.array([derive_seed(1, row, image) for image in range(IMAGES)], dtype=np.uint64)
-        scale = generator.card.vector_scale
-        moved = [perturb(base, float(s), int(seed), scale) for s, seed in zip(sigmas, seeds, strict=True)]
-        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
-    return np.concatenate(images)
 
 
 def main() -> None:
@@ -64,9 +49,7 @@ def main() -> None:
     people = read_names(options.heldout)
     held_out = {item.identity: item for item in find(options.lfw) if item.identity in people}
     photographs = first.embed(np.stack([item.read() for item in held_out.values()]))
-    path = weights_path(options.generator)
-    draw = pca_gaussian(statistics.load(path.with_name(generator.card.statistics)))
-    sampled = sample_identities(draw, IDENTITIES, 0, first.card.threshold(1e-4))
+    sampled = sample_people(options.generator, generator, first, IDENTITIES, 0)
 
     table = Table(
         "vectors", "number", "cosine mean", "5th percentile", "face found by MTCNN", title=str(options.generator)
@@ -78,15 +61,10 @@ def main() -> None:
         table.add_row(name, str(len(vectors)), *row)
     Console().print(table)
 
-    images = perturbed(generator, sampled)
-    labels = np.repeat(np.arange(IDENTITIES), IMAGES)
-    upper = np.triu_indices(len(labels), 1)
-    same = labels[upper[0]] == labels[upper[1]]
+    images, labels = perturbed(generator, sampled, seed=1)
     table = Table("embedder", "mated", "non-mated", "EER", title=f"{IDENTITIES} sampled identities x {IMAGES} images")
     for embedder in (first, second):
-        unit = normalised(embedder.embed(images))
-        cosines = (unit @ unit.T)[upper]
-        mated, non_mated = cosines[same], cosines[~same]
+        mated, non_mated = mated_scores(normalised(embedder.embed(images)), labels)
         eer = equal_error_rate(mated, non_mated)
         table.add_row(embedder.name, f"{mated.mean():.3f}", f"{non_mated.mean():.3f}", f"{eer:.2%}")
     Console().print(table)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sampled_people import sample_people
 
 from nonesuch import load_embedder, load_generator
 from nonesuch.core.allocator import keep_memory
@@ -20,10 +21,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
 from nonesuch.core.similarity import normalised
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
 from nonesuch.identities.variation import perturb
-from nonesuch.models import weights_path
 
 COLUMNS = 10
 
@@ -83,8 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_memory()
     generator = load_generator(options.generator, "cpu")
-    draw = pca_gaussian(statistics.load(weights_path(options.generator).with_name(generator.card.statistics)))
-    people = sample_identities(draw, 500, 0, load_embedder(generator.card.embedder, "cpu").card.threshold(1e-4))
+    people = sample_people(options.generator, generator, load_embedder(generator.card.embedder, "cpu"), 500, 0)
     options.out.mkdir(parents=True, exist_ok=True)
     for make in (variation, interpolation, sigma_ladder, best_and_worst):
         sheet = contact_sheet(make(generator, people))

@@ -72,12 +72,7 @@ def step_speed(data: Path, steps: int, plain: bool, without: str, profile: bool)
     settings = TrainSettings(
         images=recipe.batch * steps,
         batch=recipe.batch,
-        accumulate=1,
         lr=1e-4,
-        warmup=0,
-        clip=2.0,
-        ema_images=4000,
-        seed=0,
         dtype="float32" if plain else "bfloat16",
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ import scipy.linalg
 import scipy.stats
 from rich.console import Console
 from rich.table import Table
+from sampled_people import mated_scores, perturbed, sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator
 from nonesuch.core.allocator import keep_memory
@@ -28,14 +29,8 @@ from nonesuch.core.seeding import derive_seed
 from nonesuch.core.similarity import nearest, normalised
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
-from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
-from nonesuch.models import weights_path
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.pose import head_pose
-
-IMAGES = 10  # of each identity
 
 
 @dataclass(frozen=True)
@@ -63,24 +58,6 @@ class Judges:
         return Faces(
             crops, labels, normalised(self.first.embed(crops)), normalised(self.second.embed(crops)), landmarks
         )
-
-
-def generated(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """IMAGES perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
-    images = []
-    for row, base in enumerate(vectors):
-        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(seed, row))
-        seeds = np.array([derive_seed(seed, row, image) for image in range(IMAGES)], dtype=np.uint64)
-        scale = generator.card.vector_scale
-        moved = [perturb(base, float(sigma), int(own), scale) for sigma, own in zip(sigmas, seeds, strict=True)]
-        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
-    return np.concatenate(images), np.repeat(np.arange(len(vectors)), IMAGES)
-
-
-def mated_scores(unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    upper = np.triu_indices(len(unit), 1)
-    cosines, same = (unit @ unit.T)[upper], labels[upper[0]] == labels[upper[1]]
-    return cosines[same], cosines[~same]
 
 
 def sharpness(crops: np.ndarray) -> tuple[float, float]:
@@ -160,7 +137,7 @@ def measure_generated(
     seeds = np.array([derive_seed(seed, 77, row) for row in range(len(vectors))], dtype=np.uint64)
     plain = to_grey_levels(generator.render(vectors, seeds, 16))
     own = normalised(judges.first.embed(plain))
-    faces = judges.see(*generated(generator, vectors, seed))
+    faces = judges.see(*perturbed(generator, vectors, seed))
     figures = {"identity cosine, sampled": float((own * normalised(vectors)).sum(1).mean())}
     for name, unit in (("first", faces.first), ("second", faces.second)):
         mated, non_mated = mated_scores(unit, faces.labels)
@@ -283,11 +260,10 @@ def main() -> None:
     training, _ = load_faces(training_photographs, replace(judges, detector=None), options.out / "training.npz")
     names = [photograph.name for photograph in held_out_photographs]
     stem = f"{generator.name}_{generator.card.sha256[:8]}"
-    draw = pca_gaussian(statistics.load(weights_path(options.generator).with_name(generator.card.statistics)))
 
     runs = []
     for seed in (1, 2):
-        vectors = sample_identities(draw, options.identities, seed, judges.first.card.threshold(1e-4))
+        vectors = sample_people(options.generator, generator, judges.first, options.identities, seed)
         figures, faces = measure_generated(generator, judges, vectors, held_out, training, seed)
         runs.append(figures | measure_heldout(generator, judges, held_out, raw, options.pairs, names, seed))
     real = measure_real(held_out, options.pairs, names)

@@ -106,7 +106,8 @@ def _check_width(photograph: LmdbPhotograph, record: Record, embedder: Embedder)
 
 def _check_stored(photograph: LmdbPhotograph, record: Record, embedder: Embedder) -> None:
     where = f"{photograph.container}:{photograph.name}"
-    ours, theirs = normalised(np.stack([embedder.embed(photograph.read()[None])[0], record.vector]))
+    pixels = images.decode(record.image, where)
+    ours, theirs = normalised(np.stack([embedder.embed(pixels[None])[0], record.vector]))
     if float(ours @ theirs) < _SAME_EMBEDDER:
         raise NonesuchError(
             f"{where}: its vector is not what {embedder.name} makes of its image (cosine {float(ours @ theirs):.2f}); "

@@ -1,0 +1,38 @@
+"""What the benchmarks of generators share: sampled people, their perturbed images, mated and non-mated scores."""
+
+import numpy as np
+
+from nonesuch.core.seeding import derive_seed
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.identities.sampling import sample_identities
+from nonesuch.identities.source import SamplingOptions, identity_source
+from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
+from nonesuch.models import weights_path
+
+IMAGES = 10  # of each identity
+
+
+def sample_people(weights: str, generator: Generator, embedder: Embedder, count: int, seed: int) -> np.ndarray:
+    """Raw vectors as `nonesuch generate` samples them by default, from the weights' own statistics."""
+    source = identity_source(generator.card, weights_path(weights), embedder.card, SamplingOptions())
+    return sample_identities(source.draw, count, seed, source.max_cosine)
+
+
+def perturbed(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """IMAGES perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
+    images = []
+    for row, base in enumerate(vectors):
+        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(seed, row))
+        seeds = np.array([derive_seed(seed, row, image) for image in range(IMAGES)], dtype=np.uint64)
+        scale = generator.card.vector_scale
+        moved = [perturb(base, float(sigma), int(own), scale) for sigma, own in zip(sigmas, seeds, strict=True)]
+        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
+    return np.concatenate(images), np.repeat(np.arange(len(vectors)), IMAGES)
+
+
+def mated_scores(unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of all mated and of all non-mated pairs of normalised embeddings."""
+    upper = np.triu_indices(len(unit), 1)
+    cosines, same = (unit @ unit.T)[upper], labels[upper[0]] == labels[upper[1]]
+    return cosines[same], cosines[~same]
