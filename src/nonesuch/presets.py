@@ -3,6 +3,7 @@
 from typing import Any
 
 from nonesuch.generators.training import GeneratorRecipe, LossWeights
+from nonesuch.perception.training import PerceiverRecipe
 
 # Arguments of `nonesuch.generators.vec2face.Vec2Face`. base, large and huge are the published models.
 VEC2FACE: dict[str, dict[str, Any]] = {
@@ -80,17 +81,24 @@ GENERATOR_RECIPES: dict[str, GeneratorRecipe] = {
         disturb=True,
         discriminator={"stem": (8, 4, 4), "stages": (32, 64, 128)},
         losses=LossWeights(
-            perceptual=0.3,
+            perceptual=0.2,
             token=0.1,
-            identity=1.0,
-            adversarial=0.5,
+            identity=0.6,
+            adversarial=0.8,
             style=0.001,
-            prior_identity=0.25,
-            prior_adversarial=0.1,
+            prior_identity=0.15,
+            prior_adversarial=0.4,
             landmarks=0.15,
         ),
     ),
     "vec2face_base": _PUBLISHED,
     "vec2face_large": _PUBLISHED,
     "vec2face_huge": _PUBLISHED,
+}
+
+# Arguments of `nonesuch.perception.attributes.AttributeHeads`.
+PERCEIVERS: dict[str, dict[str, Any]] = {"perceiver_tiny": {"width": 16}, "perceiver": {}}
+PERCEIVER_RECIPES: dict[str, PerceiverRecipe] = {
+    "perceiver_tiny": PerceiverRecipe(images=64, batch=8, lr=2e-3, warmup=8, ema_images=16),
+    "perceiver": PerceiverRecipe(images=100_000, batch=64, lr=1.5e-3, warmup=2_000, ema_images=5_000),
 }

@@ -18,7 +18,9 @@ _COMMANDS = {
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
+    "perceive": ("perception:perceive", "Head pose, age, gender, attributes, quality of each image."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
+    "train-perceiver": ("perceiver_training:train_perceiver", "Train what 'perceive' perceives with."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
 }

@@ -26,12 +26,13 @@ from nonesuch.core.training import STATE, Progress, Trainer, TrainSettings, clai
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
-from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples, read_crop
+from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples
 from nonesuch.generators.vec2face import Vec2Face
 from nonesuch.identities import statistics
 from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
 from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.models import create_model, load_detector, load_embedder
+from nonesuch.perception.detection import Detector
 from nonesuch.presets import GENERATOR_RECIPES, VEC2FACE
 
 _VECTORS = "vectors.parquet"
@@ -159,7 +160,7 @@ def train_generator(
     network = create_model(preset, feature_dim=judge.card.embedding_dim)
     assert isinstance(network, Vec2Face)
     perceptual = None if vgg is None else _lpips(vgg, lpips).to(place)
-    landmarks = crop_landmarks(str(place)) if recipe.losses.landmarks else None
+    landmarks = crop_landmarks(load_detector(str(place))) if recipe.losses.landmarks else None
     task = GeneratorTask(network, judge, recipe, perceptual, landmarks)
     before = None if init is None else _start_from(task, init, preset, judge)
     for player in task.players:
@@ -188,22 +189,21 @@ def train_generator(
 
         seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
         first = distributed.rank() == 0
-        trainer.run(lambda progress: _show(bar, progress) if first else None, export, seconds)
+
+        def show(progress: Progress) -> None:
+            if first:
+                bar("training", progress.seen, progress.total, progress.note)
+
+        trainer.run(show, export, seconds)
     distributed.stop()
     if first:
         click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
         click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")
 
 
-def crop_landmarks(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def crop_landmarks(detector: Detector) -> Callable[[torch.Tensor], torch.Tensor]:
     """The detector's landmarks of aligned crops in [-1, 1], differentiable."""
-    detector = load_detector(device)
     return lambda images: detector.crop_landmarks((images + 1.0) * 127.5)
-
-
-def _show(bar: ProgressBar, progress: Progress) -> None:
-    losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    bar("training", progress.seen, progress.total, f"{progress.images_per_second:.0f} images/s  {losses}")
 
 
 def _photographs(data: tuple[Path, ...], excluded: tuple[Path, ...]) -> list[Photograph]:
@@ -355,12 +355,11 @@ def _export(
     """Write the averaged weights in half precision, with their card, and a look at them."""
     prefix = "generator."
     state = {name.removeprefix(prefix): t for name, t in trainer.averaged().items() if name.startswith(prefix)}
-    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     path = out / f"{card.name}.safetensors"
-    weights.save(path, half, card)
+    weights.save(path, weights.halved(state), card)
     network = create_model(card.architecture, pretrained=path, **card.sizes)
     assert isinstance(network, Vec2Face)
     generator = Generator(card, network.eval(), torch.device("cpu"))
     seeds = np.arange(len(photographs), dtype=np.uint64)
     made = to_grey_levels(generator.render(vectors, seeds, len(photographs)))
-    write_contact_sheet([[read_crop(photograph) for photograph in photographs], list(made)], out / "samples.png")
+    write_contact_sheet([[photograph.read_crop() for photograph in photographs], list(made)], out / "samples.png")

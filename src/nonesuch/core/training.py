@@ -36,12 +36,10 @@ class Player:
         network: what is trained, with an optimiser of its own.
         losses: the weighted loss terms of (batch, images seen so far), each a scalar whose sum is minimised; empty for
             a player that sits out.
-        decays: whether the learning rate falls to 0 over the run, or stays after the warm-up.
     """
 
     network: nn.Module
     losses: Callable[[Batch, int], dict[str, Tensor]]
-    decays: bool = True
 
 
 class Task(Protocol):
@@ -105,12 +103,10 @@ class TrainSettings:
                 f"processes); let --batch be a multiple of {parts}"
             )
 
-    def learning_rate(self, seen: int, decays: bool = True) -> float:
+    def learning_rate(self, seen: int) -> float:
         """The rate after `seen` images."""
         if seen < self.warmup:
             return self.lr * (seen + self.batch) / (self.warmup + self.batch)
-        if not decays:
-            return self.lr
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
@@ -128,6 +124,12 @@ class Progress:
     total: int
     losses: dict[str, float]
     images_per_second: float
+
+    @property
+    def note(self) -> str:
+        """Speed and losses, for a progress bar."""
+        losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return f"{self.images_per_second:.0f} images/s  {losses}"
 
 
 def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
@@ -305,7 +307,7 @@ class Trainer:
             player.network.train()
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate(self.seen, player.decays)
+                group["lr"] = settings.learning_rate(self.seen)
         totals: dict[str, float] = {}
         size = settings.batch // settings.accumulate // distributed.world_size()
         for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):
@@ -354,7 +356,7 @@ class Trainer:
 
     def _diverged(self, what: str) -> NonesuchError:
         return NonesuchError(
-            f"{what} at step {self.step}; start a new run from these weights with --init {self.folder} and a lower --lr"
+            f"{what} at step {self.step}; start a new run with a lower --lr, perhaps from what {self.folder} holds"
         )
 
     def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:

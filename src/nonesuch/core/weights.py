@@ -100,6 +100,11 @@ def save(weights: Path, tensors: dict[str, Tensor], card: CardType) -> CardType:
     return write_card(weights, card)
 
 
+def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating-point tensors in half precision, the others as they are."""
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
 def write_card(weights: Path, card: CardType) -> CardType:
     """Write the card of an existing weight file, with the file's SHA-256; returns that card."""
     card = dataclasses.replace(card, sha256=files.sha256(weights))
