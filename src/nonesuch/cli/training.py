@@ -32,6 +32,7 @@ from nonesuch.identities import statistics
 from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
 from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.models import create_model, load_detector, load_embedder
+from nonesuch.perception.detection import Detector
 from nonesuch.presets import GENERATOR_RECIPES, VEC2FACE
 
 _VECTORS = "vectors.parquet"
@@ -151,6 +152,7 @@ def train_generator(
         **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
         "adversarial from": recipe.adversarial_from,
         "adaptive": recipe.adaptive,
+        "discriminator decays": recipe.discriminator_decays,
         "prior share": recipe.prior_share,
         "disturb": recipe.disturb,
     }
@@ -159,7 +161,7 @@ def train_generator(
     network = create_model(preset, feature_dim=judge.card.embedding_dim)
     assert isinstance(network, Vec2Face)
     perceptual = None if vgg is None else _lpips(vgg, lpips).to(place)
-    landmarks = crop_landmarks(str(place)) if recipe.losses.landmarks else None
+    landmarks = crop_landmarks(load_detector(str(place))) if recipe.losses.landmarks else None
     task = GeneratorTask(network, judge, recipe, perceptual, landmarks)
     before = None if init is None else _start_from(task, init, preset, judge)
     for player in task.players:
@@ -188,22 +190,21 @@ def train_generator(
 
         seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
         first = distributed.rank() == 0
-        trainer.run(lambda progress: _show(bar, progress) if first else None, export, seconds)
+
+        def show(progress: Progress) -> None:
+            if first:
+                bar("training", progress.seen, progress.total, progress.note)
+
+        trainer.run(show, export, seconds)
     distributed.stop()
     if first:
         click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")
         click.echo(f"use it: nonesuch generate faces --generator {out / preset}.safetensors")
 
 
-def crop_landmarks(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def crop_landmarks(detector: Detector) -> Callable[[torch.Tensor], torch.Tensor]:
     """The detector's landmarks of aligned crops in [-1, 1], differentiable."""
-    detector = load_detector(device)
     return lambda images: detector.crop_landmarks((images + 1.0) * 127.5)
-
-
-def _show(bar: ProgressBar, progress: Progress) -> None:
-    losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    bar("training", progress.seen, progress.total, f"{progress.images_per_second:.0f} images/s  {losses}")
 
 
 def _photographs(data: tuple[Path, ...], excluded: tuple[Path, ...]) -> list[Photograph]:
@@ -252,6 +253,7 @@ def _continued(card: GeneratorCard, before: GeneratorCard) -> GeneratorCard:
     return replace(
         card,
         vector_scale=before.vector_scale,
+        sigma_mix=before.sigma_mix,
         source=f"{card.source} from {before.name} ({before.sha256[:8]})",
         training_data=card.training_data if card.training_data == data else f"{data} Then: {card.training_data}",
         licence=card.licence if card.licence == licence else f"{licence}; then: {card.licence}",

@@ -129,6 +129,12 @@ class Progress:
     losses: dict[str, float]
     images_per_second: float
 
+    @property
+    def note(self) -> str:
+        """Speed and losses, for a progress bar."""
+        losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return f"{self.images_per_second:.0f} images/s  {losses}"
+
 
 def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
     """Make a run's folder, or make sure that it holds this run; a claim that nothing came of may be replaced.
@@ -354,7 +360,7 @@ class Trainer:
 
     def _diverged(self, what: str) -> NonesuchError:
         return NonesuchError(
-            f"{what} at step {self.step}; start a new run from these weights with --init {self.folder} and a lower --lr"
+            f"{what} at step {self.step}; start a new run with a lower --lr, perhaps from what {self.folder} holds"
         )
 
     def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:
