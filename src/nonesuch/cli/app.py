@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
     "models": ("weights:models", "List the models and the weights that ship."),
+    "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
 }
 
