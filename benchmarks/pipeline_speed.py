@@ -27,7 +27,7 @@ from nonesuch.dataset.create import DatasetRequest, create_dataset
 from nonesuch.dataset.generate import RenderSettings, default_workers
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.generators.generator import Generator
-from nonesuch.identities.variation import SIGMA_MIX
+from nonesuch.identities.variation import parse_sigma_mix
 
 MICRO_BATCH, ROUNDS = 16, 3
 
@@ -51,7 +51,8 @@ def whole_job(generator: Generator, images: int, workers: int) -> float:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((images // 10, generator.card.feature_dim)).astype(np.float32) * 5
     source = VectorSource({}, False, lambda on_progress: ([""] * len(vectors), vectors))
-    request = DatasetRequest(images_per_identity=10, sigma_mix=SIGMA_MIX, seed=0, images_per_shard=1000, vectors=source)
+    mix = parse_sigma_mix(generator.card.sigma_mix)
+    request = DatasetRequest(images_per_identity=10, sigma_mix=mix, seed=0, images_per_shard=1000, vectors=source)
     settings = RenderSettings(device="cpu", dtype="float32", micro_batch=MICRO_BATCH, codec="jpeg", quality=95)
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()

@@ -7,7 +7,7 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.sampling import sample_identities
 from nonesuch.identities.source import SamplingOptions, identity_source
-from nonesuch.identities.variation import SIGMA_MIX, perturb, stratified_sigmas
+from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
 from nonesuch.models import weights_path
 
 IMAGES = 10  # of each identity
@@ -21,9 +21,9 @@ def sample_people(weights: str, generator: Generator, embedder: Embedder, count:
 
 def perturbed(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """IMAGES perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
-    images = []
+    images, mix = [], parse_sigma_mix(generator.card.sigma_mix)
     for row, base in enumerate(vectors):
-        sigmas = stratified_sigmas(SIGMA_MIX, IMAGES, derive_seed(seed, row))
+        sigmas = stratified_sigmas(mix, IMAGES, derive_seed(seed, row))
         seeds = np.array([derive_seed(seed, row, image) for image in range(IMAGES)], dtype=np.uint64)
         scale = generator.card.vector_scale
         moved = [perturb(base, float(sigma), int(own), scale) for sigma, own in zip(sigmas, seeds, strict=True)]

@@ -22,7 +22,6 @@ from rich.table import Table
 from torch import nn
 
 from nonesuch import create_model, load_detector, load_embedder
-from nonesuch.cli.training import crop_landmarks
 from nonesuch.core import prelu
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import channels_last
@@ -63,7 +62,9 @@ def step_speed(data: Path, steps: int, plain: bool, without: str, profile: bool)
         for frozen in (embedder.network, detector.network):
             frozen.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     recipe = replace(recipe, adversarial_from=0)
-    task = GeneratorTask(network, embedder, recipe, None, crop_landmarks(detector))
+    task = GeneratorTask(
+        network, embedder, recipe, None, lambda images: detector.crop_landmarks((images + 1.0) * 127.5)
+    )
     for player in task.players if not plain else ():
         channels_last(player.network)
     draw = (lambda seed: vectors[seed % len(vectors)]) if recipe.losses.need_sampled_people else None

@@ -77,6 +77,7 @@ GENERATOR_RECIPES: dict[str, GeneratorRecipe] = {
         warmup=1_000,
         ema_images=4_000,
         adversarial_from=60_000,
+        discriminator_decays=True,
         prior_share=0.25,
         disturb=True,
         discriminator={"stem": (8, 4, 4), "stages": (32, 64, 128)},

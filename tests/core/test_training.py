@@ -229,7 +229,7 @@ class Duel:
 
     @property
     def players(self) -> list[Player]:
-        return [Player(self.generator, self.generator_losses), Player(self.judge, self.judge_losses)]
+        return [Player(self.generator, self.generator_losses), Player(self.judge, self.judge_losses, decays=False)]
 
     def generator_losses(self, batch: dict[str, Tensor], seen: int) -> dict[str, Tensor]:
         self.trainable_in_turn.append((self.generator.weight.requires_grad, self.judge.weight.requires_grad))

@@ -10,6 +10,7 @@ from nonesuch.core.training import Batch
 from nonesuch.generators.generator import MaskSetting
 from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples
 from nonesuch.generators.vec2face import Vec2Face
+from nonesuch.presets import GENERATOR_RECIPES
 
 _NOTHING = LossWeights(pixel=0, ssim=0, perceptual=0, token=0, identity=0, adversarial=0)
 _MASK = MaskSetting(low=0.5, high=1.0, mean=0.75, std=0.25)
@@ -99,3 +100,12 @@ def test_the_adaptive_weight_stands_on_top_of_the_given_one(photographs: list[Ph
 def test_no_adversarial_weight_no_discriminator(photographs: list[Photograph]) -> None:
     assert len(_task(_NOTHING).players) == 1
     assert len(_task(LossWeights()).players) == 2
+
+
+def test_the_discriminators_rate_is_constant_as_published_but_for_the_small_preset() -> None:
+    assert [player.decays for player in _task(LossWeights()).players] == [True, False]
+    assert not GENERATOR_RECIPES["vec2face_base"].discriminator_decays
+    network = create_model("vec2face_small")
+    assert isinstance(network, Vec2Face)
+    task = GeneratorTask(network, load_embedder("mobilefacenet", "cpu"), GENERATOR_RECIPES["vec2face_small"])
+    assert [player.decays for player in task.players] == [True, True]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from nonesuch import NonesuchError
-from nonesuch.identities.variation import SIGMA_MIX, parse_sigma_mix, perturb, stratified_sigmas
+from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
+
+SIGMA_MIX = parse_sigma_mix("0.3:40,0.5:40,0.7:20")
 
 
 @pytest.mark.parametrize(("count", "expected"), [(10, (4, 4, 2)), (50, (20, 20, 10)), (5, (2, 2, 1)), (20, (8, 8, 4))])
@@ -25,6 +27,9 @@ def test_counts_that_do_not_divide(count: int) -> None:
             assert abs((np.isclose(sigmas, sigma)).sum() - share * count) < 1
     if count > 1:  # leftovers go to either large share alike
         assert totals[0.3] == pytest.approx(totals[0.5], rel=0.15)
+
+
+SIGMA_MIX = parse_sigma_mix("0.3:40,0.5:40,0.7:20")
 
 
 def test_sigmas_are_mixed_in_order() -> None:
@@ -53,7 +58,7 @@ def test_no_perturbation_is_the_base_itself() -> None:
 
 
 def test_sigma_option() -> None:
-    assert parse_sigma_mix("0.3:40,0.5:40,0.7:20") == SIGMA_MIX
+    assert SIGMA_MIX == {0.3: 0.4, 0.5: 0.4, 0.7: 0.2}
     assert parse_sigma_mix("0.2") == {0.2: 1.0}
     for wrong in ("", "a", "0.3:", "0.3:1:2,x", "-0.1", "0.3:-1,0.2:2", "nan", "0.3:0"):
         with pytest.raises(NonesuchError, match="--sigma"):

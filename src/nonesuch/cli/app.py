@@ -22,6 +22,7 @@ _COMMANDS = {
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
     "train-perceiver": ("perceiver_training:train_perceiver", "Train what 'perceive' perceives with."),
     "models": ("weights:models", "List the models and the weights that ship."),
+    "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
 }
 

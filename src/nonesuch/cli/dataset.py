@@ -23,7 +23,7 @@ from nonesuch.dataset.summary import summarise
 from nonesuch.dataset.vector_sources import LeastAge, VectorSource, from_photographs, from_table, sampled
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
-from nonesuch.identities.variation import SIGMA_MIX, parse_sigma_mix
+from nonesuch.identities.variation import parse_sigma_mix
 from nonesuch.models import (
     load_detector,
     load_embedder,
@@ -43,7 +43,7 @@ _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
 _IDENTITIES = 100
 _AT_LEAST_1 = click.IntRange(1)
-_SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
+_SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 
 
 @click.command()
@@ -61,7 +61,7 @@ _SIGMA_OF_REFERENCES = 0.2  # published for vectors of photographs
 @options.fmr
 @click.option(
     "--sigma",
-    help="Perturbation as sigma:share,...  [default: 0.3:40,0.5:40,0.7:20; 0.2 for vectors of photographs]",
+    help="Perturbation as sigma:share,...  [default: the generator's; 0.2 for vectors of photographs]",
 )
 @click.option(
     "--style",
@@ -175,10 +175,10 @@ def generate(
             known = shipped_embedder_card(model.card.embedder, model.card.embedder_sha256)
             drawn = identity_source(model.card, weights_path(generator), known, wishes)
             source = sampled(drawn, _IDENTITIES if identities is None else identities, seed, least_age)
-        default_mix = {_SIGMA_OF_REFERENCES: 1.0} if source.shows_real_people else SIGMA_MIX
+        usual_sigma = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
         request = DatasetRequest(
             images_per_identity=images,
-            sigma_mix=parse_sigma_mix(sigma) if sigma else default_mix,
+            sigma_mix=parse_sigma_mix(sigma or usual_sigma),
             seed=seed,
             images_per_shard=shard_images or (1_000 if model.device.type == "cpu" else 10_000),
             vectors=source,

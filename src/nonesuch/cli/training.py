@@ -152,6 +152,7 @@ def train_generator(
         **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
         "adversarial from": recipe.adversarial_from,
         "adaptive": recipe.adaptive,
+        "discriminator decays": recipe.discriminator_decays,
         "prior share": recipe.prior_share,
         "disturb": recipe.disturb,
     }
@@ -252,6 +253,7 @@ def _continued(card: GeneratorCard, before: GeneratorCard) -> GeneratorCard:
     return replace(
         card,
         vector_scale=before.vector_scale,
+        sigma_mix=before.sigma_mix,
         source=f"{card.source} from {before.name} ({before.sha256[:8]})",
         training_data=card.training_data if card.training_data == data else f"{data} Then: {card.training_data}",
         licence=card.licence if card.licence == licence else f"{licence}; then: {card.licence}",

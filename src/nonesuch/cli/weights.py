@@ -1,6 +1,8 @@
 """Commands about models and their weights."""
 
 import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from nonesuch.models import card_type, create_model, list_models, shipped_names,
 from nonesuch.presets import VEC2FACE
 
 _WEIGHTS = (".safetensors", ".onnx")
+_OF_ONE_RUN = ("name", "sha256", "source", "training_data", "licence", "measured", "limits")  # may differ in a mean
 
 
 @click.command()
@@ -126,6 +129,50 @@ def import_weights(
     else:
         raise NonesuchError(f"--architecture {architecture}: neither an embedder nor a generator")
     click.echo(f"{out}: {common['name']}, with its card {weights.card_path(out)}; fill in what you know of it")
+
+
+@click.command()
+@click.argument("out", type=options.PATH)
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=options.PATH)
+def average_weights(out: Path, inputs: tuple[Path, ...]) -> None:
+    """Write the mean of the weight files IN, ends of runs that continued one another, as OUT with a card.
+
+    The mean of a few ends is often better than each (stochastic weight averaging, arXiv 1803.05407): what they share is
+    kept, what each overdid is damped. All must be of one network and, if generators, decode the same vectors.
+
+    \b
+    Example:
+      nonesuch average-weights mean.safetensors run1/vec2face_small.safetensors run2/vec2face_small.safetensors
+    """
+    if out.suffix != ".safetensors":
+        raise NonesuchError(f"{out}: the name must end in .safetensors")
+    if len(inputs) < 2:
+        raise NonesuchError("give at least two weight files to average")
+    kinds = [card_type(str(files.read_json(weights.card_path(path)).get("architecture"))) for path in inputs]
+    cards = [read_card(path, kind) for path, kind in zip(inputs, kinds, strict=True)]
+    for path, card in zip(inputs, cards, strict=True):
+        first, other = ({k: v for k, v in asdict(c).items() if k not in _OF_ONE_RUN} for c in (cards[0], card))
+        if first != other:
+            differing = next(key for key in first if first[key] != other.get(key))
+            raise NonesuchError(
+                f"{path}: its card differs from {inputs[0]}'s in {differing}; average one network's runs"
+            )
+    mean = weights.mean([weights.load_checked(path, card) for path, card in zip(inputs, cards, strict=True)])
+    statistics = getattr(cards[0], "statistics", "")
+    if statistics and (inputs[0].parent / statistics).is_file():
+        with files.replacing(out.parent / statistics) as temporary:
+            shutil.copyfile(inputs[0].parent / statistics, temporary)
+    parts = [f"{path.parent.name}/{path.name} ({card.sha256[:8]})" for path, card in zip(inputs, cards, strict=True)]
+    source = f"mean of {', '.join(parts)}; the first: {cards[0].source}"
+    data, licence = (_joined(getattr(card, name) for card in cards) for name in ("training_data", "licence"))
+    new = replace(cards[0], name=out.stem, source=source, training_data=data, licence=licence, measured={})
+    weights.save(out, mean, new)
+    click.echo(f"{out}: mean of {len(inputs)} weight files, with its card {weights.card_path(out)}")
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Different texts, each once, in order."""
+    return "; and: ".join(dict.fromkeys(texts))
 
 
 def _thresholds(pairs: tuple[str, ...]) -> dict[str, float]:

@@ -36,10 +36,12 @@ class Player:
         network: what is trained, with an optimiser of its own.
         losses: the weighted loss terms of (batch, images seen so far), each a scalar whose sum is minimised; empty for
             a player that sits out.
+        decays: whether the learning rate falls to 0 over the run, or stays after the warm-up.
     """
 
     network: nn.Module
     losses: Callable[[Batch, int], dict[str, Tensor]]
+    decays: bool = True
 
 
 class Task(Protocol):
@@ -103,10 +105,12 @@ class TrainSettings:
                 f"processes); let --batch be a multiple of {parts}"
             )
 
-    def learning_rate(self, seen: int) -> float:
+    def learning_rate(self, seen: int, decays: bool = True) -> float:
         """The rate after `seen` images."""
         if seen < self.warmup:
             return self.lr * (seen + self.batch) / (self.warmup + self.batch)
+        if not decays:
+            return self.lr
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
@@ -307,7 +311,7 @@ class Trainer:
             player.network.train()
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate(self.seen)
+                group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, float] = {}
         size = settings.batch // settings.accumulate // distributed.world_size()
         for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):

@@ -105,6 +105,24 @@ def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
+def mean(files_tensors: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several files' tensors by name, in float32 and then the first one's type; integers as in the first.
+
+    Raises:
+        NonesuchError: they hold different tensors.
+    """
+    first = files_tensors[0]
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in files_tensors]
+    if any(other != shapes[0] for other in shapes):
+        raise NonesuchError("the weight files hold different tensors; average one network's runs")
+    return {
+        name: torch.stack([tensors[name].float() for tensors in files_tensors]).mean(0).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in first.items()
+    }
+
+
 def write_card(weights: Path, card: CardType) -> CardType:
     """Write the card of an existing weight file, with the file's SHA-256; returns that card."""
     card = dataclasses.replace(card, sha256=files.sha256(weights))

@@ -48,6 +48,7 @@ class GeneratorCard(Card):
         embedder_sha256: hash of its weights, or "" where they are not at hand.
         vector_scale: raw embedding * scale = what the network takes; sigma is in scaled units.
         vector_norm: usual norm of a raw vector.
+        sigma_mix: how vectors are perturbed by default, as sigma:share,...; the default is the published mix.
         mask: keyword arguments of `MaskSetting` for generation.
         max_similarity: cosine between two identities above which the second is rejected, where the embedder's own
             thresholds are not at hand.
@@ -59,6 +60,7 @@ class GeneratorCard(Card):
     embedder_sha256: str
     vector_scale: float = 1.0
     vector_norm: float = 22.6
+    sigma_mix: str = "0.3:40,0.5:40,0.7:20"
     mask: dict[str, float] = field(default_factory=dict)
     max_similarity: float = 0.4
     statistics: str = ""

@@ -79,6 +79,8 @@ class GeneratorRecipe:
         adversarial_from: images after which the discriminator joins.
         adaptive: weigh the adversarial term by the gradients at the last layer, on top of its weight.
         discriminator: arguments of `PatchDiscriminator`.
+        discriminator_decays: let its learning rate fall as the generator's does; published is one that stays. One that
+            stays outruns a generator that slows down: the small preset then drew white halos and a crosshatch.
         prior_share: images with sampled vectors and styles, per photograph.
         disturb: show the embedder disturbed copies.
     """
@@ -94,6 +96,7 @@ class GeneratorRecipe:
     adversarial_from: int
     adaptive: bool = False
     discriminator: dict[str, Any] = field(default_factory=dict)
+    discriminator_decays: bool = False
     prior_share: float = 0.0
     disturb: bool = False
 
@@ -205,9 +208,8 @@ class GeneratorTask:
         """Generator, then discriminator, which sees the images of the generator's last turn."""
         players = [Player(self.networks, self.generator_losses)]
         if self.weights.need_discriminator:
-            # Its rate falls as the generator's does: one that stays quick outruns a generator that slows down, which
-            # then draws white halos and a crosshatch to please it.
-            players.append(Player(self.discriminator, self.discriminator_losses))
+            decays = self.recipe.discriminator_decays
+            players.append(Player(self.discriminator, self.discriminator_losses, decays))
         return players
 
     def generator_losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:

@@ -9,9 +9,6 @@ from nonesuch.core import seeding
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
 
-# Shares of an identity's images by sigma; the published mix.
-SIGMA_MIX = {0.3: 0.4, 0.5: 0.4, 0.7: 0.2}
-
 
 def parse_sigma_mix(text: str) -> dict[float, float]:
     """ "0.3:40,0.5:40,0.7:20" -> {0.3: 0.4, 0.5: 0.4, 0.7: 0.2}; one number alone is the sigma of all images.

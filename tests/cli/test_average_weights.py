@@ -1,0 +1,50 @@
+"""The mean of weight files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nonesuch import create_model, load_generator
+from nonesuch.core import weights
+from nonesuch.generators.generator import GeneratorCard
+from tests.conftest import Cli
+
+
+@pytest.fixture
+def two_runs(tiny_generator: Path, tmp_path: Path) -> list[Path]:
+    """The tiny generator, and another of other random weights that claims the same of itself."""
+    card = weights.read_card(tiny_generator, GeneratorCard)
+    torch.manual_seed(1)
+    other = tmp_path / "run2" / "tiny.safetensors"
+    other.parent.mkdir()
+    weights.save(other, create_model("vec2face_tiny").state_dict(), replace(card, licence="research only"))
+    return [tiny_generator, other]
+
+
+def test_the_mean_of_two(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "mean.safetensors"
+    assert cli("average-weights", out, *two_runs).status == 0
+    first, second, found = (load_file(path) for path in (*two_runs, out))
+    for name, tensor in found.items():
+        assert torch.allclose(tensor.double(), (first[name].double() + second[name].double()) / 2)
+    card = load_generator(out).card
+    assert card.name == "mean"
+    assert card.source.startswith("mean of ")
+    assert card.licence == "none, random weights; and: research only"
+    assert "run2/tiny.safetensors" in card.source
+    faces = ["generate", tmp_path / "faces", "--generator", out, "--identities", 2, "--images", 2, "--no-summary"]
+    assert cli(*faces).status == 0  # the statistics came along
+
+
+def test_what_cannot_be_averaged(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "mean.safetensors"
+    assert "at least two" in cli("average-weights", out, two_runs[0]).error
+    assert "must end in .safetensors" in cli("average-weights", tmp_path / "mean.pth", *two_runs).error
+    assert "no such file" in cli("average-weights", out, two_runs[0], tmp_path / "absent.safetensors").error
+    card = weights.read_card(two_runs[1], GeneratorCard)
+    weights.write_card(two_runs[1], replace(card, vector_scale=0.3))
+    assert "differs from" in cli("average-weights", out, *two_runs).error
+    assert not out.exists()
