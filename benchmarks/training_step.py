@@ -53,7 +53,7 @@ NOTHING = "nothing"
 def prepare(plain: bool) -> None:
     """Set what holds for a whole process."""
     if plain:
-        prelu.PReLU.forward = nn.PReLU.forward  # type: ignore[method-assign]
+        prelu.PReLU.forward = nn.PReLU.forward
     else:
         keep_memory()
 
@@ -70,7 +70,7 @@ def trainer(data: Path, plain: bool, without: str) -> Trainer:
     assert isinstance(network, Vec2Face)
     if plain:
         for frozen in (embedder.network, detector.network):
-            frozen.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            frozen.to(memory_format=torch.contiguous_format)
     task = GeneratorTask(network, embedder, recipe, None, crop_landmarks(detector))
     for player in task.players if not plain else ():
         channels_last(player.network)
