@@ -104,9 +104,9 @@ def train_perceiver(
     what = {
         "preset": preset,
         "embedder": below.card.sha256,
+        "share": share,
         "data": signature(known.photographs),
         "labels": [files.sha256(table) for tar in data if (table := table_beside(tar)) is not None],
-        "share": share,
     }
     torch.manual_seed(seed)
     heads = create_model(preset)

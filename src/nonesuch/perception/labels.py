@@ -68,6 +68,8 @@ def labelled(tars: list[Path], split: str | None = None) -> LabelledPhotographs:
 def _labels_of(tar: Path, split: str | None) -> LabelledPhotographs:
     if tar.is_dir():
         raise NonesuchError(f"{tar}: a folder; labelled photographs come as an uncompressed tar with a table beside it")
+    if not tar.exists():
+        raise NonesuchError(f"{tar}: no such file")
     table = table_beside(tar)
     if table is None:
         raise NonesuchError(f"{tar}: no table of labels beside it ({tar.stem}.parquet, .csv or .csv.gz)")

@@ -164,9 +164,8 @@ class _Jobs:
     ) -> None:
         generator, count = steerer.generator, len(seeds)
         masks = [generator.mask.draw(int(seed)) for seed in seeds]
-        self.scale = generator.card.vector_scale
         self.bases = torch.from_numpy(bases)
-        self.vectors = torch.from_numpy(starts * self.scale)
+        self.vectors = torch.from_numpy(starts.copy())
         self.styles = torch.zeros(count, generator.network.style_dim)
         for row, seed in enumerate(seeds):
             self.styles[row] = torch.from_numpy(generator.style_code(int(seed), style_spread))
@@ -198,7 +197,7 @@ class _Jobs:
     def result(self) -> Steered:
         return Steered(
             to_grey_levels(self.images.numpy()),
-            (self.vectors / self.scale).numpy(),
+            self.vectors.numpy(),
             self.styles.numpy(),
             self.ranges.numpy(),
             self.values.numpy(),
@@ -256,9 +255,9 @@ class _Slots:
     def step(self) -> None:
         """Look at every slot's image once; take finished ones out, move the others a step."""
         steerer = self.steerer
-        generator, scale = steerer.generator, self.jobs.scale
+        generator = steerer.generator
         vector, style = self.vector.clone().requires_grad_(), self.style.clone().requires_grad_()
-        pixels = generator.forward(vector / scale, self.ratio, self.noise, style)
+        pixels = generator.forward(vector, self.ratio, self.noise, style)
         found = steerer.objective.judge(pixels, self.base, self.range)
         finite = found.loss.isfinite() & pixels.isfinite().flatten(1).all(1)
         going = torch.zeros(len(self.job), dtype=torch.bool)
@@ -283,14 +282,15 @@ class _Slots:
         self.age += chosen.cpu().int()
         count = self.age.to(chosen.device)[:, None].clamp(min=1).float()
         settings = self.steerer.settings
+        lrs = settings.lr / self.steerer.generator.card.vector_scale, settings.style_lr
         for part, gradient in enumerate(gradients):
-            held, lr = (self.vector, settings.lr) if part == 0 else (self.style, settings.style_lr)
+            held = (self.vector, self.style)[part]
             gradient = torch.where(chosen[:, None], gradient, 0.0).nan_to_num(0.0, 0.0, 0.0)
             first, second = self.moments[2 * part : 2 * part + 2]
             first.lerp_(gradient, 1.0 - _BETAS[0])
             second.lerp_(gradient.square(), 1.0 - _BETAS[1])
             step = (first / (1.0 - _BETAS[0] ** count)) / ((second / (1.0 - _BETAS[1] ** count)).sqrt() + _EPSILON)
-            held -= lr * torch.where(chosen[:, None], step, 0.0)
+            held -= lrs[part] * torch.where(chosen[:, None], step, 0.0)
         self.vector *= self.norm / self.vector.norm(dim=1, keepdim=True)
         if self.style.shape[1]:
             self.style *= (self.longest / self.style.norm(dim=1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
