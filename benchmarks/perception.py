@@ -154,10 +154,10 @@ def quality_table(
     shares = np.linspace(0, 0.3, 31)
     shown = Table("embedder", "quality", "FNMR, all", "10% left out", "20%", "30%", "mean of curve / FNMR")
     _, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    a, b = (rows[test[rows]] for rows in [np.arange(len(lfw))] * 2)
-    pairs = np.stack(np.triu_indices(len(a), 1))
-    same = people[a[pairs[0]]] == people[b[pairs[1]]]
-    left, right = a[pairs[0][same]], b[pairs[1][same]]
+    rows = np.flatnonzero(test)
+    left, right = (rows[side] for side in np.triu_indices(len(rows), 1))
+    mates = people[left] == people[right]
+    left, right = left[mates], right[mates]
     for axis, (name, unit) in zip(axes, embeddings.items(), strict=True):
         mated = (unit[left] * unit[right]).sum(1)
         threshold = float(np.quantile(mated, 0.05))

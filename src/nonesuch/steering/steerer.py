@@ -40,7 +40,7 @@ class SteerSettings:
     steps: int = 40
     identity: float = 0.7
     lr: float = 0.05
-    style_lr: float = 0.1
+    style_lr: float = 0.3
 
     def __post_init__(self) -> None:
         if self.steps < 0:

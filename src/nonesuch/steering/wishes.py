@@ -14,7 +14,7 @@ from nonesuch.perception.attributes import ATTRIBUTES
 
 # What can be wished for, with the range that a wish may name and how far from its value counts as reached.
 _LIMITS = {"yaw": (-90.0, 90.0), "pitch": (-60.0, 60.0), "age": (0.0, 100.0), "quality": (0.0, 100.0)}
-_TOLERANCE = {"yaw": 5.0, "pitch": 5.0, "age": 5.0, "quality": 10.0}
+_TOLERANCE = {"yaw": 3.0, "pitch": 3.0, "age": 3.0, "quality": 5.0}
 _PROBABILITY_LIMITS, _PROBABILITY_TOLERANCE = (0.0, 1.0), 0.3
 STEERABLE = (*_LIMITS, "gender", *ATTRIBUTES)
 
@@ -71,8 +71,8 @@ def parse_wish(text: str) -> Wish:
     """Read a wish.
 
     `NAME=VALUE`, `NAME>=VALUE`, `NAME<=VALUE`, `NAME=LOW..HIGH`, `NAME=uniform(LOW,HIGH)`, `NAME=normal(MEAN,SD)`,
-    `NAME=choice(A,B,...)`, each perhaps behind `SHARE%:`. A single value counts as reached within 5 degrees, 5 years,
-    10 points of quality, or .3 of a probability; a range within its ends.
+    `NAME=choice(A,B,...)`, each perhaps behind `SHARE%:`. A single value counts as reached within 3 degrees, 3 years,
+    5 points of quality, or .3 of a probability; a range within its ends.
 
     Raises:
         NonesuchError: it cannot be read, names something that cannot be steered, or a value out of reach.
