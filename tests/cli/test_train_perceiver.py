@@ -76,9 +76,8 @@ def test_shares_are_drawn_by_the_seed(cli: Cli, tar: Path, tmp_path: Path) -> No
 
 
 def test_wrong_inputs(cli: Cli, tmp_path: Path, tar: Path) -> None:
-    assert (
-        "absent.tar: no such file" in cli("train-perceiver", tmp_path / "run", "--data", tmp_path / "absent.tar").error
-    )
+    error = cli("train-perceiver", tmp_path / "run", "--data", tmp_path / "absent.tar").error
+    assert "absent.tar: no such file" in error
     alone = tmp_path / "alone.tar"
     alone.write_bytes(tar.read_bytes())
     assert "no table of labels beside it" in cli("train-perceiver", tmp_path / "run", "--data", alone).error
