@@ -25,6 +25,7 @@ from nonesuch.core.interruption import stop_requests
 from nonesuch.core.seeding import Stream
 
 Batch = dict[str, Tensor]
+_MOMENTUM = 0.9
 STATE, LOG, SETTINGS = "state.pt", "log.jsonl", "settings.json"
 
 
@@ -75,7 +76,9 @@ class TrainSettings:
         accumulate: parts that a batch is split into, to bound the memory.
         lr: peak learning rate; warm-up is linear, then half a cosine to 0.
         warmup: images of warm-up.
-        betas, weight_decay: of AdamW; weight decay spares biases and norms.
+        optimizer: "adamw", or "sgd" with momentum .9.
+        betas: of AdamW.
+        weight_decay: spares biases and norms.
         clip: largest norm of the gradient.
         ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
         seed: of everything random in the run.
@@ -90,6 +93,7 @@ class TrainSettings:
     accumulate: int = 1
     lr: float
     warmup: int = 0
+    optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     clip: float = 2.0
@@ -191,10 +195,7 @@ class Trainer:
         self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
         self.dtype = getattr(torch, settings.dtype)
-        self.optimizers = [
-            torch.optim.AdamW(_parameter_groups(player.network, settings.weight_decay), betas=settings.betas)
-            for player in self.players
-        ]
+        self.optimizers = [_optimizer(player.network, settings) for player in self.players]
         self.scalers = [torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16") for _ in self.players]
         self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
         self.step = self.seen = 0
@@ -388,6 +389,13 @@ class Trainer:
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+
+
+def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    groups = _parameter_groups(network, settings.weight_decay)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=_MOMENTUM)
+    return torch.optim.AdamW(groups, betas=settings.betas)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -5,11 +5,18 @@ Public ArcFace, MagFace and ElasticFace checkpoints of these depths load without
 
 from torch import Tensor, nn
 
+from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.prelu import PReLU
 
 # Residual blocks per stage, by depth.
-DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 200: (6, 26, 60, 6)}
-_WIDTHS = (64, 128, 256, 512)
+DEPTHS = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 14, 3),
+    100: (3, 13, 30, 3),
+    200: (6, 26, 60, 6),
+}
 _EPS = 1e-5
 
 
@@ -39,32 +46,42 @@ class IResNet(nn.Module):
     """(B, 3, 112, 112) RGB in (x / 255 - 0.5) / 0.5 -> (B, embedding_dim) raw embedding.
 
     Args:
-        depth: 18, 34, 50, 100 or 200.
+        depth: 18, 34, 50, 100, 200; 10 is this project's, for small machines.
         embedding_dim: width of the embedding.
         dropout: rate before the last linear layer, in training.
+        widths: channels of the stages; the published ones by default.
+        stem_stride: 2 halves the input at once, for a quarter of the work; the published networks have 1.
     """
 
-    def __init__(self, depth: int = 50, embedding_dim: int = 512, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        depth: int = 50,
+        embedding_dim: int = 512,
+        dropout: float = 0.0,
+        widths: tuple[int, int, int, int] = (64, 128, 256, 512),
+        stem_stride: int = 1,
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64, eps=_EPS)
-        self.prelu = PReLU(64)
-        in_width = 64
-        for stage, (width, blocks) in enumerate(zip(_WIDTHS, DEPTHS[depth], strict=True), start=1):
+        in_width = widths[0]
+        self.conv1 = nn.Conv2d(3, in_width, 3, stem_stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_width, eps=_EPS)
+        self.prelu = PReLU(in_width)
+        for stage, (width, blocks) in enumerate(zip(widths, DEPTHS[depth], strict=True), start=1):
             layer = nn.Sequential(
                 *(IBasicBlock(in_width if i == 0 else width, width, 2 if i == 0 else 1) for i in range(blocks))
             )
             self.add_module(f"layer{stage}", layer)
             in_width = width
-        self.bn2 = nn.BatchNorm2d(512, eps=_EPS)
+        self.bn2 = nn.BatchNorm2d(in_width, eps=_EPS)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(512 * 7 * 7, embedding_dim)
+        side = -(-CROP_SIZE // (16 * stem_stride))
+        self.fc = nn.Linear(in_width * side * side, embedding_dim)
         self.features = nn.BatchNorm1d(embedding_dim, eps=_EPS)
         # insightface fixes this scale at 1: a free one would undo the normalisation behind it.
         self.features.weight.requires_grad_(False)
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """Maps after each stage: (B, 64, 56, 56), (B, 128, 28, 28), (B, 256, 14, 14), (B, 512, 7, 7)."""
+        """Maps after each stage: (B, 64, 56, 56), (B, 128, 28, 28), (B, 256, 14, 14), (B, 512, 7, 7) as published."""
         x = self.prelu(self.bn1(self.conv1(x)))
         maps = []
         for stage in (1, 2, 3, 4):
@@ -73,7 +90,7 @@ class IResNet(nn.Module):
         return maps
 
     def embed_features(self, last_map: Tensor) -> Tensor:
-        """(B, 512, 7, 7) last feature map -> (B, embedding_dim)."""
+        """Last feature map -> (B, embedding_dim)."""
         return self.features(self.fc(self.dropout(self.bn2(last_map)).flatten(1)))
 
     def forward(self, x: Tensor) -> Tensor:
