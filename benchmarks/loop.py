@@ -50,7 +50,7 @@ class Row:
 
     Attributes:
         name: of the row.
-        data: of the dataset it trains on: a name of `DATASETS` (perhaps several, with +), "lfw" or "celeba"; "" for none.
+        data: what it trains on: a name of `DATASETS`, "lfw" or "celeba", several joined by +; "" for nothing.
         identities: only the first so many; 0 for all.
         seed: of the training.
     """
@@ -229,10 +229,9 @@ def show(done: dict[str, dict[str, object]]) -> None:
         return f"{figure[0]:.1%} ({figure[1]:.1%}-{figure[2]:.1%})"
 
     for name, row in done.items():
-        cells = [interval(row[key]) for key in ("eer", "tar@0.01", "tar@0.001")]  # type: ignore[arg-type]
-        shown.add_row(
-            name, str(row.get("identities", "")), str(row.get("images", "")), f"{row['accuracy']:.1%}", *cells
-        )
+        cells = [str(row.get("identities", "")), str(row.get("images", "")), f"{row['accuracy']:.1%}"]
+        cells += [interval(row[key]) for key in ("eer", "tar@0.01", "tar@0.001")]  # type: ignore[arg-type]
+        shown.add_row(name, *cells)
     console.print(shown)
 
 

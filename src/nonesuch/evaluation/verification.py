@@ -7,7 +7,7 @@ Scores = NDArray[np.floating]
 
 
 def best_threshold(scores: Scores, mated: NDArray[np.bool_]) -> float:
-    """The threshold of the highest accuracy, exactly: midway between two neighbouring scores, the lowest if several tie.
+    """The threshold of the highest accuracy, exactly: midway between two neighbouring scores, the lowest of ties.
 
     A comparison is accepted as mated if its score is at least the threshold.
 
