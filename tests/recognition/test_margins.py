@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nonesuch.recognition.heads import MarginHead
-from nonesuch.recognition.margins import CombinedMargin
+from nonesuch.recognition.margins import AdaMargin, CombinedMargin, CurricularMargin, MagMargin
 
 COSINES = [0.9, 0.3, -0.2, -0.95]
 
@@ -92,3 +92,67 @@ def test_the_loss_of_a_head_by_hand() -> None:
         logits = np.array([4.0 * (row @ axis - 0.2 * (place == label)) for place, axis in enumerate(axes)])
         expected.append(np.log(np.exp(logits).sum()) - logits[label])
     assert float(loss) == pytest.approx(np.mean(expected))
+
+
+def test_curricularface_by_hand() -> None:
+    margin = CurricularMargin(m=0.5, scale=10.0).double()
+    cosine = torch.tensor([[0.5, 0.2, -0.9], [0.1, 0.8, 0.3]], dtype=torch.float64, requires_grad=True)
+    own = torch.tensor([0, 1])
+    logits = margin(cosine, own, torch.ones(2))
+    t = 0.01 * (0.5 + 0.8) / 2  # the running mean started at 0
+    assert float(margin.t) == pytest.approx(t)
+    targets = [math.cos(math.acos(value) + 0.5) for value in (0.5, 0.8)]
+    expected = [
+        [targets[0], 0.2 * (t + 0.2) if targets[0] < 0.2 else 0.2, -0.9],
+        [0.1 * (t + 0.1) if targets[1] < 0.1 else 0.1, targets[1], 0.3 * (t + 0.3) if targets[1] < 0.3 else 0.3],
+    ]
+    assert targets[0] < 0.2
+    assert np.allclose(logits.tolist(), 10 * np.array(expected))
+    logits[0, 1].backward()
+    assert cosine.grad is not None
+    assert float(cosine.grad[0, 1]) == pytest.approx(10 * (t + 2 * 0.2))
+    margin.eval()(cosine, own, torch.ones(2))
+    assert float(margin.t) == pytest.approx(t)
+
+
+@pytest.mark.parametrize(("norm", "radians"), [(5.0, 0.45), (10.0, 0.45), (60.0, 0.625), (110.0, 0.8), (400.0, 0.8)])
+def test_magface_by_hand(norm: float, radians: float) -> None:
+    margin = MagMargin(scale=64.0)
+    cosine = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
+    logits = margin(cosine, torch.tensor([0]), torch.tensor([norm], dtype=torch.float64))
+    assert float(logits[0, 0]) == pytest.approx(64 * math.cos(math.acos(0.3) + radians))
+    clipped = min(max(norm, 10.0), 110.0)
+    penalty = margin.penalty(torch.tensor([norm], dtype=torch.float64))
+    assert float(penalty) == pytest.approx(35 * (1 / clipped + clipped / 110**2))
+
+
+def test_the_penalty_of_magface_reaches_the_norm() -> None:
+    head = MarginHead(4, 3, MagMargin())
+    embeddings = (20 * torch.nn.functional.normalize(torch.randn(2, 4))).requires_grad_()
+    head(embeddings, torch.tensor([0, 1])).backward()
+    assert embeddings.grad is not None
+    along = (embeddings.grad * embeddings.detach() / 20).sum(1)
+    assert (along.abs() > 1e-4).all()
+
+
+def test_adaface_by_hand() -> None:
+    margin = AdaMargin(m=0.4, h=0.333, scale=64.0).double()
+    cosine = torch.tensor([[0.3, 0.1], [0.6, 0.2]], dtype=torch.float64)
+    norms = torch.tensor([5.0, 60.0], dtype=torch.float64, requires_grad=True)
+    logits = margin(cosine, torch.tensor([0, 0]), norms)
+    mean = 20 + 0.01 * (32.5 - 20)
+    deviation = 100 + 0.01 * (np.std([5, 60], ddof=1) - 100)
+    for row, (value, norm) in enumerate([(0.3, 5.0), (0.6, 60.0)]):
+        quality = np.clip((norm - mean) / (deviation + 1e-3) * 0.333, -1, 1)
+        expected = math.cos(math.acos(value) - 0.4 * quality) - (0.4 * quality + 0.4)
+        assert float(logits[row, 0]) == pytest.approx(64 * expected)
+        assert float(logits[row, 1]) == pytest.approx(64 * float(cosine[row, 1]))
+    # Quality is a weight, not something to be trained.
+    assert not logits.requires_grad
+
+
+def test_adaface_of_a_single_image_keeps_its_statistics() -> None:
+    margin = AdaMargin()
+    logits = margin(torch.tensor([[0.3, 0.1]]), torch.tensor([0]), torch.tensor([30.0]))
+    assert logits.isfinite().all()
+    assert float(margin.mean) == 20.0

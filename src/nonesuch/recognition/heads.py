@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nonesuch.recognition.margins import MagMargin
+
 _DEVIATION = 0.01  # of the centres at the start, as published
 
 
@@ -26,5 +28,6 @@ class MarginHead(nn.Module):
         embeddings = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
         with torch.autocast(embeddings.device.type, enabled=False):
             cosine = F.normalize(embeddings) @ F.normalize(self.centres).T
-            logits = self.margin(cosine.clamp(-1.0, 1.0), labels, embeddings.norm(dim=1))
-            return F.cross_entropy(logits, labels)
+            norms = embeddings.norm(dim=1)
+            loss = F.cross_entropy(self.margin(cosine.clamp(-1.0, 1.0), labels, norms), labels)
+            return loss + self.margin.penalty(norms) if isinstance(self.margin, MagMargin) else loss
