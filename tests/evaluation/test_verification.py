@@ -6,7 +6,7 @@ from sklearn.metrics import roc_curve
 
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.all_pairs import all_pairs, true_match_rate
-from nonesuch.evaluation.verification import best_threshold, fold_accuracies
+from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 
 def _tied(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,3 +86,19 @@ def test_intervals_cover_what_other_people_give() -> None:
 def test_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="mated and non-mated"):
         all_pairs(np.eye(3, dtype=np.float32), np.arange(3))
+
+
+def test_the_published_grid() -> None:
+    """As insightface computes it: a pass over the comparisons for each threshold."""
+    draws = np.random.default_rng(2)
+    mated = draws.random(600) < 0.5
+    scores = np.round(np.clip(draws.normal(mated * 0.5, 0.3), -1, 1), 2)
+    folds = np.arange(600) // 60
+    expected = []
+    distances = 2.0 - 2.0 * scores
+    for fold in range(10):
+        rest = folds != fold
+        right = [((distances[rest] < cut) == mated[rest]).mean() for cut in np.arange(0, 4, 0.01)]
+        cut = np.arange(0, 4, 0.01)[int(np.argmax(right))]
+        expected.append(((distances[~rest] < cut) == mated[~rest]).mean())
+    assert np.allclose(grid_accuracies(scores, mated, folds), expected)

@@ -80,13 +80,14 @@ def _coarse(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
 
 def _recoloured(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
     brightness, contrast, saturation = (
-        torch.where(chosen, 1.0 + _JITTER * (2.0 * draws[:, at] - 1.0), 1.0)[:, None, None, None] for at in range(3)
+        (1.0 + _JITTER * (2.0 * draws[:, at] - 1.0))[:, None, None, None] for at in range(3)
     )
     light = (images + 1.0) * brightness
     mean = light.mean((1, 2, 3), keepdim=True)
     light = mean + (light - mean) * contrast
     grey = light.mean(1, keepdim=True)
-    return ((grey + (light - grey) * saturation) - 1.0).clamp(-1.0, 1.0)
+    recoloured = (grey + (light - grey) * saturation - 1.0).clamp(-1.0, 1.0)
+    return torch.where(chosen[:, None, None, None], recoloured, images)
 
 
 def _erased(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
