@@ -29,7 +29,8 @@ from nonesuch.core.photographs import Photograph, exclude, find, read_names, sig
 from nonesuch.core.similarity import normalised
 from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.evaluation.all_pairs import all_pairs
-from nonesuch.evaluation.verification import fold_accuracies
+from nonesuch.evaluation.figures import comparison_scores, pair_figures
+from nonesuch.evaluation.pairs import read_pairs
 from nonesuch.models import create_model
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import MarginHead
@@ -37,7 +38,7 @@ from nonesuch.recognition.margins import CombinedMargin
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
 
-MOST_PER_PERSON, FOLDS = 10, (8, 9, 10)
+MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}
 BACKBONE, EMBEDDING = "iresnet_mini", 256
 MARGIN = {"m2": 0.3, "scale": 32.0}
 AUGMENTATION = Augmentation(mirror=0.5, crop=0.3, low_resolution=0.3, photometric=0.3, erase=0.3)
@@ -100,40 +101,22 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.heldout = read_names(options.heldout)
         lfw = find(options.lfw)
-        self.test = [photograph for photograph in lfw if photograph.identity in self.heldout]
-        self.crops = np.stack([photograph.read_crop() for photograph in self.test])
-        self.people = np.array([photograph.identity for photograph in self.test])
-        rank, seen = np.zeros(len(self.test), dtype=int), dict[str, int]()
-        for at, person in enumerate(self.people):
-            rank[at] = seen.get(person, 0)
-            seen[person] = rank[at] + 1
-        self.capped = rank < MOST_PER_PERSON
-        self.pairs, self.mated, self.folds = self._official()
-
-    def _official(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows of both images (N, 2), whether they show one person (N,), folds (N,), of the folds 8 to 10."""
-        place = {photograph.name: row for row, photograph in enumerate(self.test)}
-        lines = [line.split() for line in self.options.pairs.read_text().splitlines()]
-        count, each = map(int, lines[0])
-        pairs, mated, folds = [], [], []
-        for number, fields in enumerate(lines[1:]):
-            fold = number // (2 * each) + 1
-            if fold not in FOLDS:
-                continue
-            first, second = (fields[0], fields[1]), (fields[0] if len(fields) == 3 else fields[2], fields[-1])
-            pairs.append([place[f"{name}/{name}_{int(image):04d}.jpg"] for name, image in (first, second)])
-            mated.append(len(fields) == 3)
-            folds.append(fold)
-        assert count == 10
-        return np.array(pairs), np.array(mated), np.array(folds)
+        rows, self.pairs = read_pairs(options.pairs, lfw).of_folds(FOLDS).used()
+        people = [photograph.identity for photograph in lfw]
+        rank = np.array([people[:row].count(person) for row, person in enumerate(people)])
+        capped = np.array([person in self.heldout for person in people]) & (rank < MOST_PER_PERSON)
+        self.rows, places = np.unique(np.concatenate([rows, np.flatnonzero(capped)]), return_inverse=True)
+        self.pair_rows, self.capped = places[: len(rows)], places[len(rows) :]
+        self.crops = np.stack([lfw[row].read_crop() for row in self.rows])
+        self.people = np.unique([people[row] for row in self.rows[self.capped]], return_inverse=True)[1]
 
     def figures(self, embeddings: np.ndarray) -> dict[str, object]:
         """What a table row shows, from raw embeddings of the test crops."""
         unit = normalised(embeddings.astype(np.float32))
-        scores = (unit[self.pairs[:, 0]] * unit[self.pairs[:, 1]]).sum(1)
-        found = all_pairs(unit[self.capped], np.unique(self.people[self.capped], return_inverse=True)[1])
+        scores = comparison_scores(unit[self.pair_rows], self.pairs, np.ones(len(self.pair_rows), dtype=bool))
+        found = all_pairs(unit[self.capped], self.people)
         return {
-            "accuracy": float(fold_accuracies(scores, self.mated, self.folds).mean()),
+            "accuracy": pair_figures(scores, self.pairs)["accuracy"],
             **{name: [figure.value, figure.low, figure.high] for name, figure in found.items()},
         }
 
