@@ -91,7 +91,7 @@ def test_the_loss_of_a_head_by_hand() -> None:
     for row, label in zip(unit, labels, strict=True):
         logits = np.array([4.0 * (row @ axis - 0.2 * (place == label)) for place, axis in enumerate(axes)])
         expected.append(np.log(np.exp(logits).sum()) - logits[label])
-    assert float(loss) == pytest.approx(np.mean(expected))
+    assert loss.item() == pytest.approx(np.mean(expected))
 
 
 def test_curricularface_by_hand() -> None:

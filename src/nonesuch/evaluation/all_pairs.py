@@ -77,8 +77,8 @@ def all_pairs(
     for number in range(resamples):
         picks = (uniform(derive_seed(seed, number), Stream.RESAMPLE, count) * count).astype(np.int64)
         weight = np.bincount(picks, minlength=count).astype(np.float64)
-        hits = np.bincount(mated_bins, weight[own], _BINS)
-        misses = np.bincount(other_bins, weight[first] * weight[second], _BINS)
+        hits = np.bincount(mated_bins, weight[own], _BINS).astype(np.float64)
+        misses = np.bincount(other_bins, weight[first] * weight[second], _BINS).astype(np.float64)
         if hits.sum() and misses.sum():
             for name, value in _binned(hits, misses, fmrs).items():
                 drawn[name].append(value)
