@@ -36,7 +36,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
     return find(folder)
 
 
-def _trainer(folder: Path, photographs: list[Photograph], images: int = 2_000, cached: bool = True) -> Trainer:
+def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, cached: bool = True) -> Trainer:
     samples = FaceSamples(photographs, cached)
     torch.manual_seed(0)
     head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0))

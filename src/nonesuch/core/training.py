@@ -76,6 +76,7 @@ class TrainSettings:
         accumulate: parts that a batch is split into, to bound the memory.
         lr: peak learning rate; warm-up is linear, then half a cosine to 0.
         warmup: images of warm-up.
+        milestones: instead of the cosine, numbers of images after each of which the rate is a tenth.
         optimizer: "adamw", or "sgd" with momentum .9.
         betas: of AdamW.
         weight_decay: spares biases and norms.
@@ -93,6 +94,7 @@ class TrainSettings:
     accumulate: int = 1
     lr: float
     warmup: int = 0
+    milestones: tuple[int, ...] = ()
     optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
@@ -115,6 +117,8 @@ class TrainSettings:
             return self.lr * (seen + self.batch) / (self.warmup + self.batch)
         if not decays:
             return self.lr
+        if self.milestones:
+            return self.lr * 0.1 ** sum(seen >= milestone for milestone in self.milestones)
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 

@@ -26,7 +26,7 @@ class FaceSamples:
         identities: the classes' names, in their order.
 
     Raises:
-        NonesuchError: fewer than two identities, or (if cached) an image cannot be read or has another size.
+        NonesuchError: fewer than two identities, none with two images, or (if cached) an image cannot be read or has another size.
     """
 
     def __init__(self, photographs: Sequence[Photograph], cached: bool = False) -> None:
@@ -34,6 +34,8 @@ class FaceSamples:
         self.identities = sorted({photograph.identity for photograph in photographs})
         if len(self.identities) < 2:
             raise NonesuchError("training a recogniser takes at least two identities; these images show one")
+        if len(self.identities) == len(self.photographs):
+            raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
         place = {identity: row for row, identity in enumerate(self.identities)}
         self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
         self._pool = ThreadPoolExecutor(2)
