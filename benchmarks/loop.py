@@ -13,35 +13,28 @@ import argparse
 import json
 import subprocess
 import sys
-import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
+from nonesuch import create_model, load_embedder
 from nonesuch.core import files
 from nonesuch.core.allocator import keep_memory
-from nonesuch.core.devices import autocast, channels_last
-from nonesuch.core.photographs import Photograph, exclude, find, read_names, signature
+from nonesuch.core.photographs import find, read_names
 from nonesuch.core.similarity import normalised
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.evaluation.all_pairs import all_pairs
 from nonesuch.evaluation.figures import comparison_scores, pair_figures
 from nonesuch.evaluation.pairs import read_pairs
-from nonesuch.models import create_model
-from nonesuch.recognition.augmentation import Augmentation
-from nonesuch.recognition.heads import MarginHead
-from nonesuch.recognition.margins import CombinedMargin
-from nonesuch.recognition.samples import FaceSamples
-from nonesuch.recognition.training import Recogniser, RecogniserTask
+from nonesuch.evaluation.probes import Probes, probe_embeddings
 
 MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}
-BACKBONE, EMBEDDING = "iresnet_mini", 256
-MARGIN = {"m2": 0.3, "scale": 32.0}
-AUGMENTATION = Augmentation(mirror=0.5, crop=0.3, low_resolution=0.3, photometric=0.3, erase=0.3)
 console = Console(highlight=False, width=150)
 
 
@@ -120,89 +113,64 @@ class Bench:
             **{name: [figure.value, figure.low, figure.high] for name, figure in found.items()},
         }
 
-    def photographs(self, row: Row) -> list[Photograph]:
-        found: list[Photograph] = []
+    def sources(self, row: Row) -> tuple[list[Path], set[str]]:
+        """What a row trains on, made if need be, and which people of it are left out."""
+        sources, left_out = [], set(self.heldout)
         for name in row.data.split("+"):
-            part = self._part(name)
+            if name in DATASETS:
+                sources.append(self.folder / name)
+                nonesuch("generate", sources[-1], *DATASETS[name], "--no-summary")
+            else:
+                sources.append(self.options.lfw if name == "lfw" else self.options.celeba)
+            photographs = find(sources[-1], split="train")
+            counts = Counter(photograph.identity for photograph in photographs)
+            left_out |= {person for person, count in counts.items() if count < 2}
             if row.identities and name in DATASETS:
-                kept = set(sorted({photograph.identity for photograph in part})[: row.identities])
-                part = [photograph for photograph in part if photograph.identity in kept]
-            found += part
-        return found
-
-    def _part(self, name: str) -> list[Photograph]:
-        if name in DATASETS:
-            folder = self.folder / name
-            command = [sys.executable, "-m", "nonesuch", "generate", str(folder), *DATASETS[name], "--no-summary"]
-            subprocess.run(command, check=True)
-            return find(folder)
-        source, split = (self.options.lfw, None) if name == "lfw" else (self.options.celeba, "train")
-        photographs = exclude(find(source, split), self.heldout)
-        counts: dict[str, int] = {}
-        for photograph in photographs:
-            counts[photograph.identity] = counts.get(photograph.identity, 0) + 1
-        return [photograph for photograph in photographs if counts[photograph.identity] > 1]
+                left_out |= set(sorted(counts)[row.identities :])
+        return sources, left_out
 
 
-def embedded(backbone: torch.nn.Module, crops: np.ndarray) -> np.ndarray:
-    """(N, D) sums of the embeddings of crops and of their mirror images."""
-    backbone = channels_last(backbone.eval())
-    found = []
-    with torch.inference_mode(), autocast(torch.device("cpu"), torch.bfloat16):
-        for start in range(0, len(crops), 128):
-            pixels = torch.from_numpy(crops[start : start + 128]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            found.append((backbone(pixels).float() + backbone(pixels.flip(3)).float()).numpy())
-    return np.concatenate(found)
+def nonesuch(*arguments: object) -> None:
+    """Run the command line."""
+    subprocess.run([sys.executable, "-m", "nonesuch", *map(str, arguments)], check=True)
 
 
-def train(bench: Bench, row: Row) -> tuple[torch.nn.Module, dict[str, object]]:
-    samples = FaceSamples(bench.photographs(row), cached=True)
-    options = bench.options
-    settings = TrainSettings(
-        images=options.images,
-        batch=128,
-        optimizer=options.optimizer,
-        lr=options.lr,
-        warmup=4_000,
-        weight_decay=5e-4 if options.optimizer == "sgd" else 0.05,
-        clip=5.0,
-        ema_images=4_000,
-        seed=row.seed,
-        dtype="bfloat16",
-    )
-    torch.manual_seed(row.seed)
-    backbone = create_model(BACKBONE, embedding_dim=EMBEDDING)
-    network = Recogniser(backbone, MarginHead(EMBEDDING, len(samples.identities), CombinedMargin(**MARGIN)))
-    task = RecogniserTask(channels_last(network), AUGMENTATION)
-    what = {"data": signature(samples.photographs), "margin": MARGIN, "backbone": BACKBONE}
+def train(bench: Bench, row: Row) -> tuple[Embedder, dict[str, object]]:
+    """A recogniser by `nonesuch recognize train`, and what is to be said of its training."""
+    sources, left_out = bench.sources(row)
+    sizes = [
+        photograph.identity
+        for source in sources
+        for photograph in find(source, split="train")
+        if photograph.identity not in left_out
+    ]
     run = bench.folder / "runs" / "".join(letter if letter.isalnum() else "_" for letter in row.name)
-    trainer = Trainer(task, samples, settings, run, torch.device("cpu"), what)
-    started, before = time.perf_counter(), trainer.seen
-
-    def on_step(progress: object) -> None:
-        if trainer.step % 100 == 0:
-            print(f"  {row.name}: {progress.seen:,} {progress.note}", flush=True)  # type: ignore[attr-defined]
-
-    trainer.run(on_step, lambda: None)
-    seconds = time.perf_counter() - started
-    network.load_state_dict(trainer.averaged())
-    made = (trainer.seen - before) / seconds
-    return backbone, {"identities": len(samples.identities), "images": len(samples), "images_per_second": made}
+    run.mkdir(parents=True, exist_ok=True)
+    names = run.with_suffix(".txt")
+    names.write_text("\n".join(sorted(left_out)))
+    data = [part for source in sources for part in ("--data", source)]
+    epochs = ["--epochs", bench.options.images / len(sizes), "--seed", row.seed]
+    nonesuch("recognize", "train", run, *data, "--exclude", names, *epochs, "--cache", "--dtype", "bfloat16")
+    speeds = [json.loads(line)["images_per_second"] for line in (run / "log.jsonl").read_text().splitlines()]
+    about = {"identities": len(set(sizes)), "images": len(sizes), "images_per_second": float(np.median(speeds))}
+    return load_embedder(run / "mini.safetensors", "cpu"), about
 
 
 def run_row(bench: Bench, row: Row) -> dict[str, object]:
     if row.data == "pixels":
-        small = torch.nn.functional.interpolate(
-            torch.from_numpy(bench.crops).permute(0, 3, 1, 2).float(), size=(28, 28), mode="area"
-        )
-        vectors = small.flatten(1).numpy()
+        pixels = torch.from_numpy(bench.crops).permute(0, 3, 1, 2).float()
+        vectors = F.interpolate(pixels, size=(28, 28), mode="area").flatten(1).numpy()
         return bench.figures(vectors - vectors.mean(0))
-    if not row.data:
-        torch.manual_seed(0)
-        backbone = create_model(BACKBONE, embedding_dim=EMBEDDING)
-        return bench.figures(embedded(backbone, bench.crops))
-    backbone, about = train(bench, row)
-    return {**bench.figures(embedded(backbone, bench.crops)), **about}
+    probes = Probes(bench.crops, np.ones(len(bench.crops), dtype=bool), [])
+    if row.data:
+        embedder, about = train(bench, row)
+        return {**bench.figures(probe_embeddings(probes, embedder)), **about}
+    torch.manual_seed(0)
+    network = freeze(create_model("iresnet_mini"), torch.device("cpu"))
+    card = EmbedderCard(
+        name="random", architecture="", sha256="", licence="", source="", training_data="", embedding_dim=256
+    )
+    return bench.figures(probe_embeddings(probes, Embedder(card, network, torch.device("cpu"))))
 
 
 def show(done: dict[str, dict[str, object]]) -> None:
@@ -225,8 +193,6 @@ def main() -> None:
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--rows", nargs="*")
     parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--optimizer", default="sgd")
-    parser.add_argument("--lr", type=float, default=0.1)
     options = parser.parse_args()
     keep_memory()
     bench = Bench(options)

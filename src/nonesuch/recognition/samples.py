@@ -26,7 +26,8 @@ class FaceSamples:
         identities: the classes' names, in their order.
 
     Raises:
-        NonesuchError: fewer than two identities, none with two images, or (if cached) an image cannot be read or has another size.
+        NonesuchError: fewer than two identities, none with two images, or (if cached) an image that cannot be read or
+            has another size.
     """
 
     def __init__(self, photographs: Sequence[Photograph], cached: bool = False) -> None:
