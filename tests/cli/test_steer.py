@@ -135,5 +135,6 @@ def test_a_least_age(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_least_age_is_for_sampled_people(cli: Cli, tmp_path: Path) -> None:
-    outcome = cli("generate", tmp_path / "out", "--min-age", 18, "--vectors", "people.parquet")
+    assert "would leave out nobody" in cli("generate", tmp_path / "out", "--min-age", 18).error
+    outcome = cli("generate", tmp_path / "out", "--min-age", 30, "--vectors", "people.parquet")
     assert "--min-age is about sampled identities" in outcome.error
