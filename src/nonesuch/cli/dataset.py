@@ -150,8 +150,8 @@ def generate(
             raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")
         if min_age < _YOUNGEST_MIN_AGE:
             raise NonesuchError(
-                f"--min-age {min_age:g} would leave out nobody: the perceiver learned from adults and takes a child for "
-                f"a young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
+                f"--min-age {min_age:g} would leave out nobody: the perceiver learned from adults and takes a child "
+                f"for a young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
             )
         asked.append(parse_wish(f"age>={min_age:g}"))
     if asked:
