@@ -40,7 +40,7 @@ def test_the_dataset_says_what_was_wished_for_and_reached(cli: Cli, steered: Pat
     seen = load_perceiver(device="cpu").perceive(pixels)
     assert np.abs(seen["yaw"] - [row["yaw"] for row in found]).max() < 3  # the stored image went through JPEG
     for row in found:
-        assert row["yaw_high"] - row["yaw_low"] == pytest.approx(10)
+        assert row["yaw_high"] - row["yaw_low"] == pytest.approx(6)
         assert row["steps"] <= 6
         inside = row["yaw_low"] <= row["yaw"] <= row["yaw_high"]
         smiles = row["smiling_low"] is None or row["smiling"] >= row["smiling_low"]
