@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from sampled_people import sample_people
 
-from nonesuch import load_embedder, load_generator
+from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.contact_sheet import contact_sheet
 from nonesuch.core.images import Pixels
@@ -22,6 +22,8 @@ from nonesuch.core.seeding import derive_seed
 from nonesuch.core.similarity import normalised
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb
+from nonesuch.steering.steerer import Steerer
+from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
 
@@ -74,6 +76,20 @@ def best_and_worst(generator: Generator, people: np.ndarray) -> list[list[Pixels
     return [[images[i] for i in order[: -COLUMNS - 1 : -1]], [images[i] for i in order[:COLUMNS]]]
 
 
+def steered(generator: Generator, people: np.ndarray, name: str, values: tuple[float, ...]) -> list[list[Pixels]]:
+    """Rows of identities, a column per value that was wished for; taken as they come, accepted or not."""
+    perceiver = load_perceiver(device="cpu")
+    rows: list[list[Pixels]] = [[] for _ in people[:8]]
+    for value in values:
+        steerer = Steerer(generator, perceiver, [parse_wish(f"{name}={value:g}")])
+        seeds = np.array([derive_seed(3, number) for number in range(len(rows))], dtype=np.uint64)
+        found = steerer.steer(people[:8], people[:8], seeds)
+        print(f"{name} {value:g}: {found.accepted.sum()} of {len(rows)} accepted")
+        for row, image in zip(rows, found.images, strict=True):
+            row.append(image)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -83,9 +99,13 @@ def main() -> None:
     generator = load_generator(options.generator, "cpu")
     people = sample_people(options.generator, generator, load_embedder(generator.card.embedder, "cpu"), 500, 0)
     options.out.mkdir(parents=True, exist_ok=True)
-    for make in (variation, interpolation, sigma_ladder, best_and_worst):
-        sheet = contact_sheet(make(generator, people))
-        Image.fromarray(sheet).save(options.out / f"{make.__name__}.jpg", quality=85)
+    sheets = {
+        make.__name__: make(generator, people) for make in (variation, interpolation, sigma_ladder, best_and_worst)
+    }
+    sheets["steered_yaw"] = steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40))
+    sheets["steered_age"] = steered(generator, people, "age", (20, 30, 40, 50, 60, 70))
+    for name, rows in sheets.items():
+        Image.fromarray(contact_sheet(rows)).save(options.out / f"{name}.jpg", quality=85)
 
 
 if __name__ == "__main__":

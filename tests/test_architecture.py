@@ -9,8 +9,19 @@ import nonesuch
 
 SOURCE = Path(nonesuch.__file__).parent
 # Each may import itself and what stands to its left; stages in pipeline order.
-ORDER = ["core", "embedders", "perception", "generators", "presets", "models", "identities", "dataset", "cli"]
-FREE_OF_EACH_OTHER = {("perception", "embedders"), ("generators", "perception")}
+ORDER = [
+    "core",
+    "embedders",
+    "perception",
+    "generators",
+    "presets",
+    "models",
+    "identities",
+    "steering",
+    "dataset",
+    "cli",
+]
+FREE_OF_EACH_OTHER = {("generators", "perception")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

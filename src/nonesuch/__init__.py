@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from nonesuch.core.errors import NonesuchError
 
 if TYPE_CHECKING:
-    from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator
+    from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "load_detector",
     "load_embedder",
     "load_generator",
+    "load_perceiver",
 ]
 
 

@@ -21,9 +21,11 @@ from nonesuch.embedders.mobilefacenet import MobileFaceNet
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.generators.generator import Generator, GeneratorCard
 from nonesuch.generators.vec2face import Vec2Face
+from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.mtcnn import Mtcnn
-from nonesuch.presets import VEC2FACE
+from nonesuch.perception.perceiver import Perceiver, PerceiverCard
+from nonesuch.presets import PERCEIVERS, VEC2FACE
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -39,6 +41,7 @@ _MODELS: dict[str, _Model] = {
     "mobilefacenet": _Model(MobileFaceNet, EmbedderCard),
     "dlib_resnet": _Model(DlibResNet, EmbedderCard),
     **{f"iresnet{depth}": _Model(partial(IResNet, depth), EmbedderCard) for depth in DEPTHS},
+    **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), GeneratorCard) for name, sizes in VEC2FACE.items()},
 }
 
@@ -127,6 +130,21 @@ def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
     network = freeze(create_model("mtcnn", pretrained=True), place)
     assert isinstance(network, Mtcnn)
     return Detector(network, place, min_face)
+
+
+def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto", dtype: str = "float32") -> Perceiver:
+    """Perception heads with the embedder they look through, which must ship with the package.
+
+    Arguments and errors as in `load_embedder`.
+    """
+    place = pick_device(device)
+    path = weights_path(name_or_file)
+    card = weights.read_card(path, PerceiverCard)
+    heads = freeze(_network(path, card), place)
+    assert isinstance(heads, AttributeHeads)
+    if shipped_embedder_card(card.embedder, card.embedder_sha256) is None:
+        raise NonesuchError(f"{path}: its heads look through {card.embedder}, whose weights do not ship")
+    return Perceiver(card, heads, load_embedder(card.embedder, device, dtype))
 
 
 def shipped_embedder_card(name: str, sha256: str) -> EmbedderCard | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nonesuch.generators.training import GeneratorRecipe, LossWeights
+from nonesuch.perception.training import PerceiverRecipe
 
 # Arguments of `nonesuch.generators.vec2face.Vec2Face`. base, large and huge are the published models.
 VEC2FACE: dict[str, dict[str, Any]] = {
@@ -94,4 +95,11 @@ GENERATOR_RECIPES: dict[str, GeneratorRecipe] = {
     "vec2face_base": _PUBLISHED,
     "vec2face_large": _PUBLISHED,
     "vec2face_huge": _PUBLISHED,
+}
+
+# Arguments of `nonesuch.perception.attributes.AttributeHeads`.
+PERCEIVERS: dict[str, dict[str, Any]] = {"perceiver_tiny": {"width": 16}, "perceiver": {}}
+PERCEIVER_RECIPES: dict[str, PerceiverRecipe] = {
+    "perceiver_tiny": PerceiverRecipe(images=64, batch=8, lr=2e-3, warmup=8, ema_images=16),
+    "perceiver": PerceiverRecipe(images=100_000, batch=64, lr=1.5e-3, warmup=2_000, ema_images=5_000),
 }

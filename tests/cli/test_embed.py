@@ -8,20 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nonesuch import load_embedder, load_generator
+from nonesuch import load_embedder
 from nonesuch.core.similarity import normalised
-from nonesuch.generators.generator import to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
-from nonesuch.models import ASSETS
 from tests.conftest import Cli
+from tests.people import faces_of_no_one
 
 
 @pytest.fixture(scope="module")
 def crops() -> np.ndarray:
-    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
-    vectors = sample_identities(draw, 3, 21, 0.541)
-    return to_grey_levels(load_generator("vec2face_small", "cpu").render(vectors, np.arange(3, dtype=np.uint64), 3))
+    return faces_of_no_one(3, 21)
 
 
 @pytest.fixture

@@ -16,14 +16,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from nonesuch import create_model, load_embedder, load_generator
+from nonesuch import create_model, load_embedder
 from nonesuch.cli.training import vector_scale
-from nonesuch.generators.generator import to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
-from nonesuch.models import ASSETS
 from tests.conftest import Cli
 from tests.core.test_lmdb_records import npy, write
+from tests.people import faces_of_no_one
 
 _OPTIONS = ["--preset", "vec2face_tiny", "--images", 64, "--batch", 8]
 
@@ -32,10 +29,7 @@ _OPTIONS = ["--preset", "vec2face_tiny", "--images", 64, "--batch", 8]
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve people who don't exist, two images each."""
     folder = tmp_path_factory.mktemp("faces")
-    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
-    vectors = sample_identities(draw, 12, 31, 0.541).repeat(2, axis=0)
-    made = load_generator("vec2face_small", "cpu").render(vectors, np.arange(24, dtype=np.uint64), 8)
-    for number, image in enumerate(to_grey_levels(made)):
+    for number, image in enumerate(faces_of_no_one(12, 31, images=2)):
         path = folder / f"person{number // 2:02d}" / f"{number % 2}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(path)

@@ -4,7 +4,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference
 
 from nonesuch import create_model
-from nonesuch.generators.augmentation import disturbed
+from nonesuch.core.augmentation import disturbed
 from nonesuch.generators.style import StyleEncoder, kl_divergence
 
 

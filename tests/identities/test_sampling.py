@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from nonesuch import NonesuchError
+from nonesuch.core.seeding import derive_seed
 from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian, sample_identities, sphere
 
@@ -54,6 +55,26 @@ def test_identities_are_kept_apart_exactly_and_a_smaller_sample_is_a_prefix() ->
     assert 0.5 < cosines.max() <= 0.6 + 1e-6
     assert np.array_equal(found[:40], sample_identities(sphere(8, 1.0), 40, 3, 0.6))
     assert not np.array_equal(found, sample_identities(sphere(8, 1.0), 60, 4, 0.6))
+
+
+def test_only_admitted_candidates_are_taken_and_others_stand_in_nobodys_way() -> None:
+    def upper(vectors: np.ndarray) -> np.ndarray:
+        return vectors[:, 0] > 0.2
+
+    found = sample_identities(sphere(8, 1.0), 20, 3, 0.6, admits=upper)
+    assert (found[:, 0] > 0.2).all()
+    assert np.array_equal(found[:7], sample_identities(sphere(8, 1.0), 7, 3, 0.6, admits=upper))
+    candidates = np.stack([sphere(8, 1.0)(derive_seed(3, k)) for k in range(400)])
+    kept: list[np.ndarray] = []
+    for candidate in candidates[upper(candidates)]:
+        if all(candidate @ other <= 0.6 for other in kept):
+            kept.append(candidate)
+    assert np.array_equal(found, np.stack(kept[:20]))
+
+
+def test_too_few_admitted_candidates_are_named() -> None:
+    with pytest.raises(NonesuchError, match=r"0 of 1,024 candidates were admitted"):
+        sample_identities(sphere(8, 1.0), 5, 3, 0.6, admits=lambda vectors: vectors[:, 0] > 2.0)
 
 
 def test_too_many_identities_are_refused_with_the_number_that_fits() -> None:

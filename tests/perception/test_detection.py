@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from nonesuch import load_detector, load_generator
+from nonesuch import load_detector
 from nonesuch.core.warp import warp_affine
-from nonesuch.generators.generator import to_grey_levels
-from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
-from nonesuch.models import ASSETS
 from nonesuch.perception.alignment import TEMPLATE, align
 from nonesuch.perception.detection import Detector, _non_maximum_suppression
+from tests.people import faces_of_no_one
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +19,7 @@ def detector() -> Detector:
 @pytest.fixture(scope="module")
 def faces() -> np.ndarray:
     """Four people who don't exist, from the default generator."""
-    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
-    vectors = sample_identities(draw, 4, 11, 0.541)
-    images = load_generator("vec2face_small", "cpu").render(vectors, np.arange(4, dtype=np.uint64), 4, style_spread=0.0)
-    return to_grey_levels(images)
+    return faces_of_no_one(4, 11, style_spread=0.0)
 
 
 def _pasted(face: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:

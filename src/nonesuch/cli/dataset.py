@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import pyarrow.compute as pc
 from rich.table import Table
 
 from nonesuch.cli import options
@@ -13,16 +14,27 @@ from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.dataset import verify as verification
+from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.create import DatasetRequest, create_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.manifest import read
 from nonesuch.dataset.reader import IdentityImages, read_identities
 from nonesuch.dataset.summary import summarise
-from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
+from nonesuch.dataset.vector_sources import LeastAge, VectorSource, from_photographs, from_table, sampled
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix
-from nonesuch.models import load_detector, load_embedder, load_generator, shipped_embedder_card, weights_path
+from nonesuch.models import (
+    load_detector,
+    load_embedder,
+    load_generator,
+    load_perceiver,
+    shipped_embedder_card,
+    weights_path,
+)
+from nonesuch.steering.columns import GROUP as STEERING
+from nonesuch.steering.steerer import Steerer, SteerSettings
+from nonesuch.steering.wishes import parse_wish
 
 _JUDGES = ("mobilefacenet", "dlib_resnet")
 _MOST_PROBLEMS_SHOWN = 20
@@ -30,6 +42,7 @@ _MOST_PROBLEMS_SHOWN = 20
 _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
 _IDENTITIES = 100
+_YOUNGEST_MIN_AGE = 25
 _AT_LEAST_1 = click.IntRange(1)
 _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 
@@ -56,6 +69,23 @@ _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
     type=click.FloatRange(0.0, 2.0),
     help="Spread of the style codes (pose, light, background), for a generator that has them.  [default: 1]",
 )
+@click.option(
+    "--steer",
+    multiple=True,
+    help="What images shall show, as yaw=20, age=30..40, quality>=60, 'yaw=uniform(-30,30)', '20%: smiling=1'; "
+    "repeatable.",
+)
+@click.option("--steer-steps", type=click.IntRange(0), help="Most steps spent on one image.  [default: 40]")
+@click.option(
+    "--steer-identity",
+    type=click.FloatRange(-1.0, 1.0),
+    help="Least cosine between a steered image and its identity's vector.  [default: 0.7]",
+)
+@click.option(
+    "--min-age",
+    type=click.FloatRange(0.0, 90.0),
+    help="Leave out sampled people who look younger, and steer images that do: 25 or more, 30 to be sure of adults.",
+)
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
 @click.option("--shard-images", type=_AT_LEAST_1, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
@@ -79,6 +109,10 @@ def generate(
     fmr: float | None,
     sigma: str | None,
     style: float | None,
+    steer: tuple[str, ...],
+    steer_steps: int | None,
+    steer_identity: float | None,
+    min_age: float | None,
     codec: str,
     quality: int,
     shard_images: int | None,
@@ -94,9 +128,14 @@ def generate(
     --max-similarity allows. OUT then holds plan.parquet, identities.parquet, dataset.json, tar shards with an index
     each (also a valid WebDataset) and contact_sheet.png. Running the same command again resumes what was interrupted.
 
+    --steer changes each image's vector and style code until it shows what is wished for: yaw and pitch (degrees), age
+    (years), quality (0..100), gender (1 is female) or one of CelebA's attributes (0 or 1). What was wished for and
+    reached stands in OUT/columns/steering; an image that did not get there in time is kept and marked.
+
     \b
     Examples:
       nonesuch generate faces --identities 1000 --images 20 --seed 7
+      nonesuch generate faces --steer "yaw=uniform(-30,30)" --steer "quality>=60"
       nonesuch generate faces --vectors people.parquet --images 20
       nonesuch generate me --reference me.jpg --images 50
     """
@@ -104,6 +143,28 @@ def generate(
     model = load_generator(generator, device, dtype)
     if style is not None and not model.network.style_dim:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
+    steerer = least_age = None
+    asked = [parse_wish(text) for text in steer]
+    if min_age is not None:
+        if reference is not None or vectors is not None:
+            raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")
+        if min_age < _YOUNGEST_MIN_AGE:
+            raise NonesuchError(
+                f"--min-age {min_age:g} would leave out nobody: the perceiver learned from adults and takes a child "
+                f"for a young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
+            )
+        asked.append(parse_wish(f"age>={min_age:g}"))
+    if asked:
+        perceiver = load_perceiver(device=device, dtype=dtype)
+        usual = SteerSettings()
+        effort = SteerSettings(
+            steps=usual.steps if steer_steps is None else steer_steps,
+            identity=usual.identity if steer_identity is None else steer_identity,
+        )
+        steerer = Steerer(model, perceiver, asked, effort)
+        least_age = None if min_age is None else LeastAge(min_age, model, perceiver)
+    elif steer_steps is not None or steer_identity is not None:
+        raise NonesuchError("--steer-steps and --steer-identity go with --steer or --min-age only")
     wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
     if reference is not None or vectors is not None:
         _refuse_sampling_options(identities, wishes)
@@ -119,7 +180,7 @@ def generate(
         else:
             known = shipped_embedder_card(model.card.embedder, model.card.embedder_sha256)
             drawn = identity_source(model.card, weights_path(generator), known, wishes)
-            source = sampled(drawn, _IDENTITIES if identities is None else identities, seed)
+            source = sampled(drawn, _IDENTITIES if identities is None else identities, seed, least_age)
         usual_sigma = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
         request = DatasetRequest(
             images_per_identity=images,
@@ -137,17 +198,28 @@ def generate(
             style=1.0 if style is None else style,
         )
         workers = workers or default_workers(model.device)
-        manifest, rendered, seconds = create_dataset(out, request, model, settings, workers, bar)
+        manifest, rendered, seconds = create_dataset(out, request, model, settings, workers, bar, steerer)
     speed = f"{rendered / seconds:.0f} images/s" if rendered else "nothing left to render"
     click.echo(f"{out}: {manifest.identities} identities, {manifest.images} images, {speed}")
     if manifest.shows_real_people:
         click.echo(manifest.description)
+    if steerer is not None:
+        _show_steering(out, [wish.text for wish in steerer.wishes])
     sample = read_identities(out, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
     write_contact_sheet([list(identity.images) for identity in sample[:_SHEET_ROWS]], out / "contact_sheet.png")
     click.echo(f"{out / 'contact_sheet.png'}: the first {min(len(sample), _SHEET_ROWS)} identities, a row each")
     if summary:
         _show_summary(sample, model, device, fmr or DEFAULT_FMR)
     click.echo(f"took {time.monotonic() - started:.0f} s in all")
+
+
+def _show_steering(out: Path, wishes: list[str]) -> None:
+    found = read_columns(out, STEERING)
+    share, steps, cosine = (pc.mean(found[name]).as_py() for name in ("accepted", "steps", "identity"))
+    click.echo(
+        f"{out / 'columns' / STEERING}: {share:.1%} of the images show {' and '.join(wishes)}, "
+        f"after {steps:.1f} steps, at cosine {cosine:.2f} to their identity"
+    )
 
 
 def _refuse_sampling_options(identities: int | None, wishes: SamplingOptions) -> None:

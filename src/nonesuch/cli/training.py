@@ -26,7 +26,7 @@ from nonesuch.core.training import STATE, Progress, Trainer, TrainSettings, clai
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
-from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples, read_crop
+from nonesuch.generators.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples
 from nonesuch.generators.vec2face import Vec2Face
 from nonesuch.identities import statistics
 from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
@@ -357,12 +357,11 @@ def _export(
     """Write the averaged weights in half precision, with their card, and a look at them."""
     prefix = "generator."
     state = {name.removeprefix(prefix): t for name, t in trainer.averaged().items() if name.startswith(prefix)}
-    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     path = out / f"{card.name}.safetensors"
-    weights.save(path, half, card)
+    weights.save(path, weights.halved(state), card)
     network = create_model(card.architecture, pretrained=path, **card.sizes)
     assert isinstance(network, Vec2Face)
     generator = Generator(card, network.eval(), torch.device("cpu"))
     seeds = np.arange(len(photographs), dtype=np.uint64)
     made = to_grey_levels(generator.render(vectors, seeds, len(photographs)))
-    write_contact_sheet([[read_crop(photograph) for photograph in photographs], list(made)], out / "samples.png")
+    write_contact_sheet([[photograph.read_crop() for photograph in photographs], list(made)], out / "samples.png")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from nonesuch.core import images, lmdb_records, tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import IMAGE_SUFFIXES, Pixels
+from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 from nonesuch.core.lmdb_records import Record
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -59,6 +59,21 @@ class Photograph:
     def read(self) -> Pixels:
         """Decode it: (H, W, 3) uint8 RGB; errors as in `nonesuch.core.images.decode`."""
         return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
+
+    def read_crop(self) -> Pixels:
+        """Decode an aligned crop: (112, 112, 3) uint8 RGB.
+
+        Raises:
+            NonesuchError: unreadable, or of another size.
+        """
+        pixels = self.read()
+        if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):
+            height, width = pixels.shape[:2]
+            raise NonesuchError(
+                f"{self.name}: {width}x{height}, training takes crops aligned at 112x112; "
+                "make them with 'nonesuch embed IN --crops FOLDER'"
+            )
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -172,9 +187,14 @@ def signature(photographs: Iterable[Photograph]) -> str:
     return digest.hexdigest()
 
 
-def _apply_table(tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:
+def table_beside(tar: Path) -> Path | None:
+    """The table that describes a tar's images: of the same name, in the same folder; None where there is none."""
     beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
-    table = next((path for path in beside if path.is_file()), None)
+    return next((path for path in beside if path.is_file()), None)
+
+
+def _apply_table(tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:
+    table = table_beside(tar)
     if table is None:
         return found
     columns = tables.read_columns(table, ["file"], optional=["identity", "split"])

@@ -29,6 +29,8 @@ class Stream(IntEnum):
     TRAINING_ORDER = 6
     STYLE = 7
     DISTURBANCE = 8
+    SPLIT = 9
+    WISH = 10
 
 
 def derive_seed(*parts: int) -> int:

@@ -17,8 +17,7 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
     """
     try:
         with duckdb.connect() as connection:
-            read = connection.read_parquet if path.suffix == ".parquet" else connection.read_csv
-            table = read(str(path))
+            table = _open(connection, path)
             missing = [name for name in columns if name not in table.columns]
             if missing:
                 raise NonesuchError(f"{path}: lacks the column {missing[0]}; it has {', '.join(table.columns)}")
@@ -27,3 +26,17 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
     except duckdb.Error as error:
         raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
     return {name: [row[i] for row in rows] for i, name in enumerate(wanted)}
+
+
+def column_names(path: Path) -> list[str]:
+    """Names of a table's columns; errors as in `read_columns`."""
+    try:
+        with duckdb.connect() as connection:
+            return list(_open(connection, path).columns)
+    except duckdb.Error as error:
+        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+
+
+def _open(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
+    read = connection.read_parquet if path.suffix == ".parquet" else connection.read_csv
+    return read(str(path))

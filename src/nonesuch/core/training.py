@@ -153,7 +153,7 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) ->
         return
     before = files.read_json(path)
     for part in now:
-        for key in sorted(set(now[part]) | set(before.get(part, {}))):
+        for key in now[part] | before.get(part, {}):
             old, new = before.get(part, {}).get(key), now[part].get(key)
             if old != new:
                 raise NonesuchError(

@@ -100,6 +100,11 @@ def save(weights: Path, tensors: dict[str, Tensor], card: CardType) -> CardType:
     return write_card(weights, card)
 
 
+def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating-point tensors in half precision, the others as they are."""
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
 def mean(files_tensors: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of several files' tensors by name, in float32 and then the first one's type; integers as in the first.
 

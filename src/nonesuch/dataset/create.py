@@ -1,6 +1,7 @@
 """The main job: a plan, its images, and the manifest that vouches for both."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nonesuch.dataset.manifest import Manifest
 from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.generators.generator import Generator, check_vectors
+from nonesuch.steering.steerer import Steerer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ def create_dataset(
     settings: RenderSettings,
     workers: int,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    steerer: Steerer | None = None,
 ) -> tuple[Manifest, int, float]:
     """Plan and render a dataset, or go on with one that was interrupted.
 
@@ -65,6 +68,7 @@ def create_dataset(
         settings: of the rendering.
         workers: threads.
         on_progress: told what is being done, how much of it is done, and how much there is (0 if unknown).
+        steerer: steers each image to what its seed draws from the wishes; the dataset gets the columns `steering`.
 
     Returns:
         The manifest of the complete dataset, the number of images that this call rendered, and the seconds it took
@@ -84,9 +88,10 @@ def create_dataset(
     ):
         raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
     with manifests.locked(folder):
-        manifest = _planned(folder, request, generator, settings, on_progress)
+        manifest = _planned(folder, request, generator, settings, on_progress, steerer)
         plan = Plan(folder)
         made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
+        made_from += f" {json.dumps(steerer.record())}" if steerer else ""
         files.make_folder(folder / "shards")
         started = time.monotonic()
         rendered = render_missing(
@@ -96,7 +101,8 @@ def create_dataset(
             generator,
             settings,
             workers,
-            lambda done: on_progress("rendering", done, plan.images),
+            lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
+            steerer,
         )
         seconds = time.monotonic() - started
         shards = [_shard_record(folder, number) for number in range(plan.shards)]
@@ -111,13 +117,14 @@ def _planned(
     generator: Generator,
     settings: RenderSettings,
     on_progress: Callable[[str, int, int], None],
+    steerer: Steerer | None,
 ) -> Manifest:
     """The manifest in the folder, or a new one behind a new plan."""
     card = generator.card
     record: dict[str, Any] = {
         "description": manifests.REAL_PEOPLE if request.vectors.shows_real_people else manifests.NO_ONE,
         "shows_real_people": request.vectors.shows_real_people,
-        "options": request.options(),
+        "options": request.options() | ({"steering": steerer.record()} if steerer else {}),
         "generator": {
             "name": card.name,
             "sha256": card.sha256,

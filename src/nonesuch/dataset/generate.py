@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import threading
 from collections import abc, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -18,9 +21,16 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.core.plan import Plan, PlanRows
 from nonesuch.core.shards import is_complete, shard_files
+from nonesuch.dataset.columns import have_columns, write_columns
 from nonesuch.dataset.shard_writer import ShardWriter
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb
+from nonesuch.steering.columns import GROUP as STEERING
+from nonesuch.steering.columns import steered_columns
+from nonesuch.steering.steerer import Steerer
+
+_STEERED_AT_ONCE = 4  # micro-batches that share their slots, so that few of these stay empty
+_Made = tuple[list[bytes], pa.Table | None]  # encoded images, and the record of their steering
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +88,15 @@ def render_missing(
     settings: RenderSettings,
     workers: int,
     on_image: Callable[[int], None],
+    steerer: Steerer | None = None,
 ) -> int:
-    """Render and write every shard that is not complete.
+    """Render and write every shard that is not complete, with the record of its steering where there is a steerer.
 
     On a CPU each worker is a thread that runs the network on one core: that is faster than one network on all cores,
     and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory.
 
     Args:
-        made_from: hashes of the plan and the generator: shards made from others count as missing.
+        made_from: hashes of the plan and the models: shards made from others count as missing.
         on_image: told how many of the plan's images are done.
 
     Returns:
@@ -94,18 +105,24 @@ def render_missing(
     Raises:
         NonesuchError: damaged plan or index, or full disk; complete shards stay as they are.
     """
-    missing = [shard for shard in range(plan.shards) if not is_complete(shard_files(folder, shard), made_from)]
+    missing = [
+        shard
+        for shard in range(plan.shards)
+        if not is_complete(shard_files(folder, shard), made_from)
+        or (steerer is not None and not have_columns(folder, STEERING, shard, made_from))
+    ]
     wanted = sum(plan.shard_images(shard) for shard in missing)
     environment = render_environment(settings)
     rendered = 0
     on_image(plan.images - wanted)
     writer: ShardWriter | None = None
+    records: list[pa.Table] = []
+    stopping = threading.Event()
+    render = partial(_render, generator=generator, settings=settings, steerer=steerer, stopping=stopping)
+    jobs = _jobs(plan, missing, settings.micro_batch * (1 if steerer is None else _STEERED_AT_ONCE))
     try:
-        with (
-            _exact(),
-            contextlib.closing(_rendered(_jobs(plan, missing, settings), generator, settings, workers)) as results,
-        ):
-            for job, encoded in results:
+        with _exact(), contextlib.closing(_in_threads(jobs, render, generator.device, workers, stopping)) as results:
+            for job, (encoded, record) in results:
                 writer = writer or ShardWriter(folder, job.shard, CODECS[settings.codec], made_from, environment)
                 rows = job.rows
                 for row, data in enumerate(encoded):
@@ -114,9 +131,14 @@ def render_missing(
                     )
                 rendered += len(encoded)
                 on_image(plan.images - wanted + rendered)
+                if record is not None:
+                    records.append(record)
                 if job.last:
                     writer.complete()
                     writer = None
+                    if steerer is not None:
+                        write_columns(folder, STEERING, job.shard, made_from, pa.concat_tables(records))
+                        records.clear()
     finally:
         if writer is not None:
             writer.abort()
@@ -131,51 +153,63 @@ def _exact() -> contextlib.AbstractContextManager[object]:
 @dataclass(frozen=True)
 class _Job:
     shard: int
-    rows: PlanRows  # one micro-batch
+    rows: PlanRows
     last: bool  # of its shard
 
 
-def _jobs(plan: Plan, shards: list[int], settings: RenderSettings) -> Iterator[_Job]:
+def _jobs(plan: Plan, shards: list[int], size: int) -> Iterator[_Job]:
     for shard in shards:
         rows = plan.read(shard)
-        for start in range(0, len(rows), settings.micro_batch):
-            stop = min(start + settings.micro_batch, len(rows))
+        for start in range(0, len(rows), size):
+            stop = min(start + size, len(rows))
             yield _Job(shard, rows.part(start, stop), last=stop == len(rows))
 
 
-def _rendered(
-    jobs: Iterator[_Job], generator: Generator, settings: RenderSettings, workers: int
-) -> abc.Generator[tuple[_Job, list[bytes]], None, None]:
-    """Jobs with their encoded images, in order, rendered by `workers` threads."""
+def _in_threads(
+    jobs: Iterator[_Job],
+    render: Callable[[PlanRows], _Made],
+    device: torch.device,
+    workers: int,
+    stopping: threading.Event,
+) -> abc.Generator[tuple[_Job, _Made], None, None]:
+    """Jobs with what was made of them, in order, rendered by `workers` threads; `stopping` is set when no one waits."""
     threads = torch.get_num_threads()
-    per_worker = 1 if generator.device.type == "cpu" else threads
-    pending: deque[tuple[_Job, Future[list[bytes]]]] = deque()
+    per_worker = 1 if device.type == "cpu" else threads
+    pending: deque[tuple[_Job, Future[_Made]]] = deque()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(per_worker,))
     try:
         for job in jobs:
-            pending.append((job, pool.submit(_render, job.rows, generator, settings)))
+            pending.append((job, pool.submit(render, job.rows)))
             if len(pending) > 2 * workers:
                 first, future = pending.popleft()
                 yield first, future.result()
         for first, future in pending:
             yield first, future.result()
     finally:
+        stopping.set()
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(threads)
 
 
-def _render(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
+def _render(
+    rows: PlanRows, generator: Generator, settings: RenderSettings, steerer: Steerer | None, stopping: threading.Event
+) -> _Made:
+    def heed(done: int) -> None:
+        if stopping.is_set():
+            raise CancelledError
+
     try:
-        return _rendered_rows(rows, generator, settings)
+        vectors = image_vectors(rows, generator)
+        if steerer is None:
+            pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style))
+            record = None
+        else:
+            bases = rows.vectors[rows.vector_row]
+            found = steerer.steer(bases, vectors, rows.seed, settings.micro_batch, settings.style, heed)
+            pixels, record = found.images, steered_columns(steerer.wishes, found)
     except torch.OutOfMemoryError as error:
         raise NonesuchError(f"{generator.device}: out of memory; lower --micro-batch {settings.micro_batch}") from error
-
-
-def _rendered_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
-    pixels = to_grey_levels(
-        generator.render(image_vectors(rows, generator), rows.seed, settings.micro_batch, settings.style)
-    )
-    return [images.encode(image, settings.codec, settings.quality) for image in pixels]
+    return [images.encode(image, settings.codec, settings.quality) for image in pixels], record
 
 
 def image_vectors(rows: PlanRows, generator: Generator) -> NDArray[np.float32]:

@@ -134,7 +134,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise NonesuchError(f"{folder}: another process is writing here; wait for it, or name another") from error
-        for leftover in [*folder.glob(".*.tmp"), *(folder / "shards").glob(".*.tmp")]:
+        for leftover in [*folder.glob(".*.tmp"), *folder.glob("shards/.*.tmp"), *folder.glob("columns/*/.*.tmp")]:
             leftover.unlink(missing_ok=True)
         yield
     finally:

@@ -1,5 +1,6 @@
 """Reading single images of a complete dataset by shard and row."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +45,24 @@ def read_identities(folder: Path, most_identities: int, most_images: int) -> lis
 
 
 def _of_shard(folder: Path, shard: int, rows: PlanRows, identities: int, most_images: int) -> list[IdentityImages]:
+    found = []
+    for label in np.unique(rows.identity)[:identities]:
+        chosen = np.flatnonzero(rows.identity == label)[:most_images]
+        pixels = np.stack(list(shard_images(folder, shard, chosen)))
+        found.append(IdentityImages(int(label), rows.vectors[rows.vector_row[chosen[0]]], pixels))
+    return found
+
+
+def shard_images(folder: Path, shard: int, rows: NDArray[np.int64] | None = None) -> Iterator[Pixels]:
+    """Images of a shard, decoded one after the other; all of them, or those of these rows of its index.
+
+    Raises:
+        NonesuchError: the index or an image cannot be read.
+    """
     place = shard_files(folder, shard)
     index = read_index(place.index)
     offsets, sizes = index["offset"].to_numpy(), index["size"].to_numpy()
-    found = []
     with place.tar.open("rb") as handle:
-        for label in np.unique(rows.identity)[:identities]:
-            chosen = np.flatnonzero(rows.identity == label)[:most_images]
-            pixels = []
-            for row in chosen:
-                handle.seek(offsets[row])
-                pixels.append(images.decode(handle.read(sizes[row]), f"{place.tar}:{index['key'][int(row)]}"))
-            found.append(IdentityImages(int(label), rows.vectors[rows.vector_row[chosen[0]]], np.stack(pixels)))
-    return found
+        for row in np.arange(len(index)) if rows is None else rows:
+            handle.seek(offsets[row])
+            yield images.decode(handle.read(sizes[row]), f"{place.tar}:{index['key'][int(row)]}")

@@ -13,12 +13,13 @@ from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs
 from nonesuch.identities.sampling import sample_identities
 from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
+from nonesuch.perception.perceiver import Perceiver
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
 OnProgress = Callable[[int, int], None]  # done, total
@@ -39,16 +40,40 @@ class VectorSource:
     fetch: Callable[[OnProgress], Vectors]
 
 
-def sampled(source: IdentitySource, count: int, seed: int) -> VectorSource:
-    """`count` identities drawn from a distribution; `fetch` raises NonesuchError if they do not fit."""
+class LeastAge:
+    """Admits identities whose plain image (no perturbation, mean style) looks at least so old.
+
+    Args:
+        years: at least so old.
+    """
+
+    def __init__(self, years: float, generator: Generator, perceiver: Perceiver) -> None:
+        self.years, self.generator, self.perceiver = years, generator, perceiver
+
+    def record(self) -> dict[str, Any]:
+        """What determines who is admitted, JSON-ready."""
+        return {"min_age": self.years, "min_age_perceiver_sha256": self.perceiver.card.sha256}
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+        seeds = np.zeros(len(vectors), dtype=np.uint64)
+        crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
+        return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
+
+
+def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge | None = None) -> VectorSource:
+    """`count` identities drawn from a distribution; `fetch` raises NonesuchError if they do not fit.
+
+    Those that look younger than `least_age` are left out.
+    """
 
     def fetch(on_progress: OnProgress) -> Vectors:
         vectors = sample_identities(
-            source.draw, count, seed, source.max_cosine, lambda accepted: on_progress(accepted, count)
+            source.draw, count, seed, source.max_cosine, lambda accepted: on_progress(accepted, count), least_age
         )
         return [""] * count, vectors
 
-    return VectorSource({"identities": count, **source.record}, False, fetch)
+    record = {"identities": count, **source.record}
+    return VectorSource(record if least_age is None else record | least_age.record(), False, fetch)
 
 
 def from_table(path: Path, generator: GeneratorCard) -> VectorSource:

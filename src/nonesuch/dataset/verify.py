@@ -17,6 +17,8 @@ from nonesuch.core.images import CODECS
 from nonesuch.core.plan import Plan, PlanRows
 from nonesuch.core.shards import image_key, read_index, shard_files
 from nonesuch.dataset import manifest as manifests
+from nonesuch.dataset.columns import columns_problem
+from nonesuch.steering.columns import GROUP as STEERING
 
 
 def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
@@ -64,6 +66,8 @@ def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, tot
             problem = str(error)
         if problem is not None:
             problems.append(f"shard {number:06d}: {problem}; {mend}")
+        elif "steering" in manifest.options and (problem := columns_problem(folder, STEERING, number)) is not None:
+            problems.append(f"shard {number:06d}: {problem}; run the command that made the dataset again")
         done += plan.shard_images(number)
         on_image(done, plan.images)
     return problems

@@ -1,7 +1,7 @@
 """An embedder: a network together with the card that says how its input is prepared."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -95,6 +95,15 @@ class Network(Protocol):
     def __call__(self, prepared: Tensor, /) -> Tensor: ...
 
 
+@runtime_checkable
+class FeatureNetwork(Protocol):
+    """An embedder's network whose feature maps can be read on the way to the embedding."""
+
+    def feature_maps(self, x: Tensor) -> list[Tensor]: ...
+
+    def embed_features(self, last_map: Tensor) -> Tensor: ...
+
+
 class Embedder:
     """Faces -> raw (un-normalised) embeddings.
 
@@ -158,6 +167,13 @@ class Embedder:
         return result
 
     __call__ = embed
+
+
+def feature_network(embedder: Embedder) -> FeatureNetwork:
+    """The embedder's network, if its feature maps can be read; raises NonesuchError if not."""
+    if isinstance(embedder.network, FeatureNetwork):
+        return embedder.network
+    raise NonesuchError(f"{embedder.name}: its feature maps cannot be read; take mobilefacenet")
 
 
 def freeze(network: nn.Module, device: torch.device) -> nn.Module:

@@ -6,7 +6,7 @@ embedder says of it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +14,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nonesuch.core.augmentation import DRAWS, disturbed
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.photographs import Photograph
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
 from nonesuch.core.training import Batch, Player
-from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.augmentation import DRAWS, disturbed
+from nonesuch.embedders.embedder import Embedder, feature_network
 from nonesuch.generators.discriminator import PatchDiscriminator, adaptive_weight, discriminator_loss, generator_loss
 from nonesuch.generators.generator import MaskSetting
 from nonesuch.generators.losses import PerceptualDistance, feature_distance, ssim
@@ -102,14 +101,6 @@ class GeneratorRecipe:
     disturb: bool = False
 
 
-class FeatureNetwork(Protocol):
-    """An embedder whose feature maps can be read on the way to the embedding."""
-
-    def feature_maps(self, x: Tensor) -> list[Tensor]: ...
-
-    def embed_features(self, last_map: Tensor) -> Tensor: ...
-
-
 class PhotographSamples:
     """Photographs with their vectors.
 
@@ -151,7 +142,7 @@ class PhotographSamples:
                 f"{len(seeds)} photographs at a time do not go with {self.prior_share:g} sampled people each; "
                 f"let --batch / --accumulate be a multiple of {round(1 / self.prior_share)}"
             )
-        pixels = torch.from_numpy(np.stack([read_crop(self.photographs[index]) for index in indices]))
+        pixels = torch.from_numpy(np.stack([self.photographs[index].read_crop() for index in indices]))
         vectors = self.vectors[indices]
         prior = [derive_seed(seed, 1) for seed in seeds[: int(share)]]
         if prior and self.draw is not None:
@@ -168,22 +159,6 @@ class PhotographSamples:
             "style": torch.from_numpy(style).float(),
             "disturbance": torch.from_numpy(disturbance).float(),
         }
-
-
-def read_crop(photograph: Photograph) -> NDArray[np.uint8]:
-    """Decode an aligned crop.
-
-    Raises:
-        NonesuchError: unreadable, or not 112x112.
-    """
-    pixels = photograph.read()
-    if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):
-        height, width = pixels.shape[:2]
-        raise NonesuchError(
-            f"{photograph.name}: {width}x{height}, training takes crops aligned at 112x112; "
-            "make them with 'nonesuch embed IN --crops FOLDER'"
-        )
-    return pixels
 
 
 class AutoEncoder(nn.Module):
@@ -218,15 +193,12 @@ class GeneratorTask:
         perceptual: PerceptualDistance | None = None,
         landmarks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        features: Any = embedder.network
-        if not hasattr(features, "feature_maps"):
-            raise NonesuchError(f"{embedder.name} cannot train a generator: its feature maps cannot be read")
         weights = recipe.losses
         if recipe.adaptive and not (weights.pixel or weights.ssim or weights.perceptual):
             raise NonesuchError("--adaptive weighs against pixel, ssim and perceptual; give one of them a weight")
         self.networks = AutoEncoder(generator)
         self.generator, self.embedder, self.recipe, self.weights = generator, embedder, recipe, recipe.losses
-        self.features: FeatureNetwork = features
+        self.features = feature_network(embedder)
         self.perceptual, self.landmarks = perceptual, landmarks
         self.discriminator = PatchDiscriminator(**recipe.discriminator)
         self.fakes = torch.empty(0)

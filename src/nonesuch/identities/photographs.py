@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.images import Pixels
 from nonesuch.core.lmdb_records import Record
 from nonesuch.core.photographs import LmdbPhotograph, Photograph
 from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
-from nonesuch.perception.alignment import align
 from nonesuch.perception.detection import Detector
+from nonesuch.perception.faces import aligned_face
 
 _BATCH = 64
 _CHECKED, _SAME_EMBEDDER = 8, 0.9  # records compared with the embedder, and the cosine that they must reach
@@ -46,31 +46,15 @@ def embed_photographs(
 ) -> Iterator[EmbeddedPhotograph]:
     """Embed the largest face of each photograph, in order.
 
-    A 112x112 image counts as aligned unless `always_align`. A photograph without a face, or one that cannot be read,
-    comes back with its problem; nothing is resized in its place. Without a detector only 112x112 images are embedded.
+    A photograph without a face, or one that cannot be read, comes back with its problem; see `aligned_face`.
     """
     batch: list[tuple[Photograph, Pixels | None, str]] = []
     for photograph in photographs:
-        batch.append((photograph, *_face(photograph, detector, always_align)))
+        batch.append((photograph, *aligned_face(photograph, detector, always_align)))
         if len(batch) == _BATCH:
             yield from _embedded(batch, embedder)
             batch.clear()
     yield from _embedded(batch, embedder)
-
-
-def _face(photograph: Photograph, detector: Detector | None, always_align: bool) -> tuple[Pixels | None, str]:
-    try:
-        image = photograph.read()
-    except NonesuchError as error:
-        return None, str(error)
-    if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
-        return image, ""
-    if detector is None:
-        height, width = image.shape[:2]
-        mend = "align it with 'nonesuch embed IN --crops FOLDER'"
-        return None, f"{photograph.name}: {width}x{height}, not an aligned {CROP_SIZE}x{CROP_SIZE} crop; {mend}"
-    faces = detector.detect(image)
-    return (align(image, faces[0].landmarks), "") if faces else (None, f"{photograph.name}: no face found")
 
 
 def _embedded(batch: list[tuple[Photograph, Pixels | None, str]], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:

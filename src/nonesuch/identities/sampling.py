@@ -13,9 +13,11 @@ from nonesuch.identities.statistics import Statistics
 
 Draw = Callable[[int], NDArray[np.float32]]
 
+Admits = Callable[[NDArray[np.float32]], NDArray[np.bool_]]  # (N, D) candidates -> (N,) which may be taken
+
 _BLOCK = 1024
+_EXAMINED_BLOCK = 64  # where candidates are looked at, few should be looked at in vain
 _MOST_DRAWS_PER_IDENTITY = 30
-_FRUITLESS_DRAWS = 10 * _BLOCK  # in a row: as good as full
 
 
 def pca_gaussian(statistics: Statistics) -> Draw:
@@ -42,7 +44,12 @@ def sphere(width: int, norm: float) -> Draw:
 
 
 def sample_identities(
-    draw: Draw, count: int, seed: int, max_cosine: float, on_progress: Callable[[int], None] = lambda accepted: None
+    draw: Draw,
+    count: int,
+    seed: int,
+    max_cosine: float,
+    on_progress: Callable[[int], None] = lambda accepted: None,
+    admits: Admits | None = None,
 ) -> NDArray[np.float32]:
     """Draw identities in turn and keep each whose cosine to all kept ones is at most `max_cosine`.
 
@@ -54,6 +61,7 @@ def sample_identities(
         seed: of the sample; candidate k is drawn from (seed, k).
         max_cosine: largest cosine between two identities.
         on_progress: told how many are accepted.
+        admits: which candidates may be taken at all.
 
     Returns:
         (count, D) float32 raw vectors.
@@ -64,16 +72,26 @@ def sample_identities(
     if count < 1:
         raise NonesuchError(f"{count} identities: give a number of at least 1")
     kept = np.empty((0, len(draw(0))), dtype=np.float32)
-    drawn = fruitless = 0
-    while drawn < max(_MOST_DRAWS_PER_IDENTITY * count, _FRUITLESS_DRAWS) and fruitless < _FRUITLESS_DRAWS:
-        block = np.stack([draw(seeding.derive_seed(seed, k)) for k in range(drawn, drawn + _BLOCK)])
+    drawn = fruitless = admitted = 0
+    size = _BLOCK if admits is None else _EXAMINED_BLOCK
+    enough = 10 * _BLOCK if admits is None else _BLOCK  # fruitless draws in a row: as good as full
+    while drawn < max(_MOST_DRAWS_PER_IDENTITY * count, enough) and fruitless < enough:
+        block = np.stack([draw(seeding.derive_seed(seed, k)) for k in range(drawn, drawn + size)])
+        drawn += size
+        if admits is not None:
+            block = block[admits(block)]
+            admitted += len(block)
         stays = greedily_separated(block, kept, max_cosine)
         kept = np.concatenate([kept, block[stays]])
-        drawn += _BLOCK
-        fruitless = 0 if stays.any() else fruitless + _BLOCK
+        fruitless = 0 if stays.any() else fruitless + size
         on_progress(min(len(kept), count))
         if len(kept) >= count:
             return kept[:count]
+    if admits is not None and admitted < 0.1 * drawn:
+        raise NonesuchError(
+            f"only {len(kept)} of {count} identities found: {admitted} of {drawn:,} candidates were admitted; "
+            "ask for fewer, or lower --min-age"
+        )
     raise NonesuchError(
         f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "
         "ask for fewer, or allow a higher --max-similarity"

@@ -1,4 +1,4 @@
-"""Copies of a face for the embedder, so that no single region of an image can satisfy it."""
+"""Mirrored, slightly moved and recoloured copies of images, each by draws that belong to its sample."""
 
 import math
 
@@ -11,6 +11,11 @@ _TURN, _SCALE, _SHIFT = math.radians(4.0), 0.04, 0.05  # shift in half image sid
 _CONTRAST, _BRIGHTNESS = 0.15, 0.1
 
 
+def mirrored(draws: Tensor) -> Tensor:
+    """Which images `disturbed` mirrors: (B, 7) draws -> (B,) bool."""
+    return draws[:, 0] < 0.5
+
+
 def disturbed(images: Tensor, draws: Tensor) -> Tensor:
     """Mirrored, slightly moved and recoloured copies of images; differentiable.
 
@@ -21,7 +26,7 @@ def disturbed(images: Tensor, draws: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W).
     """
-    mirror = torch.where(draws[:, 0] < 0.5, -1.0, 1.0)
+    mirror = torch.where(mirrored(draws), -1.0, 1.0)
     turn, scale, right, down, contrast, brightness = (2.0 * draws[:, 1:] - 1.0).unbind(1)
     turn, scale = turn * _TURN, 1.0 + scale * _SCALE
     cosine, sine = scale * turn.cos(), scale * turn.sin()

@@ -1,0 +1,82 @@
+"""The command that says what images show."""
+
+from pathlib import Path
+
+import click
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.table import Table
+
+from nonesuch.cli import options
+from nonesuch.cli.identities import show_problems
+from nonesuch.cli.options import console
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import find
+from nonesuch.core.progress import progress_bar
+from nonesuch.dataset.columns import read_columns
+from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
+from nonesuch.models import load_detector, load_perceiver
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=options.PATH)
+@click.option("--out", type=options.PATH, help="Parquet table to write; a dataset gets columns where it is left out.")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
+@click.option(
+    "--model",
+    default="perceiver",
+    show_default=True,
+    help="The shipped perception heads, or a .safetensors file with its card.",
+)
+@options.device
+@options.dtype
+def perceive(source: Path, out: Path | None, align: bool, model: str, device: str, dtype: str) -> None:
+    """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
+
+    IN is a dataset, which gets the columns appended, or an image, a folder or an uncompressed tar, which needs --out
+    for the table. yaw and pitch are in degrees (positive: nose right of the eyes' midpoint; looking up), age in years,
+    gender_p the probability of female, quality 0..100 the share of real photographs that are harder to recognise, and
+    each attribute a probability. These are a model's guesses from looks; they say nothing of who a person is.
+
+    \b
+    Examples:
+      nonesuch perceive faces
+      nonesuch perceive holiday/ --out attributes.parquet
+    """
+    perceiver = load_perceiver(model, device, dtype)
+    if out is None and not (source / "dataset.json").is_file():
+        raise NonesuchError(f"{source}: not a dataset of ours; name the table to write with --out TABLE.parquet")
+    if out is None and align:
+        raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    with progress_bar() as bar:
+        if out is None:
+            looked = perceive_dataset(source, perceiver, lambda done, total: bar("perceiving", done, total))
+            found = read_columns(source, GROUP)
+            click.echo(f"{source / 'columns' / GROUP}: {looked} images perceived by {perceiver.card.name}")
+        else:
+            photographs = find(source)
+            problems = perceive_photographs(
+                photographs,
+                perceiver,
+                load_detector(device),
+                out,
+                lambda done: bar("perceiving", done, len(photographs)),
+                align,
+            )
+            show_problems(problems)
+            found = pq.read_table(out)
+            click.echo(f"{out}: {len(found) - len(problems)} of {len(found)} images perceived by {perceiver.card.name}")
+    _show(found)
+
+
+def _show(found: pa.Table) -> None:
+    """The spread of each measure, and the shares of each group."""
+    shown = Table("", "5%", "half", "95%", title=f"what {len(found)} images show")
+    for name in ("yaw", "pitch", "age", "quality"):
+        shown.add_row(name, *(f"{value.as_py():.0f}" for value in pc.quantile(found[name], [0.05, 0.5, 0.95])))
+    console.print(shown)
+    for name in ("gender", "ethnicity"):
+        counts = sorted(pc.value_counts(found[name].drop_null()).to_pylist(), key=lambda item: -item["counts"])
+        total = sum(item["counts"] for item in counts)
+        click.echo(f"{name}: " + ", ".join(f"{item['values']} {item['counts'] / total:.0%}" for item in counts))

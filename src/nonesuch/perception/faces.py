@@ -1,0 +1,32 @@
+"""The face of a photograph as an aligned crop."""
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.photographs import Photograph
+from nonesuch.perception.alignment import align
+from nonesuch.perception.detection import Detector
+
+
+def aligned_face(
+    photograph: Photograph, detector: Detector | None, always_align: bool = False
+) -> tuple[Pixels | None, str]:
+    """The largest face of a photograph.
+
+    A 112x112 image counts as aligned unless `always_align`. Nothing is resized in a face's place. Without a detector
+    only 112x112 images have one.
+
+    Returns:
+        (112, 112, 3) uint8 RGB or None, and in words why there is none ("" where there is one).
+    """
+    try:
+        image = photograph.read()
+    except NonesuchError as error:
+        return None, str(error)
+    if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
+        return image, ""
+    if detector is None:
+        height, width = image.shape[:2]
+        mend = "align it with 'nonesuch embed IN --crops FOLDER'"
+        return None, f"{photograph.name}: {width}x{height}, not an aligned {CROP_SIZE}x{CROP_SIZE} crop; {mend}"
+    faces = detector.detect(image)
+    return (align(image, faces[0].landmarks), "") if faces else (None, f"{photograph.name}: no face found")

@@ -1,0 +1,140 @@
+"""`nonesuch generate --steer`."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from nonesuch import create_model, load_perceiver
+from nonesuch.core import images, weights
+from nonesuch.core.photographs import find
+from nonesuch.dataset.columns import read_columns
+from nonesuch.generators.generator import GeneratorCard
+from tests.conftest import Cli
+
+_OPTIONS = ["--identities", 2, "--images", 5, "--shard-images", 5, "--no-summary", "--steer-steps", 6]
+_OPTIONS += ["--micro-batch", 1]  # so that a shard takes several jobs
+_WISHES = ["--steer", "yaw=uniform(-15,15)", "--steer", "50%: smiling=1"]
+
+
+@pytest.fixture
+def steered(cli: Cli, tmp_path: Path) -> Path:
+    out = tmp_path / "faces"
+    outcome = cli("generate", out, *_OPTIONS, *_WISHES)
+    assert outcome.status == 0, outcome.err
+    assert "of the images show yaw=uniform(-15,15) and 50%:smiling=1" in outcome.out
+    return out
+
+
+def test_the_dataset_says_what_was_wished_for_and_reached(cli: Cli, steered: Path) -> None:
+    found = read_columns(steered, "steering").to_pylist()
+    assert len(found) == 10
+    assert any(row["smiling_low"] is None for row in found)
+    pixels = np.stack([images.decode(item.read_bytes(), "") for item in find(steered)])
+    seen = load_perceiver(device="cpu").perceive(pixels)
+    assert np.abs(seen["yaw"] - [row["yaw"] for row in found]).max() < 3  # the stored image went through JPEG
+    for row in found:
+        assert row["yaw_high"] - row["yaw_low"] == pytest.approx(6)
+        assert row["steps"] <= 6
+        inside = row["yaw_low"] <= row["yaw"] <= row["yaw_high"]
+        smiles = row["smiling_low"] is None or row["smiling"] >= row["smiling_low"]
+        assert row["accepted"] == (inside and smiles and row["identity"] >= 0.7)
+    record = json.loads((steered / "dataset.json").read_text())["options"]["steering"]
+    assert record["wishes"] == ["yaw=uniform(-15,15)", "50%:smiling=1"]
+    assert record["steps"] == 6
+    assert cli("verify", steered).status == 0
+
+
+def test_the_same_whatever_the_workers(cli: Cli, steered: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    assert cli("generate", again, *_OPTIONS, *_WISHES, "--workers", 1).status == 0
+    for shard in ("000000.tar", "000001.tar"):
+        assert (steered / "shards" / shard).read_bytes() == (again / "shards" / shard).read_bytes()
+    assert read_columns(steered, "steering").equals(read_columns(again, "steering"))
+
+
+def test_a_lost_record_is_noticed_and_made_again(cli: Cli, steered: Path) -> None:
+    lost = steered / "columns" / "steering" / "000001.parquet"
+    before = pq.read_table(lost)
+    lost.unlink()
+    outcome = cli("verify", steered)
+    assert outcome.status == 1
+    assert "shard 000001: lacks the columns steering" in outcome.out + outcome.err
+    untouched = (steered / "shards" / "000000.tar").stat().st_mtime_ns
+    assert cli("generate", steered, *_OPTIONS, *_WISHES).status == 0
+    assert pq.read_table(lost).equals(before)
+    assert (steered / "shards" / "000000.tar").stat().st_mtime_ns == untouched
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        (["--steer", "yaw=left"], "left is no value, range or distribution"),
+        (["--steer", "age=-5"], "age lies in 0..100"),
+        (["--steer", "yaw=-30", "--steer", "yaw=30"], "contradict each other"),
+        (["--steer", "yaw=3", "--steer-steps", -1], "-1 is not in the range"),
+        (["--steer-steps", 3], "go with --steer or --min-age only"),
+    ],
+)
+def test_wrong_wishes(cli: Cli, tmp_path: Path, wishes: list[str], message: str) -> None:
+    assert message in cli("generate", tmp_path / "out", *wishes).error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_killed_while_steering_goes_on(steered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "nonesuch", "generate", str(out), *map(str, _OPTIONS), *_WISHES]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not (out / "shards" / "000000.parquet").exists() and run.poll() is None:
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    assert read_columns(out, "steering").equals(read_columns(steered, "steering"))
+    for shard in ("000000.tar", "000001.tar"):
+        assert (steered / "shards" / shard).read_bytes() == (out / "shards" / shard).read_bytes()
+
+
+def test_a_generator_without_a_style_code(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    card = replace(weights.read_card(tiny_generator, GeneratorCard), sizes={"style_dim": 0}, statistics="")
+    plain = tmp_path / "plain.safetensors"
+    weights.save(plain, create_model(card.architecture, **card.sizes).state_dict(), card)
+    options = ["--generator", plain, "--sampling", "sphere", "--identities", 2, "--images", 2, "--steer-steps", 1]
+    assert cli("generate", tmp_path / "out", *options, "--steer", "yaw=10", "--no-summary").status == 0
+    assert "style" not in read_columns(tmp_path / "out", "steering").column_names
+
+
+def test_other_wishes_are_another_dataset(cli: Cli, steered: Path) -> None:
+    outcome = cli("generate", steered, *_OPTIONS, "--steer", "yaw=4")
+    assert outcome.status == 1
+    assert "steering" in outcome.error
+
+
+def test_a_least_age(cli: Cli, tmp_path: Path) -> None:
+    """Half of the people look younger than this one; none of those is in the dataset."""
+    plain, old = tmp_path / "plain", tmp_path / "old"
+    assert cli("generate", plain, "--identities", 6, "--images", 1, "--no-summary").status == 0
+    assert cli("perceive", plain).status == 0
+    ages = read_columns(plain, "perception")["age"].to_numpy()
+    least = float(np.median(ages).round())
+    options = ["--identities", 6, "--images", 2, "--no-summary", "--min-age", least, "--steer-steps", 15]
+    assert cli("generate", old, *options).status == 0
+    found = read_columns(old, "steering").to_pylist()
+    assert {row["age_low"] for row in found} == {least}
+    assert sum(row["accepted"] for row in found) >= 9
+    assert all(row["age"] >= least for row in found if row["accepted"])
+    admitted = pq.read_table(old / "identities.parquet")["embedding"].to_pylist()
+    before = pq.read_table(plain / "identities.parquet")["embedding"].to_pylist()
+    assert 0 < sum(vector in before for vector in admitted) < 6
+
+
+def test_a_least_age_is_for_sampled_people(cli: Cli, tmp_path: Path) -> None:
+    assert "would leave out nobody" in cli("generate", tmp_path / "out", "--min-age", 18).error
+    outcome = cli("generate", tmp_path / "out", "--min-age", 30, "--vectors", "people.parquet")
+    assert "--min-age is about sampled identities" in outcome.error
