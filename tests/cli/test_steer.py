@@ -40,7 +40,7 @@ def test_the_dataset_says_what_was_wished_for_and_reached(cli: Cli, steered: Pat
     seen = load_perceiver(device="cpu").perceive(pixels)
     assert np.abs(seen["yaw"] - [row["yaw"] for row in found]).max() < 3  # the stored image went through JPEG
     for row in found:
-        assert row["yaw_high"] - row["yaw_low"] == pytest.approx(10)
+        assert row["yaw_high"] - row["yaw_low"] == pytest.approx(6)
         assert row["steps"] <= 6
         inside = row["yaw_low"] <= row["yaw"] <= row["yaw_high"]
         smiles = row["smiling_low"] is None or row["smiling"] >= row["smiling_low"]
@@ -135,5 +135,6 @@ def test_a_least_age(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_least_age_is_for_sampled_people(cli: Cli, tmp_path: Path) -> None:
-    outcome = cli("generate", tmp_path / "out", "--min-age", 18, "--vectors", "people.parquet")
+    assert "would leave out nobody" in cli("generate", tmp_path / "out", "--min-age", 18).error
+    outcome = cli("generate", tmp_path / "out", "--min-age", 30, "--vectors", "people.parquet")
     assert "--min-age is about sampled identities" in outcome.error

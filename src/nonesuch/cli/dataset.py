@@ -42,6 +42,7 @@ _MOST_PROBLEMS_SHOWN = 20
 _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
 _IDENTITIES = 100
+_YOUNGEST_MIN_AGE = 25
 _AT_LEAST_1 = click.IntRange(1)
 _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 
@@ -83,7 +84,7 @@ _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 @click.option(
     "--min-age",
     type=click.FloatRange(0.0, 90.0),
-    help="Leave out sampled people who look younger, and steer images that do.",
+    help="Leave out sampled people who look younger, and steer images that do: 25 or more, 30 to be sure of adults.",
 )
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
@@ -147,6 +148,11 @@ def generate(
     if min_age is not None:
         if reference is not None or vectors is not None:
             raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")
+        if min_age < _YOUNGEST_MIN_AGE:
+            raise NonesuchError(
+                f"--min-age {min_age:g} would leave out nobody: the perceiver learned from adults and takes a child "
+                f"for a young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
+            )
         asked.append(parse_wish(f"age>={min_age:g}"))
     if asked:
         perceiver = load_perceiver(device=device, dtype=dtype)
