@@ -54,3 +54,10 @@ fmr = click.option(
     type=click.FloatRange(0, 1, min_open=True),
     help="The same as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
 )
+images_seen = click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
+batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+lr = click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
+licence = click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
+about_data = click.option(
+    "--about-data", default="", help="What is known of the data's licence and consent, for the card."
+)

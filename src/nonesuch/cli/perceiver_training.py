@@ -47,11 +47,11 @@ _MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quali
     show_default=True,
     help="Network and recipe.",
 )
-@click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
-@click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
-@click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
-@click.option("--about-data", default="", help="What is known of the data's licence and consent, for the card.")
+@options.images_seen
+@options.batch
+@options.lr
+@options.licence
+@options.about_data
 @options.seed
 @options.embedder
 @options.device

@@ -62,8 +62,8 @@ _SHOWN = 8  # photographs of samples.png
     type=options.PATH,
     help="Continue from these weights, or from all networks of another run's folder (a new run, not a resumed one).",
 )
-@click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
-@click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+@options.images_seen
+@options.batch
 @click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, help="Parts a batch is split into.")
 @click.option(
     "--lr",
@@ -85,8 +85,8 @@ _SHOWN = 8  # photographs of samples.png
     "--vgg", type=options.PATH, help="VGG16's ImageNet weights: LPIPS instead of the embedder's feature maps."
 )
 @click.option("--lpips", type=options.PATH, help="LPIPS's channel weights, with --vgg.")
-@click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
-@click.option("--about-data", default="", help="What is known of the data's licence and consent, for the card.")
+@options.licence
+@options.about_data
 @options.seed
 @options.embedder
 @options.device
