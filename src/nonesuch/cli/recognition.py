@@ -36,11 +36,11 @@ def recognize() -> None:
 @click.option("--head", type=click.Choice(list(MARGINS)), help="Loss instead of the recipe's, with its own margin.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), help="Scale of the logits.  [default: the recipe's]")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]")
-@click.option("--batch", type=click.IntRange(2), help="Images per step.  [default: the recipe's]")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
+@options.batch
+@options.lr
 @click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each.")
-@click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
-@click.option("--about-data", default="", help="What is known of the data's licence and consent, for the card.")
+@options.licence
+@options.about_data
 @options.seed
 @options.device
 @options.dtype
