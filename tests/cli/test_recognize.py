@@ -63,7 +63,7 @@ def test_from_images_to_a_tested_recogniser(cli: Cli, folder: Path, tmp_path: Pa
     assert "holds a run with" in cli("recognize", "train", run, *options, "--head", "cosface").error
 
 
-_HEADS = ["softmax", "sphereface", "cosface", "combined", "curricularface", "magface", "adaface"]
+_HEADS = ["softmax", "sphereface", "cosface", "combined", "curricularface", "magface", "adaface", "uniface", "triplet"]
 
 
 @pytest.mark.parametrize("head", _HEADS)
@@ -72,7 +72,7 @@ def test_every_head_trains(cli: Cli, folder: Path, tmp_path: Path, head: str) ->
     assert cli("recognize", "train", tmp_path / "run", *options).status == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert len(lines) == 4
-    assert all(np.isfinite(line["loss_margin"]) for line in lines)
+    assert all(np.isfinite(line["loss_head"]) for line in lines)
 
 
 def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from nonesuch.core.progress import progress_bar
 from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import card_type, create_model, list_models
-from nonesuch.recognition.heads import MarginHead
-from nonesuch.recognition.recipes import MARGINS, RECIPES, RecogniserRecipe, create_margin
+from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
 
@@ -33,8 +32,14 @@ def recognize() -> None:
 @click.option("--exclude", "excluded", type=options.PATH, help="Text file of people or files to leave out.")
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
-@click.option("--head", type=click.Choice(list(MARGINS)), help="Loss instead of the recipe's, with its own margin.")
+@click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), help="Scale of the logits.  [default: the recipe's]")
+@click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Of the class centres in a step (Partial FC).  [default: the recipe's]",
+)
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]")
 @options.batch
 @options.lr
@@ -52,6 +57,8 @@ def train(
     backbone: str | None,
     head: str | None,
     scale: float | None,
+    symmetry: float | None,
+    share: float | None,
     epochs: float | None,
     batch: int | None,
     lr: float | None,
@@ -75,7 +82,9 @@ def train(
     """
     place = pick_device(device)
     pick_dtype(dtype, place)
-    recipe = _recipe(preset, backbone, head, scale, epochs, batch, lr)
+    recipe = _recipe(preset, backbone, head, scale)
+    changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
     samples = FaceSamples(_photographs(data, excluded), cache)
     size = len(samples)
     settings = TrainSettings(
@@ -93,7 +102,7 @@ def train(
     )
     what = {
         "data": signature(samples.photographs),
-        "head": [recipe.head, recipe.margin],
+        "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
         "backbone": recipe.backbone,
         "augmentation": asdict(recipe.augmentation),
     }
@@ -103,9 +112,9 @@ def train(
         raise NonesuchError(f"--backbone {recipe.backbone}: no embedder; see 'nonesuch models'")
     with torch.no_grad():
         width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
-    margin = create_margin(recipe.head, **recipe.margin)
-    recogniser = Recogniser(network, MarginHead(width, len(samples.identities), margin))
-    task = RecogniserTask(channels_last(recogniser.to(place)), recipe.augmentation)
+    head_of = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
+    recogniser = Recogniser(network, head_of)
+    task = RecogniserTask(channels_last(recogniser.to(place)), recipe.augmentation, recipe.symmetry)
     trainer = Trainer(task, samples, settings, out, place, what)
     path = out / f"{preset}.safetensors"
     card = EmbedderCard(
@@ -130,27 +139,18 @@ def train(
     click.echo(f"{path}: trained on {trainer.seen:,} images; test it: nonesuch evaluate --embedder {path} --images IN")
 
 
-def _recipe(
-    preset: str,
-    backbone: str | None,
-    head: str | None,
-    scale: float | None,
-    epochs: float | None,
-    batch: int | None,
-    lr: float | None,
-) -> RecogniserRecipe:
+def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:
     recipe = RECIPES[preset]
     if backbone is not None:
         if backbone not in list_models():
             raise NonesuchError(f"--backbone {backbone}: unknown; see 'nonesuch models'")
         recipe = replace(recipe, backbone=backbone)
     if head is not None and head != recipe.head:
-        kept = {"scale": recipe.margin["scale"]} if "scale" in recipe.margin else {}
-        recipe = replace(recipe, head=head, margin=kept)
+        keeps_scale = "scale" in recipe.head_options and head != "triplet"
+        recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})
     if scale is not None:
-        recipe = replace(recipe, margin={**recipe.margin, "scale": scale})
-    changes: dict[str, Any] = {"epochs": epochs, "batch": batch, "lr": lr}
-    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+        recipe = replace(recipe, head_options={**recipe.head_options, "scale": scale})
+    return recipe
 
 
 def _photographs(data: tuple[Path, ...], excluded: Path | None) -> list[Photograph]:

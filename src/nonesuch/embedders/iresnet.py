@@ -20,10 +20,26 @@ DEPTHS = {
 _EPS = 1e-5
 
 
-class IBasicBlock(nn.Module):
-    """bn, conv 3x3, bn, PReLU, conv 3x3 (stride), bn; a projected skip where the shape changes."""
+class SqueezeExcitation(nn.Module):
+    """Weighs channels by what the whole map shows (arXiv 1709.01507), ratio 16, without biases."""
 
-    def __init__(self, in_width: int, width: int, stride: int) -> None:
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, width // 16, bias=False)
+        self.fc2 = nn.Linear(width // 16, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.fc2(self.fc1(x.mean((2, 3))).relu()).sigmoid()
+        return x * weights[:, :, None, None]
+
+
+class IBasicBlock(nn.Module):
+    """bn, conv 3x3, bn, PReLU, conv 3x3 (stride), bn; a projected skip where the shape changes.
+
+    Squeeze-excitation sits on the skip, as in the code that HSFace was trained with.
+    """
+
+    def __init__(self, in_width: int, width: int, stride: int, squeeze: bool = False) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_width, eps=_EPS)
         self.conv1 = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
@@ -36,9 +52,10 @@ class IBasicBlock(nn.Module):
             self.downsample = nn.Sequential(
                 nn.Conv2d(in_width, width, 1, stride, bias=False), nn.BatchNorm2d(width, eps=_EPS)
             )
+        self.se = SqueezeExcitation(width) if squeeze else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        skip = x if self.downsample is None else self.downsample(x)
+        skip = self.se(x if self.downsample is None else self.downsample(x))
         return skip + self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(x))))))
 
 
@@ -50,6 +67,7 @@ class IResNet(nn.Module):
         embedding_dim: width of the embedding.
         dropout: rate before the last linear layer, in training.
         widths: channels of the stages; the published ones by default.
+        squeeze: with squeeze-excitation (SE-IResNet).
         stem_stride: 2 halves the input at once, for a quarter of the work; the published networks have 1.
     """
 
@@ -60,6 +78,7 @@ class IResNet(nn.Module):
         dropout: float = 0.0,
         widths: tuple[int, int, int, int] = (64, 128, 256, 512),
         stem_stride: int = 1,
+        squeeze: bool = False,
     ) -> None:
         super().__init__()
         in_width = widths[0]
@@ -68,7 +87,7 @@ class IResNet(nn.Module):
         self.prelu = PReLU(in_width)
         for stage, (width, blocks) in enumerate(zip(widths, DEPTHS[depth], strict=True), start=1):
             layer = nn.Sequential(
-                *(IBasicBlock(in_width if i == 0 else width, width, 2 if i == 0 else 1) for i in range(blocks))
+                *(IBasicBlock(in_width if i == 0 else width, width, 2 if i == 0 else 1, squeeze) for i in range(blocks))
             )
             self.add_module(f"layer{stage}", layer)
             in_width = width

@@ -9,10 +9,11 @@ from torch import nn
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.recognition.augmentation import Augmentation
+from nonesuch.recognition.heads import MarginHead, TripletHead, UniFaceHead
 from nonesuch.recognition.margins import AdaMargin, CombinedMargin, CurricularMargin, MagMargin
 
 # Each with its published margin.
-MARGINS: dict[str, Callable[..., nn.Module]] = {
+_MARGINS: dict[str, Callable[..., nn.Module]] = {
     "softmax": CombinedMargin,
     "sphereface": partial(CombinedMargin, m1=1.7),
     "cosface": partial(CombinedMargin, m3=0.35),
@@ -22,6 +23,8 @@ MARGINS: dict[str, Callable[..., nn.Module]] = {
     "magface": MagMargin,
     "adaface": AdaMargin,
 }
+_WITHOUT_MARGIN: dict[str, Callable[..., nn.Module]] = {"uniface": UniFaceHead, "triplet": TripletHead}
+HEADS = (*_MARGINS, *_WITHOUT_MARGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,10 @@ class RecogniserRecipe:
 
     Attributes:
         backbone: one of `nonesuch.list_models()`.
-        head: one of `MARGINS`.
-        margin: arguments of the margin that differ from the published ones.
+        head: one of `HEADS`.
+        head_options: arguments of it that differ from the published ones.
+        symmetry: weight of SymFace's term, see `RecogniserTask`.
+        share: of the class centres in a step, see `MarginHead`.
         augmentation: of the images.
         epochs: over the dataset.
         batch: images per step.
@@ -43,7 +48,9 @@ class RecogniserRecipe:
 
     backbone: str
     head: str = "arcface"
-    margin: dict[str, Any] = field(default_factory=dict)
+    head_options: dict[str, Any] = field(default_factory=dict)
+    symmetry: float = 0.0
+    share: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     epochs: float
     batch: int = 128
@@ -58,24 +65,46 @@ class RecogniserRecipe:
 
 _ADAFACE_AUGMENTER = {"crop": 0.3, "low_resolution": 0.3, "photometric": 0.3}
 RECIPES: dict[str, RecogniserRecipe] = {
-    "tiny": RecogniserRecipe(backbone="iresnet_tiny", margin={"m2": 0.2, "scale": 16.0}, epochs=20, batch=16, lr=0.05),
+    "tiny": RecogniserRecipe(
+        backbone="iresnet_tiny", head_options={"m2": 0.2, "scale": 16.0}, epochs=20, batch=16, lr=0.05
+    ),
     # 100,000 images of a dataset of 10,000, ten minutes on two CPU cores.
     "mini": RecogniserRecipe(
         backbone="iresnet_mini",
-        margin={"m2": 0.3, "scale": 32.0},
+        head_options={"m2": 0.3, "scale": 32.0},
         augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.3),
         epochs=10,
         warmup=0.4,
         average=0.4,
     ),
+    # As published for HSFace with Vec2Face.
+    "hsface": RecogniserRecipe(
+        backbone="se_iresnet50",
+        augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.5),
+        epochs=26,
+        milestones=(12, 20, 24),
+    ),
 }
 
 
-def create_margin(name: str, **arguments: Any) -> nn.Module:
-    """A margin by its name; raises NonesuchError for an unknown name or argument."""
-    if name not in MARGINS:
-        raise NonesuchError(f"unknown head {name!r}; known are {', '.join(MARGINS)}")
+def create_head(name: str, embedding_dim: int, classes: int, share: float = 1.0, **arguments: Any) -> nn.Module:
+    """A head by its name.
+
+    Args:
+        name: one of `HEADS`.
+        embedding_dim, classes, share: see `MarginHead`; the triplet loss has no centres to take a share of.
+        arguments: of the margin or head that differ from the published ones.
+
+    Raises:
+        NonesuchError: unknown name or argument.
+    """
+    if name not in HEADS:
+        raise NonesuchError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
     try:
-        return MARGINS[name](**arguments)
+        if name in _MARGINS:
+            return MarginHead(embedding_dim, classes, _MARGINS[name](**arguments), share)
+        if share < 1.0:
+            arguments = {**arguments, "share": share}
+        return _WITHOUT_MARGIN[name](embedding_dim, classes, **arguments)
     except TypeError as error:
-        raise NonesuchError(f"{name}: {error}") from error
+        raise NonesuchError(f"head {name}: {error}") from error

@@ -1,30 +1,32 @@
 """A recogniser's training task: backbone and head on augmented faces."""
 
+import torch
 from torch import Tensor, nn
 
 from nonesuch.core.training import Batch, Player
 from nonesuch.recognition.augmentation import Augmentation
-from nonesuch.recognition.heads import MarginHead
+from nonesuch.recognition.heads import mirrored_halves, symmetry
 
 
 class Recogniser(nn.Module):
     """A backbone (B, 3, 112, 112) -> (B, D) and the head it is trained with."""
 
-    def __init__(self, backbone: nn.Module, head: MarginHead) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of images (B, 3, 112, 112) in [-1, 1] and their classes (B,), a scalar."""
-        loss: Tensor = self.head(self.backbone(images), labels)
-        return loss
-
 
 class RecogniserTask:
-    """What is trained, and on which changed copies of the images."""
+    """What is trained, and on which changed copies of the images.
 
-    def __init__(self, network: Recogniser, augmentation: Augmentation) -> None:
-        self.network, self.augmentation = network, augmentation
+    Args:
+        network: backbone and head.
+        augmentation: of the images.
+        symmetry: weight of SymFace's term, which costs two more looks at each image; 0 to leave it out.
+    """
+
+    def __init__(self, network: Recogniser, augmentation: Augmentation, symmetry: float = 0.0) -> None:
+        self.network, self.augmentation, self.symmetry = network, augmentation, symmetry
 
     @property
     def players(self) -> list[Player]:
@@ -32,6 +34,10 @@ class RecogniserTask:
         return [Player(self.network, self.losses)]
 
     def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
-        """The head's loss of one batch of `FaceSamples`."""
-        images = batch["pixels"].float() / 127.5 - 1.0
-        return {"margin": self.network(self.augmentation.apply(images, batch["draws"]), batch["labels"])}
+        """The head's loss of one batch of `FaceSamples`, and SymFace's term."""
+        images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
+        terms = {"head": self.network.head(self.network.backbone(images), batch["labels"])}
+        if self.symmetry:
+            halves = self.network.backbone(torch.cat(mirrored_halves(images)))
+            terms["symmetry"] = self.symmetry * symmetry(*halves.chunk(2))
+        return terms
