@@ -131,7 +131,7 @@ class TripletHead(nn.Module):
 
 
 def symmetry(left: Tensor, right: Tensor) -> Tensor:
-    """SymFace's term (arXiv 2409.11816): mean of 1 - cosine of the embeddings (B, D) of a face's two mirrored halves."""
+    """SymFace's term (arXiv 2409.11816): mean of 1 - cosine of the embeddings (B, D) of a face's mirrored halves."""
     return 1.0 - F.cosine_similarity(_exact(left), _exact(right)).mean()
 
 
