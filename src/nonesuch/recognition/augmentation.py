@@ -45,40 +45,43 @@ class Augmentation:
             (B, 3, 112, 112) in [-1, 1].
         """
         images = torch.where((draws[:, 0] < self.mirror)[:, None, None, None], images.flip(3), images)
-        if self.crop:
-            images = _cropped(images, draws[:, 1] < self.crop, draws[:, 2:5])
-        if self.low_resolution:
-            images = _coarse(images, draws[:, 5] < self.low_resolution, draws[:, 6])
-        if self.photometric:
-            images = _recoloured(images, draws[:, 7] < self.photometric, draws[:, 8:11])
-        if self.erase:
-            images = _erased(images, draws[:, 11] < self.erase, draws[:, 12:16])
+        changes = (
+            (self.crop, 1, _cropped),
+            (self.low_resolution, 5, _coarse),
+            (self.photometric, 7, _recoloured),
+            (self.erase, 11, _erased),
+        )
+        for share, at, change in changes:
+            rows = torch.nonzero(draws[:, at] < share)[:, 0]
+            if len(rows):
+                images[rows] = change(images[rows], draws[rows, at + 1 :])
         return images
 
 
-def _cropped(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
-    side = torch.where(chosen, _LEAST_CROP + (1.0 - _LEAST_CROP) * draws[:, 0], 1.0)
+# Each takes images and their draws, of which it uses the first few.
+
+
+def _cropped(images: Tensor, draws: Tensor) -> Tensor:
+    side = _LEAST_CROP + (1.0 - _LEAST_CROP) * draws[:, 0]
     right, down = ((2.0 * draws[:, at] - 1.0) * (1.0 - side) for at in (1, 2))
     zero = torch.zeros_like(side)
     frame = torch.stack([side, zero, right, zero, side, down], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(frame, list(images.shape), align_corners=False)
-    return torch.where(
-        chosen[:, None, None, None], F.grid_sample(images, grid, padding_mode="border", align_corners=False), images
-    )
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def _coarse(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
-    size_of = (draws * len(_SIZES)).long()
-    result = images.clone()
+def _coarse(images: Tensor, draws: Tensor) -> Tensor:
+    size_of = (draws[:, 0] * len(_SIZES)).long()
+    result = torch.empty_like(images)
     for number, size in enumerate(_SIZES):
-        rows = torch.nonzero(chosen & (size_of == number))[:, 0]
+        rows = torch.nonzero(size_of == number)[:, 0]
         if len(rows):
             small = F.interpolate(images[rows], size=(size, size), mode="bilinear", antialias=True)
             result[rows] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
     return result
 
 
-def _recoloured(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
+def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
     brightness, contrast, saturation = (
         (1.0 + _JITTER * (2.0 * draws[:, at] - 1.0))[:, None, None, None] for at in range(3)
     )
@@ -86,11 +89,10 @@ def _recoloured(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
     mean = light.mean((1, 2, 3), keepdim=True)
     light = mean + (light - mean) * contrast
     grey = light.mean(1, keepdim=True)
-    recoloured = (grey + (light - grey) * saturation - 1.0).clamp(-1.0, 1.0)
-    return torch.where(chosen[:, None, None, None], recoloured, images)
+    return (grey + (light - grey) * saturation - 1.0).clamp(-1.0, 1.0)
 
 
-def _erased(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
+def _erased(images: Tensor, draws: Tensor) -> Tensor:
     area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 0]
     aspect = _ASPECT ** (2.0 * draws[:, 1] - 1.0)
     high, wide = ((area * aspect).sqrt().clamp(max=1.0), (area / aspect).sqrt().clamp(max=1.0))
@@ -98,5 +100,5 @@ def _erased(images: Tensor, chosen: Tensor, draws: Tensor) -> Tensor:
     at = (torch.arange(CROP_SIZE, device=images.device) + 0.5) / CROP_SIZE
     rows = (at >= top[:, None]) & (at < (top + high)[:, None])
     columns = (at >= left[:, None]) & (at < (left + wide)[:, None])
-    hidden = chosen[:, None, None] & rows[:, :, None] & columns[:, None, :]
+    hidden = rows[:, :, None] & columns[:, None, :]
     return images.masked_fill(hidden[:, None], 0.0)
