@@ -20,7 +20,7 @@ _COMMANDS = {
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
     "perceive": ("perception:perceive", "Head pose, age, gender, attributes, quality of each image."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
-    "train-perceiver": ("perceiver_training:train_perceiver", "Train what 'perceive' perceives with."),
+    "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
