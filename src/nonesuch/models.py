@@ -65,7 +65,7 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
         sizes: arguments that differ from the preset, as the network's class names them.
 
     Returns:
-        The torch module, in training mode; it takes preprocessed tensors.
+        The torch module, in training mode; it takes preprocessed tensors, perception heads an embedder's feature maps.
 
     Raises:
         NonesuchError: the name or a size is unknown, the package ships no weights of that name, or a checkpoint does

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from nonesuch import create_model, load_perceiver
+from nonesuch import create_model, load_generator, load_perceiver
 from nonesuch.core import images, weights
 from nonesuch.core.photographs import find
 from nonesuch.dataset.columns import read_columns
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.generator import GeneratorCard, to_grey_levels
 from tests.conftest import Cli
 
 _OPTIONS = ["--identities", 2, "--images", 5, "--shard-images", 5, "--no-summary", "--steer-steps", 6]
@@ -28,7 +28,7 @@ def steered(cli: Cli, tmp_path: Path) -> Path:
     out = tmp_path / "faces"
     outcome = cli("generate", out, *_OPTIONS, *_WISHES)
     assert outcome.status == 0, outcome.err
-    assert "of the images show yaw=uniform(-15,15) and 50%:smiling=1" in outcome.out
+    assert "show yaw=uniform(-15,15) and 50%:smiling=1" in outcome.out
     return out
 
 
@@ -124,17 +124,32 @@ def test_a_least_age(cli: Cli, tmp_path: Path) -> None:
     ages = read_columns(plain, "perception")["age"].to_numpy()
     least = float(np.median(ages).round())
     options = ["--identities", 6, "--images", 2, "--no-summary", "--min-age", least, "--steer-steps", 15]
-    assert cli("generate", old, *options).status == 0
+    outcome = cli("generate", old, *options)
+    assert outcome.status == 0
     found = read_columns(old, "steering").to_pylist()
     assert {row["age_low"] for row in found} == {least}
     assert sum(row["accepted"] for row in found) >= 9
     assert all(row["age"] >= least for row in found if row["accepted"])
-    admitted = pq.read_table(old / "identities.parquet")["embedding"].to_pylist()
-    before = pq.read_table(plain / "identities.parquet")["embedding"].to_pylist()
-    assert 0 < sum(vector in before for vector in admitted) < 6
+    assert "images still look younger than" in outcome.out
+    admitted, before = (
+        np.array(pq.read_table(folder / "identities.parquet")["embedding"].to_pylist(), dtype=np.float32)
+        for folder in (old, plain)
+    )
+    perceiver, generator = load_perceiver(device="cpu"), load_generator("vec2face_small", "cpu")
+
+    def ages_of(vectors: np.ndarray) -> np.ndarray:
+        pixels = generator.render(vectors, np.zeros(len(vectors), dtype=np.uint64), 16, style_spread=0.0)
+        return perceiver.perceive(to_grey_levels(pixels))["age"]
+
+    assert (ages_of(admitted) >= least).all()
+    kept = [any(np.array_equal(vector, other) for other in admitted) for vector in before]
+    assert 0 < sum(kept) < 6
+    assert kept == (ages_of(before) >= least).tolist()
 
 
 def test_a_least_age_is_for_sampled_people(cli: Cli, tmp_path: Path) -> None:
+    below = cli("generate", tmp_path / "out", "--min-age", 30, "--steer", "20%: age=25")
+    assert "goes below --min-age 30" in below.error
     assert "would leave out nobody" in cli("generate", tmp_path / "out", "--min-age", 18).error
     outcome = cli("generate", tmp_path / "out", "--min-age", 30, "--vectors", "people.parquet")
     assert "--min-age is about sampled identities" in outcome.error

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nonesuch import load_perceiver
+from nonesuch.core.errors import NonesuchError
 from nonesuch.perception.perceiver import COLUMNS, Perceiver
 from tests.people import faces_of_no_one
 
@@ -62,3 +63,9 @@ def test_quality_has_a_gradient(perceiver: Perceiver) -> None:
     embedding = torch.full((1, 192), middle * 1.001 / 192**0.5, requires_grad=True)
     (gradient,) = torch.autograd.grad(perceiver.quality(embedding).sum(), embedding)
     assert (gradient > 0).all()
+
+
+@pytest.mark.parametrize("crops", [np.zeros((1, 112, 112, 3), np.float32), np.zeros((1, 96, 96, 3), np.uint8)])
+def test_only_aligned_crops_are_perceived(crops: np.ndarray) -> None:
+    with pytest.raises(NonesuchError, match=r"perceiver takes \(N, 112, 112, 3\) uint8"):
+        load_perceiver(device="cpu").perceive(crops)

@@ -22,7 +22,7 @@ _COMMANDS = {
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
-    "train-perceiver": ("perceiver_training:train_perceiver", "Train what 'perceive' perceives with."),
+    "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),

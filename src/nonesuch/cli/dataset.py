@@ -5,22 +5,21 @@ from functools import partial
 from pathlib import Path
 
 import click
-import pyarrow.compute as pc
 from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.cli.options import console
+from nonesuch.cli.steering import make_steerer, show_steering
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.dataset import verify as verification
-from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.create import DatasetRequest, create_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.manifest import read
 from nonesuch.dataset.reader import IdentityImages, read_identities
 from nonesuch.dataset.summary import summarise
-from nonesuch.dataset.vector_sources import LeastAge, VectorSource, from_photographs, from_table, sampled
+from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix
@@ -28,13 +27,10 @@ from nonesuch.models import (
     load_detector,
     load_embedder,
     load_generator,
-    load_perceiver,
     shipped_embedder_card,
     weights_path,
 )
-from nonesuch.steering.columns import GROUP as STEERING
-from nonesuch.steering.steerer import Steerer, SteerSettings
-from nonesuch.steering.wishes import parse_wish
+from nonesuch.steering.steerer import Steerer
 
 _JUDGES = ("mobilefacenet", "dlib_resnet")
 _MOST_PROBLEMS_SHOWN = 20
@@ -42,7 +38,6 @@ _MOST_PROBLEMS_SHOWN = 20
 _SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
 _SHEET_ROWS = 12
 _IDENTITIES = 100
-_YOUNGEST_MIN_AGE = 25
 _AT_LEAST_1 = click.IntRange(1)
 _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 
@@ -84,11 +79,16 @@ _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 @click.option(
     "--min-age",
     type=click.FloatRange(0.0, 90.0),
-    help="Leave out sampled people who look younger, and steer images that do: 25 or more, 30 to be sure of adults.",
+    help="Leave out sampled people who look younger, and steer images that do; 25 or more, 30 leaves room for the "
+    "perceiver's error. No guarantee.",
 )
 @click.option("--codec", type=click.Choice(["jpeg", "png"]), default="jpeg", show_default=True, help="Image format.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality.")
-@click.option("--shard-images", type=_AT_LEAST_1, help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU]")
+@click.option(
+    "--shard-images",
+    type=_AT_LEAST_1,
+    help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU, a fifth of it when steering]",
+)
 @click.option("--micro-batch", type=_AT_LEAST_1, help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU]")
 @click.option("--workers", type=_AT_LEAST_1, help="Rendering threads.  [default: the CPU's cores]")
 @click.option("--summary/--no-summary", default=True, show_default=True, help="Embed a sample at the end and judge it.")
@@ -130,7 +130,8 @@ def generate(
 
     --steer changes each image's vector and style code until it shows what is wished for: yaw and pitch (degrees), age
     (years), quality (0..100), gender (1 is female) or one of CelebA's attributes (0 or 1). What was wished for and
-    reached stands in OUT/columns/steering; an image that did not get there in time is kept and marked.
+    reached stands in OUT/columns/steering; an image that did not get there in time is kept and marked. Only generators
+    of mobilefacenet's vectors can be steered.
 
     \b
     Examples:
@@ -143,28 +144,9 @@ def generate(
     model = load_generator(generator, device, dtype)
     if style is not None and not model.network.style_dim:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
-    steerer = least_age = None
-    asked = [parse_wish(text) for text in steer]
-    if min_age is not None:
-        if reference is not None or vectors is not None:
-            raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")
-        if min_age < _YOUNGEST_MIN_AGE:
-            raise NonesuchError(
-                f"--min-age {min_age:g} would leave out nobody: the perceiver learned from adults and takes a child "
-                f"for a young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
-            )
-        asked.append(parse_wish(f"age>={min_age:g}"))
-    if asked:
-        perceiver = load_perceiver(device=device, dtype=dtype)
-        usual = SteerSettings()
-        effort = SteerSettings(
-            steps=usual.steps if steer_steps is None else steer_steps,
-            identity=usual.identity if steer_identity is None else steer_identity,
-        )
-        steerer = Steerer(model, perceiver, asked, effort)
-        least_age = None if min_age is None else LeastAge(min_age, model, perceiver)
-    elif steer_steps is not None or steer_identity is not None:
-        raise NonesuchError("--steer-steps and --steer-identity go with --steer or --min-age only")
+    if min_age is not None and (reference is not None or vectors is not None):
+        raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")
+    steerer, least_age = make_steerer(model, steer, steer_steps, steer_identity, min_age, device, dtype)
     wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
     if reference is not None or vectors is not None:
         _refuse_sampling_options(identities, wishes)
@@ -186,7 +168,7 @@ def generate(
             images_per_identity=images,
             sigma_mix=parse_sigma_mix(sigma or usual_sigma),
             seed=seed,
-            images_per_shard=shard_images or (1_000 if model.device.type == "cpu" else 10_000),
+            images_per_shard=shard_images or _shard_images(model, steerer),
             vectors=source,
         )
         settings = RenderSettings(
@@ -204,7 +186,7 @@ def generate(
     if manifest.shows_real_people:
         click.echo(manifest.description)
     if steerer is not None:
-        _show_steering(out, [wish.text for wish in steerer.wishes])
+        show_steering(out, steerer.wishes, min_age)
     sample = read_identities(out, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
     write_contact_sheet([list(identity.images) for identity in sample[:_SHEET_ROWS]], out / "contact_sheet.png")
     click.echo(f"{out / 'contact_sheet.png'}: the first {min(len(sample), _SHEET_ROWS)} identities, a row each")
@@ -213,13 +195,10 @@ def generate(
     click.echo(f"took {time.monotonic() - started:.0f} s in all")
 
 
-def _show_steering(out: Path, wishes: list[str]) -> None:
-    found = read_columns(out, STEERING)
-    share, steps, cosine = (pc.mean(found[name]).as_py() for name in ("accepted", "steps", "identity"))
-    click.echo(
-        f"{out / 'columns' / STEERING}: {share:.1%} of the images show {' and '.join(wishes)}, "
-        f"after {steps:.1f} steps, at cosine {cosine:.2f} to their identity"
-    )
+def _shard_images(model: Generator, steerer: Steerer | None) -> int:
+    """A few minutes of work: what an interruption costs at most."""
+    images = 1_000 if model.device.type == "cpu" else 10_000
+    return images if steerer is None else images // 5
 
 
 def _refuse_sampling_options(identities: int | None, wishes: SamplingOptions) -> None:

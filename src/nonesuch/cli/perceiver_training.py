@@ -17,7 +17,7 @@ from nonesuch.core.progress import progress_bar
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.models import create_model, load_embedder, shipped_embedder_card
+from nonesuch.models import create_model, load_embedder
 from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.labels import LabelledPhotographs, labelled
 from nonesuch.perception.perceiver import PerceiverCard
@@ -53,7 +53,6 @@ _MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quali
 @options.licence
 @options.about_data
 @options.seed
-@options.embedder
 @options.device
 @options.dtype
 def train_perceiver(
@@ -67,7 +66,6 @@ def train_perceiver(
     licence: str,
     about_data: str,
     seed: int,
-    embedder: str,
     device: str,
     dtype: str,
 ) -> None:
@@ -86,9 +84,7 @@ def train_perceiver(
     place = pick_device(device)
     pick_dtype(dtype, place)
     recipe = PERCEIVER_RECIPES[preset]
-    below = load_embedder(embedder, str(place))
-    if shipped_embedder_card(below.name, below.card.sha256) is None:
-        raise NonesuchError(f"--embedder {embedder}: 'perceive' looks through an embedder that ships with the package")
+    below = load_embedder("mobilefacenet", str(place))  # the only one that ships whose feature maps can be read
     known = labelled(list(data), split="train")
     if share < 1.0:
         known = known.chosen(np.flatnonzero(uniform(seed, Stream.SPLIT, len(known.photographs)) < share))

@@ -37,7 +37,8 @@ def perceive(source: Path, out: Path | None, align: bool, model: str, device: st
     IN is a dataset, which gets the columns appended, or an image, a folder or an uncompressed tar, which needs --out
     for the table. yaw and pitch are in degrees (positive: nose right of the eyes' midpoint; looking up), age in years,
     gender_p the probability of female, quality 0..100 the share of real photographs that are harder to recognise, and
-    each attribute a probability. These are a model's guesses from looks; they say nothing of who a person is.
+    each attribute a probability. These are a model's guesses from looks; they say nothing of who a person is. Children
+    come out as young adults.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """Where and in which precision networks run."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -50,3 +51,19 @@ def channels_last(network: NetworkType) -> NetworkType:
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
     """Mixed precision in `dtype`; does nothing for float32."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def exact() -> AbstractContextManager[object]:
+    """Equal input gives equal bits on a GPU too: no TF32, and no free choice of cuDNN's algorithm."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+@contextmanager
+def one_core(device: torch.device) -> Iterator[None]:
+    """On a CPU one thread, so that the number of cores cannot change a bit; does nothing on a GPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import images
+from nonesuch.core.devices import exact
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.core.plan import Plan, PlanRows
@@ -93,7 +94,8 @@ def render_missing(
     """Render and write every shard that is not complete, with the record of its steering where there is a steerer.
 
     On a CPU each worker is a thread that runs the network on one core: that is faster than one network on all cores,
-    and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory.
+    and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory, four
+    times as many when steering.
 
     Args:
         made_from: hashes of the plan and the models: shards made from others count as missing.
@@ -114,14 +116,14 @@ def render_missing(
     wanted = sum(plan.shard_images(shard) for shard in missing)
     environment = render_environment(settings)
     rendered = 0
-    on_image(plan.images - wanted)
+    count = _Count(plan.images - wanted, on_image)
     writer: ShardWriter | None = None
     records: list[pa.Table] = []
     stopping = threading.Event()
-    render = partial(_render, generator=generator, settings=settings, steerer=steerer, stopping=stopping)
+    render = partial(_render, generator=generator, settings=settings, steerer=steerer, stopping=stopping, count=count)
     jobs = _jobs(plan, missing, settings.micro_batch * (1 if steerer is None else _STEERED_AT_ONCE))
     try:
-        with _exact(), contextlib.closing(_in_threads(jobs, render, generator.device, workers, stopping)) as results:
+        with exact(), contextlib.closing(_in_threads(jobs, render, generator.device, workers, stopping)) as results:
             for job, (encoded, record) in results:
                 writer = writer or ShardWriter(folder, job.shard, CODECS[settings.codec], made_from, environment)
                 rows = job.rows
@@ -130,8 +132,9 @@ def render_missing(
                         int(rows.identity[row]), int(rows.image[row]), int(rows.seed[row]), float(rows.sigma[row]), data
                     )
                 rendered += len(encoded)
-                on_image(plan.images - wanted + rendered)
-                if record is not None:
+                if record is None:
+                    count.add(len(encoded))
+                else:
                     records.append(record)
                 if job.last:
                     writer.complete()
@@ -145,9 +148,17 @@ def render_missing(
     return rendered
 
 
-def _exact() -> contextlib.AbstractContextManager[object]:
-    # TF32 would cost the agreement between devices, and cuDNN's free choice of algorithm the agreement between runs.
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+class _Count:
+    """Images done, told from any thread: steering one job takes minutes, so its images are told one by one."""
+
+    def __init__(self, done: int, on_image: Callable[[int], None]) -> None:
+        self.done, self.on_image, self.lock = done, on_image, threading.Lock()
+        self.add(0)
+
+    def add(self, images: int) -> None:
+        with self.lock:
+            self.done += images
+            self.on_image(self.done)
 
 
 @dataclass(frozen=True)
@@ -192,11 +203,22 @@ def _in_threads(
 
 
 def _render(
-    rows: PlanRows, generator: Generator, settings: RenderSettings, steerer: Steerer | None, stopping: threading.Event
+    rows: PlanRows,
+    generator: Generator,
+    settings: RenderSettings,
+    steerer: Steerer | None,
+    stopping: threading.Event,
+    count: _Count,
 ) -> _Made:
+    told = 0
+
     def heed(done: int) -> None:
+        nonlocal told
         if stopping.is_set():
             raise CancelledError
+        if done > told:
+            count.add(done - told)
+            told = done
 
     try:
         vectors = image_vectors(rows, generator)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core import files
+from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find
 from nonesuch.embedders.embedder import Embedder
@@ -56,8 +57,9 @@ class LeastAge:
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
         seeds = np.zeros(len(vectors), dtype=np.uint64)
-        crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
-        return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
+        with exact(), one_core(self.generator.device):
+            crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
+            return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
 
 
 def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge | None = None) -> VectorSource:

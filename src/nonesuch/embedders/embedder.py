@@ -104,6 +104,16 @@ class FeatureNetwork(Protocol):
     def embed_features(self, last_map: Tensor) -> Tensor: ...
 
 
+def check_crops(crops: Pixels | Tensor, wanted_by: str) -> None:
+    """Raises NonesuchError unless the crops are (N, 112, 112, 3) uint8."""
+    stacked = torch.as_tensor(crops)
+    if stacked.dtype != torch.uint8 or stacked.ndim != 4 or stacked.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
+        raise NonesuchError(
+            f"{wanted_by} takes (N, 112, 112, 3) uint8 RGB crops, not {tuple(stacked.shape)} {stacked.dtype}; "
+            "align photographs first"
+        )
+
+
 class Embedder:
     """Faces -> raw (un-normalised) embeddings.
 
@@ -147,12 +157,8 @@ class Embedder:
         Raises:
             NonesuchError: the crops have another shape or type.
         """
+        check_crops(crops, self.name)
         stacked = torch.as_tensor(crops)
-        if stacked.dtype != torch.uint8 or stacked.ndim != 4 or stacked.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
-            raise NonesuchError(
-                f"{self.name} takes (N, 112, 112, 3) uint8 RGB crops, not {tuple(stacked.shape)} {stacked.dtype}; "
-                "align photographs first"
-            )
         result = np.empty((len(stacked), self.card.embedding_dim), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(stacked), batch):

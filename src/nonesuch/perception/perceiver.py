@@ -12,7 +12,7 @@ from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.core.weights import Card
-from nonesuch.embedders.embedder import Embedder, feature_network
+from nonesuch.embedders.embedder import Embedder, check_crops, feature_network
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES, AttributeHeads, Perceived, windowed
 
 COLUMNS = ("yaw", "pitch", "age", "gender", "gender_p", "ethnicity", "quality", *ATTRIBUTES)
@@ -91,7 +91,11 @@ class Perceiver:
             `COLUMNS`: yaw and pitch in degrees (positive: nose right of the eyes' midpoint; looking up), age in
             years, gender ("male", "female"), gender_p (probability of female), ethnicity, quality 0..100, and the
             probability of each attribute; float32 or str, (N,) each.
+
+        Raises:
+            NonesuchError: the crops have another shape or type.
         """
+        check_crops(crops, self.card.name)
         parts: list[dict[str, NDArray[Any]]] = []
         with torch.inference_mode():
             for start in range(0, max(len(crops), 1), batch):

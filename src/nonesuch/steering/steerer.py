@@ -100,7 +100,7 @@ class Steerer:
         if generator.card.embedder_sha256 != perceiver.card.embedder_sha256:
             raise NonesuchError(
                 f"{generator.name} decodes vectors of {generator.card.embedder}, {perceiver.card.name} looks through "
-                f"{perceiver.card.embedder}: name a perceiver of the same embedder"
+                f"{perceiver.card.embedder}: only generators of the latter's vectors can be steered"
             )
         self.generator, self.perceiver, self.wishes = generator, perceiver, list(wishes)
         self.settings = settings or SteerSettings()
@@ -139,8 +139,13 @@ class Steerer:
             on_done: told how many images are finished.
 
         Raises:
-            NonesuchError: vectors of another width or not finite.
+            NonesuchError: vectors of another width or not finite, another number of rows, or no room for an image.
         """
+        if not len(bases) == len(starts) == len(seeds) or micro_batch < 1:
+            raise NonesuchError(
+                f"steering takes as many bases ({len(bases)}) as starts ({len(starts)}) and seeds ({len(seeds)}), "
+                f"and a micro-batch ({micro_batch}) of at least 1"
+            )
         check_vectors(bases, self.generator.card.feature_dim, self.generator.name)
         check_vectors(starts, self.generator.card.feature_dim, self.generator.name)
         jobs = _Jobs(self, bases, starts, seeds, style_spread)

@@ -139,13 +139,13 @@ def check_wishes(wishes: Sequence[Wish]) -> None:
         for second in wishes[number + 1 :]:
             if first.name != second.name or min(first.share, second.share) < 1.0:
                 continue
-            a, b = _reach(first), _reach(second)
+            a, b = reach(first), reach(second)
             if a[0] > b[1] or b[0] > a[1]:
                 raise NonesuchError(f"--steer {first.text} and --steer {second.text} contradict each other")
 
 
-def _reach(wish: Wish) -> tuple[float, float]:
-    """The least and the largest value that any image may have."""
+def reach(wish: Wish) -> tuple[float, float]:
+    """The least and the largest value that a wish allows any image to have."""
     if wish.kind == "range":
         return wish.numbers[0], wish.numbers[1]
     if wish.kind == "normal":
