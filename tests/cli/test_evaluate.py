@@ -96,6 +96,26 @@ def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) 
     found = json.loads(out.read_text())
     assert 0.0 <= found["eer"]["low"] <= found["eer"]["value"] <= found["eer"]["high"] <= 1.0
     assert found["tar@0.01"]["value"] > 0.5
+    # Four people x four images: everyone's first image is the gallery.
+    assert found["rank"]["1"] == 1.0
+    assert "rank 1" in outcome.out
+
+
+def test_groups_at_one_threshold(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    groups, out = tmp_path / "groups.csv", tmp_path / "figures.json"
+    groups.write_text("identity,group\nA,x\nB,x\nC,x\nD,y\nE,y\nF,y\n")
+    options = ["--images", folder / "images", "--pairs", folder / "pairs.txt", "--json", out]
+    outcome = cli("evaluate", *options, "--groups", groups)
+    assert outcome.status == 0, outcome.err
+    found = json.loads(out.read_text())["groups"]
+    assert set(found["groups"]) == {"x", "y"}
+    # Every mated pair lies within a group: 12 of each, by the made list.
+    assert [found["groups"][name]["mated"] for name in "xy"] == [12, 12]
+    accuracies = [found["groups"][name]["accuracy"] for name in "xy"]
+    assert found["trade_off"] == pytest.approx(np.mean(accuracies) - np.std(accuracies))
+    groups.write_text("identity,group\nZ,x\n")
+    assert "names none of the test's people" in cli("evaluate", *options, "--groups", groups).error
+    assert "--groups goes with --pairs" in cli("evaluate", "--images", folder / "images", "--groups", groups).error
 
 
 def test_a_packed_set(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
-from nonesuch.core import files
+from nonesuch.core import files, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find, read_names
 from nonesuch.core.progress import ProgressBar, progress_bar
-from nonesuch.evaluation.all_pairs import all_pairs
-from nonesuch.evaluation.figures import comparison_scores, pair_figures
+from nonesuch.evaluation.figures import comparison_scores, group_figures, pair_figures, people_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.probes import Probes, probe_embeddings, read_probes
 from nonesuch.models import load_detector, load_embedder
@@ -31,6 +31,7 @@ _MOST_PER_PERSON = 10
 @click.option("--pairs", type=options.PATH, help="pairs.txt, a CSV (left, right, mated), or CFP's protocol folder.")
 @click.option("--folds", help="Only these folds of the pairs, such as 8-10 or 1,2,5.")
 @click.option("--people", type=options.PATH, help="Without --pairs: only the people of this list.")
+@click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
 @click.option("--json", "out", type=options.PATH, help="Write every figure to this file.")
@@ -42,6 +43,7 @@ def evaluate(
     pairs: Path | None,
     folds: str | None,
     people: Path | None,
+    groups: Path | None,
     flip: bool,
     align: bool,
     out: Path | None,
@@ -52,8 +54,9 @@ def evaluate(
 
     With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
     true match rate (TAR) at false match rates. Without: all comparisons of at most 10 images of each person, EER and
-    TAR with 95% intervals over people. An image without a face counts as refused. Several --embedder stand side by
-    side.
+    TAR with 95% intervals over people, and identification: rank 1 and 5 in a gallery of everyone's first image, and the
+    true identification rate (TPIR) where half of the people are strangers. An image without a face counts as refused.
+    Several --embedder stand side by side.
 
     \b
     Examples:
@@ -65,22 +68,25 @@ def evaluate(
         raise NonesuchError("--images: name the folder, tar or packed set of the test images")
     names = embedders or ("mobilefacenet",)
     with progress_bar() as bar:
-        probes, comparisons, labels = _test_set(images, pairs, folds, people, align, device, bar)
+        probes, comparisons, names_of = _test_set(images, pairs, folds, people, align, device, bar)
+        group_of = None if groups is None else _groups(groups, comparisons, names_of)
         found: dict[str, dict[str, Any]] = {}
         for name in names:
             embedder = load_embedder(name, device, dtype)
             unit = probe_embeddings(probes, embedder, flip, partial(_embedding, bar, str(name), len(probes.crops)))
             if comparisons is not None:
-                figures = pair_figures(comparison_scores(unit, comparisons, probes.acquired), comparisons)
+                scores = comparison_scores(unit, comparisons, probes.acquired)
+                figures = pair_figures(scores, comparisons)
+                if group_of is not None:
+                    figures["groups"] = group_figures(scores, comparisons, group_of)
             else:
-                acquired = probes.acquired
-                figures = {
-                    key: {"value": figure.value, "low": figure.low, "high": figure.high}
-                    for key, figure in all_pairs(unit[acquired], labels[acquired]).items()
-                }
+                labels = np.unique(names_of, return_inverse=True)[1]
+                figures = people_figures(unit[probes.acquired], labels[probes.acquired])
             found[str(name)] = {**figures, "flip": flip, "failed_to_acquire": int((~probes.acquired).sum())}
     show_problems(probes.problems)
     console.print(_by_folds(found) if comparisons is not None else _by_people(found))
+    if groups is not None:
+        console.print(_by_groups(found))
     if out is not None:
         first = found[str(names[0])]
         files.write_json(out, {**first, "embedders": found} if len(found) > 1 else first)
@@ -99,15 +105,14 @@ def _test_set(
     align: bool,
     device: str,
     bar: ProgressBar,
-) -> tuple[Probes, Comparisons | None, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Images, the comparisons of a list of pairs (None for all of them), and labels of people."""
-    nobody = np.zeros(0, dtype=np.int64)
+) -> tuple[Probes, Comparisons | None, NDArray[np.str_]]:
+    """Images, the comparisons of a list of pairs (None for all of them), and whom each image shows ("": unknown)."""
     if images.suffix in _PACKED:
         if pairs is not None or people is not None or align:
             raise NonesuchError(f"{images}: a packed set holds aligned images and its pairs; leave out other options")
         crops, packed = read_packed(images)
         rows, used = (packed if folds is None else packed.of_folds(_numbers(folds))).used()
-        return Probes(crops[rows], np.ones(len(rows), dtype=bool), []), used, nobody
+        return Probes(crops[rows], np.ones(len(rows), dtype=bool), []), used, np.full(len(rows), "")
     photographs = find(images)
     comparisons = None
     if pairs is not None:
@@ -121,8 +126,19 @@ def _test_set(
     else:
         photographs = _capped(photographs, None if people is None else read_names(people), images)
     probes = read_probes(photographs, load_detector(device), align, lambda done: bar("reading", done, len(photographs)))
-    labels = np.unique([photograph.identity for photograph in photographs], return_inverse=True)[1]
-    return probes, comparisons, labels
+    return probes, comparisons, np.array([photograph.identity for photograph in photographs])
+
+
+def _groups(path: Path, comparisons: Comparisons | None, names_of: NDArray[np.str_]) -> NDArray[np.str_]:
+    """The group of each image, "" for none."""
+    if comparisons is None or not names_of[0]:
+        raise NonesuchError("--groups goes with --pairs, whose images carry their people's names")
+    table = tables.read_columns(path, ["identity", "group"])
+    known = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}
+    found = np.array([known.get(str(name), "") for name in names_of])
+    if not (found != "").any():
+        raise NonesuchError(f"{path}: names none of the test's people, such as {names_of[0]}")
+    return found
 
 
 def _capped(photographs: list[Photograph], people: set[str] | None, images: Path) -> list[Photograph]:
@@ -176,10 +192,33 @@ def _by_folds(found: dict[str, dict[str, Any]]) -> Table:
 
 
 def _by_people(found: dict[str, dict[str, Any]]) -> Table:
-    keys = [key for key, value in next(iter(found.values())).items() if isinstance(value, dict)]
+    first = next(iter(found.values()))
+    keys = [key for key, value in first.items() if isinstance(value, dict) and "low" in value]
     titles = ["EER" if key == "eer" else key.replace("tar@", "TAR at FMR ") for key in keys]
-    shown = Table("embedder", *titles, "no face", title="95% intervals over people")
+    titles += ["rank 1", "rank 5", *(f"TPIR at FPIR {fpir}" for fpir in first["tpir"])]
+    shown = Table("embedder", *titles, "no face", title="all comparisons, 95% intervals over people; identification")
     for name, row in found.items():
         cells = [f"{row[key]['value']:.2%} ({row[key]['low']:.2%}-{row[key]['high']:.2%})" for key in keys]
+        cells += [f"{row['rank'][k]:.2%}" for k in ("1", "5")] + [f"{value:.2%}" for value in row["tpir"].values()]
         shown.add_row(name, *cells, str(row["failed_to_acquire"]))
+    return shown
+
+
+def _by_groups(found: dict[str, dict[str, Any]]) -> Table:
+    shown = Table(
+        "embedder", "group", "mated", "non-mated", "FNMR", "FMR", "accuracy", title="at one threshold for all"
+    )
+    for name, row in found.items():
+        fair = row["groups"]
+        for group, rates in fair["groups"].items():
+            shares = (f"{rates[key]:.2%}" for key in ("fnmr", "fmr", "accuracy"))
+            shown.add_row(name, group, str(rates["mated"]), str(rates["non_mated"]), *shares)
+        ratio = fair["skewed_error_ratio"]
+        spread = f"mean {fair['mean']:.2%}, sd {fair['deviation']:.2%}, mean - sd {fair['trade_off']:.2%}"
+        shown.add_row(
+            name,
+            f"{spread}, error ratio {'infinite' if ratio is None else f'{ratio:.2f}'}",
+            *[""] * 5,
+            end_section=True,
+        )
     return shown

@@ -35,7 +35,7 @@ class Fairness:
         groups: by name.
         mean, deviation: of the groups' accuracies.
         trade_off: mean minus deviation, as FRCSyn ranks.
-        skewed_error_ratio: largest group's error by the smallest one's (RFW); infinite where that is 0.
+        skewed_error_ratio: largest group's error by the smallest one's (RFW); None where that is 0.
     """
 
     threshold: float
@@ -43,7 +43,7 @@ class Fairness:
     mean: float
     deviation: float
     trade_off: float
-    skewed_error_ratio: float
+    skewed_error_ratio: float | None
 
 
 def fairness(
@@ -76,6 +76,6 @@ def fairness(
         )
     accuracies = np.array([group.accuracy for group in found.values()])
     errors = 1.0 - accuracies
-    ratio = float(errors.max() / errors.min()) if errors.min() > 0 else (1.0 if errors.max() == 0 else float("inf"))
+    ratio = float(errors.max() / errors.min()) if errors.min() > 0 else None
     mean, deviation = float(accuracies.mean()), float(accuracies.std())
     return Fairness(threshold, found, mean, deviation, mean - deviation, ratio)
