@@ -197,12 +197,15 @@ def main() -> None:
     keep_memory()
     bench = Bench(options)
     path = options.work / "loop.json"
-    done = json.loads(path.read_text()) if path.exists() else {}
+    written = json.loads(path.read_text()) if path.exists() else {"images": options.images, "rows": {}}
+    if written["images"] != options.images:
+        raise SystemExit(f"{path}: its rows saw {written['images']} images each; name another folder")
+    done = written["rows"]
     for row in ROWS:
         if row.name in done or (options.rows and row.name not in options.rows):
             continue
         done[row.name] = run_row(bench, row)
-        files.write_json(path, done)
+        files.write_json(path, written)
         show(done)
     show(done)
 

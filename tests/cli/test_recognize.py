@@ -90,8 +90,11 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     flat = folder / "train" / "person0"
     assert "no identity has two images" in cli("recognize", "train", run, "--data", flat, "--preset", "tiny").error
     data = ["--data", folder / "train", "--preset", "tiny"]
-    assert "no embedder" in cli("recognize", "train", run, *data, "--backbone", "vec2face_tiny").error
-    assert "unknown" in cli("recognize", "train", run, *data, "--backbone", "resnet1").error
+    assert (
+        "--backbone dlib_resnet: not one of" in cli("recognize", "train", run, *data, "--backbone", "dlib_resnet").error
+    )
+    few = ["--data", folder / "test", "--preset", "tiny", "--head", "triplet", "--batch", "4"]
+    assert "give --batch 8 or more" in cli("recognize", "train", run, *few).error
     assert "fewer than one batch" in cli("recognize", "train", run, *data, "--batch", "100").error
     names = tmp_path / "names.txt"
     names.write_text("nobody\n")

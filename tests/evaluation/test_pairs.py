@@ -47,6 +47,18 @@ def test_csv_pairs(tmp_path: Path) -> None:
     assert found.mated.tolist() == [True, False]
 
 
+def test_csv_pairs_without_folds_have_both_kinds_in_each(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    lines = ["Ann_0001,Ann_0002,1"] * 20 + ["Ann_0001,Bob_0002,0"] * 30
+    path.write_text("\n".join(["left,right,mated", *lines]))
+    found = read_pairs(path, LFW)
+    for fold in range(1, 11):
+        assert found.mated[found.folds == fold].tolist() == [True] * 2 + [False] * 3
+    path.write_text("left,mated,right\nAnn_0001,1\n")
+    with pytest.raises(NonesuchError, match="line 2: it takes left, right and mated"):
+        read_pairs(path, LFW)
+
+
 def test_cfp_pairs(tmp_path: Path) -> None:
     for letter, view in (("F", "frontal"), ("P", "profile")):
         lines = [f"{n + 1} ../Data/Images/{n + 1:03d}/{view}/01.jpg" for n in range(2)]
@@ -135,6 +147,13 @@ def test_a_malicious_set_is_refused_before_it_runs(tmp_path: Path) -> None:
         b"cos\nsystem\n(S'true'\ntR.",
         b"cnumpy.core.multiarray\n_reconstruct\n(cos\nsystem\n(I0\ntS'b'\ntR.",
         b"\x80\x05\x8c\x0bnumpy.dtypes\x8c\x08ObjectDT\x93.",
+        b"(cnumpy\nndarray\n((I2\ntS'O'\nS'AAAAAAAAAAAAAAAA'\ntRlp0\nI01\nal.",
+        b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I2\ntS'O'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'O'\ntRI00\nS'AAAAAAAAAAAAAAAA'\ntb(lp0\nI01\natt.",
+        b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I99\ntcnumpy\ndtype\n(S'u1'\ntRI00\nS'AAAA'\ntb(lp0\nI01\natt.",
+        b"cnumpy\ndtype\n(S'u1'\ntR(I3\nS'|'\nNS'x'\nNI9\nI9\nI0\ntb.",
+        b"c_codecs\nencode\n}S'x'\nI1\nsb.",
+        b"I1\nr\xff\xff\xff\x7f.",
+        b"(I1\nI2\nt.",
         b"",
         b"\x80",
         b"(lp0\nI1\na.",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.all_pairs import all_pairs, true_match_rate
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
@@ -84,8 +85,13 @@ def test_intervals_cover_what_other_people_give() -> None:
 
 
 def test_nothing_to_compare() -> None:
-    with pytest.raises(ValueError, match="mated and non-mated"):
+    with pytest.raises(NonesuchError, match="no mated or no non-mated"):
         all_pairs(np.eye(3, dtype=np.float32), np.arange(3))
+
+
+def test_more_images_than_memory_is_meant_for() -> None:
+    with pytest.raises(NonesuchError, match="10,001 images are too many"):
+        all_pairs(np.zeros((10_001, 2), dtype=np.float32), np.arange(10_001))
 
 
 def test_the_published_grid() -> None:

@@ -12,6 +12,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find
 from nonesuch.core.similarity import normalised
 from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.embedders.iresnet import SqueezeExcitation
 from nonesuch.models import create_model
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import MarginHead
@@ -105,3 +106,42 @@ def test_the_mini_backbone_is_as_small_as_it_says() -> None:
     with torch.inference_mode():
         assert backbone(torch.zeros(1, 3, 112, 112)).shape == (1, 256)
     assert sum(work) == pytest.approx(0.11e9, rel=0.02)
+
+
+def test_a_share_of_the_centres_and_symmetry_resume_too(photographs: list[Photograph], tmp_path: Path) -> None:
+    def trainer(folder: Path) -> Trainer:
+        samples = FaceSamples(photographs, cached=True)
+        torch.manual_seed(0)
+        head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0), share=0.5)
+        task = RecogniserTask(Recogniser(create_model("vit_tiny"), head), Augmentation(), symmetry=0.1)
+        settings = TrainSettings(images=96, batch=8, optimizer="sgd", lr=0.05, milestones=(32, 64))
+        return Trainer(task, samples, settings, folder, CPU, {})
+
+    straight, first = trainer(tmp_path / "straight"), trainer(tmp_path / "stopped")
+    rates: list[float] = []
+    straight.run(lambda progress: rates.append(straight.optimizers[0].param_groups[0]["lr"]), lambda: None)
+    assert np.allclose(rates, [0.05] * 4 + [0.005] * 4 + [0.0005] * 4)
+    with pytest.raises(RuntimeError, match="enough"):
+        first.run(_stop_after(5), lambda: None)
+    first.save()
+    second = trainer(tmp_path / "stopped")
+    second.run(lambda progress: None, lambda: None)
+    for name, tensor in straight.averaged().items():
+        assert torch.equal(tensor, second.averaged()[name]), name
+
+
+@pytest.mark.parametrize("name", ["vit_tiny", "se_iresnet10"])
+def test_backbones_learn_from_every_weight(name: str) -> None:
+    network = create_model(name)
+    embeddings = network(torch.randn(2, 3, 112, 112))
+    (embeddings * torch.randn(embeddings.shape)).sum().backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert not parameter.requires_grad or parameter.grad is not None, parameter_name
+
+
+def test_squeeze_excitation_by_hand() -> None:
+    block = SqueezeExcitation(32).double()
+    x = torch.randn(2, 32, 3, 3, dtype=torch.float64)
+    hidden = np.maximum(x.mean((2, 3)).numpy() @ block.fc1.weight.detach().numpy().T, 0)
+    weights = 1 / (1 + np.exp(-hidden @ block.fc2.weight.detach().numpy().T))
+    assert np.allclose(block(x).detach(), x.numpy() * weights[:, :, None, None])

@@ -55,8 +55,8 @@ def evaluate(
     With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
     true match rate (TAR) at false match rates. Without: all comparisons of at most 10 images of each person, EER and
     TAR with 95% intervals over people, and identification: rank 1 and 5 in a gallery of everyone's first image, and the
-    true identification rate (TPIR) where half of the people are strangers. An image without a face counts as refused.
-    Several --embedder stand side by side.
+    true identification rate (TPIR) where half of the people are strangers. With --pairs an
+    image without a face counts as refused, else it is left out. Several --embedder stand side by side.
 
     \b
     Examples:
@@ -211,7 +211,7 @@ def _by_groups(found: dict[str, dict[str, Any]]) -> Table:
     for name, row in found.items():
         fair = row["groups"]
         for group, rates in fair["groups"].items():
-            shares = (f"{rates[key]:.2%}" for key in ("fnmr", "fmr", "accuracy"))
+            shares = ("-" if rates[key] is None else f"{rates[key]:.2%}" for key in ("fnmr", "fmr", "accuracy"))
             shown.add_row(name, group, str(rates["mated"]), str(rates["non_mated"]), *shares)
         ratio = fair["skewed_error_ratio"]
         spread = f"mean {fair['mean']:.2%}, sd {fair['deviation']:.2%}, mean - sd {fair['trade_off']:.2%}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
 
 from nonesuch.cli import options
@@ -15,10 +16,14 @@ from nonesuch.core.photographs import Photograph, exclude, find, read_names, sig
 from nonesuch.core.progress import progress_bar
 from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.models import card_type, create_model, list_models
+from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
+
+# Networks that take 112x112 crops in [-1, 1].
+_BACKBONES = ("iresnet*", "se_iresnet*", "mobilefacenet", "vit_*")
+_LEAST_PAIRS = 0.5  # per image of a batch, for triplets
 
 
 @click.group()
@@ -87,16 +92,17 @@ def train(
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
     samples = FaceSamples(_photographs(data, excluded), cache)
     size = len(samples)
+    images = max(round(recipe.epochs * size), 1)
     settings = TrainSettings(
-        images=round(recipe.epochs * size),
+        images=images,
         batch=recipe.batch,
         optimizer=recipe.optimizer,
         lr=recipe.lr,
-        warmup=round(recipe.warmup * size),
-        milestones=tuple(round(epoch * size) for epoch in recipe.milestones),
+        warmup=round(recipe.warmup * images),
+        milestones=tuple(round(share * images) for share in recipe.milestones),
         weight_decay=recipe.weight_decay,
         clip=recipe.clip,
-        ema_images=round(recipe.average * size),
+        ema_images=round(recipe.average * images),
         seed=seed,
         dtype=dtype,
     )
@@ -107,9 +113,9 @@ def train(
         "augmentation": asdict(recipe.augmentation),
     }
     torch.manual_seed(seed)
+    if recipe.head == "triplet":
+        _check_triplets(samples, recipe.batch)
     network = create_model(recipe.backbone)
-    if card_type(recipe.backbone) is not EmbedderCard:
-        raise NonesuchError(f"--backbone {recipe.backbone}: no embedder; see 'nonesuch models'")
     with torch.no_grad():
         width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
     head_of = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
@@ -142,8 +148,9 @@ def train(
 def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:
     recipe = RECIPES[preset]
     if backbone is not None:
-        if backbone not in list_models():
-            raise NonesuchError(f"--backbone {backbone}: unknown; see 'nonesuch models'")
+        known = [name for pattern in _BACKBONES for name in list_models(pattern)]
+        if backbone not in known:
+            raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
         recipe = replace(recipe, backbone=backbone)
     if head is not None and head != recipe.head:
         keeps_scale = "scale" in recipe.head_options and head != "triplet"
@@ -151,6 +158,17 @@ def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | 
     if scale is not None:
         recipe = replace(recipe, head_options={**recipe.head_options, "scale": scale})
     return recipe
+
+
+def _check_triplets(samples: FaceSamples, batch: int) -> None:
+    """Batches are drawn at random: refuse where they would hold hardly two images of one identity."""
+    _, counts = np.unique(samples.labels, return_counts=True)
+    together = float((counts * (counts - 1)).sum()) / (len(samples) * (len(samples) - 1)) * (batch - 1)
+    if together < _LEAST_PAIRS:
+        raise NonesuchError(
+            f"--head triplet: in random batches of {batch} an image meets {together:.2f} others of its identity; "
+            f"give --batch {int(_LEAST_PAIRS / together * (batch - 1)) + 2} or more, or take another head"
+        )
 
 
 def _photographs(data: tuple[Path, ...], excluded: Path | None) -> list[Photograph]:

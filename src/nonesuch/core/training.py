@@ -160,9 +160,12 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) ->
         files.write_json(path, now)
         return
     before = files.read_json(path)
+    usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
     for part in now:
         for key in now[part] | before.get(part, {}):
-            old, new = before.get(part, {}).get(key), now[part].get(key)
+            # A setting that the run's release did not have yet stood at what is now its default.
+            old, new = before.get(part, {}).get(key, usual.get(part, {}).get(key)), now[part].get(key)
+            old = list(old) if isinstance(old, tuple) else old
             if old != new:
                 raise NonesuchError(
                     f"{folder}: holds a run with {key} {old}, not {new}; "

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate
 from nonesuch.core.seeding import Stream, derive_seed, uniform
 from nonesuch.core.similarity import normalised
 
 _BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
+_MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes
 _INTERVAL = (2.5, 97.5)  # percent
 
 
@@ -29,10 +31,9 @@ def true_match_rate(mated: NDArray[np.floating], non_mated: NDArray[np.floating]
         mated, non_mated: similarity scores, at least one each.
     """
     ranked = np.sort(non_mated)[::-1]
-    allowed = int(np.floor(fmr * len(ranked)))
-    threshold = np.inf if allowed == len(ranked) else ranked[allowed]
+    allowed = int(fmr * len(ranked) + 1e-9)
     # Scores equal to ranked[allowed] would be one match too many.
-    return float(np.mean(mated > threshold)) if allowed < len(ranked) else 1.0
+    return float(np.mean(mated > ranked[allowed])) if allowed < len(ranked) else 1.0
 
 
 def all_pairs(
@@ -56,20 +57,25 @@ def all_pairs(
         "eer" and "tar@FMR" for each rate.
 
     Raises:
-        ValueError: there is no mated or no non-mated pair.
+        NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
     """
+    if len(embeddings) > _MOST_IMAGES:
+        raise NonesuchError(
+            f"{len(embeddings):,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); "
+            "name fewer people"
+        )
     unit = normalised(embeddings)
-    _, labels = np.unique(people, return_inverse=True)
-    left, right = np.triu_indices(len(unit), 1)
+    labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
+    left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
     scores = np.concatenate([unit[row] @ unit[row + 1 :].T for row in range(len(unit) - 1)])
     same = labels[left] == labels[right]
     mated, non_mated = scores[same], scores[~same]
     if not len(mated) or not len(non_mated):
-        raise ValueError("there must be mated and non-mated pairs")
+        raise NonesuchError("there are no mated or no non-mated pairs; error rates take both kinds")
     exact = {"eer": equal_error_rate(mated, non_mated)}
     exact |= {f"tar@{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
 
-    bins = np.clip(((scores + 1.0) * (_BINS / 2)).astype(np.int64), 0, _BINS - 1)
+    bins = np.clip((scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
     own, first, second = labels[left[same]], labels[left[~same]], labels[right[~same]]
     mated_bins, other_bins = bins[same], bins[~same]
     drawn: dict[str, list[float]] = {name: [] for name in exact}

@@ -15,14 +15,14 @@ class GroupRates:
 
     Attributes:
         mated, non_mated: number of comparisons.
-        fmr, fnmr: rates; NaN where there are no comparisons of that kind.
+        fmr, fnmr: rates; None where there are no comparisons of that kind.
         accuracy: share of right decisions.
     """
 
     mated: int
     non_mated: int
-    fmr: float
-    fnmr: float
+    fmr: float | None
+    fnmr: float | None
     accuracy: float
 
 
@@ -70,8 +70,8 @@ def fairness(
         found[name] = GroupRates(
             len(same),
             len(other),
-            fmr(other, threshold) if len(other) else float("nan"),
-            fnmr(same, threshold) if len(same) else float("nan"),
+            fmr(other, threshold) if len(other) else None,
+            fnmr(same, threshold) if len(same) else None,
             float(((scores[rows] >= threshold) == mated[rows]).mean()),
         )
     accuracies = np.array([group.accuracy for group in found.values()])

@@ -86,7 +86,7 @@ def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[flo
     alarms = np.sort(found.other[~known])[::-1]
     result = {}
     for fpir in fpirs:
-        allowed = int(fpir * len(alarms))
+        allowed = int(fpir * len(alarms) + 1e-9)
         threshold = alarms[allowed] if allowed < len(alarms) else -np.inf
         result[fpir] = float(((found.rank[known] == 1) & (found.own[known] > threshold)).mean())
     return result

@@ -13,7 +13,7 @@ from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 from nonesuch.core.photographs import Photograph
 
 _FOLDS = 10
-_TRUE, _FALSE = ("1", "true", "yes", "mated"), ("0", "false", "no", "non-mated")
+_WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,18 @@ def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     if not rows or not {"left", "right", "mated"} <= set(rows[0]):
         raise NonesuchError(f"{path}: a CSV of pairs has the columns left, right, mated (1 or 0) and perhaps fold")
     places, found = _places(photographs), []
+    seen = {True: 0, False: 0}
+    counts = {kind: sum(str(row["mated"]).strip().lower() in words for row in rows) for kind, words in _WORDS.items()}
     for number, row in enumerate(rows):
-        said, fold = str(row["mated"]).strip().lower(), str(row.get("fold") or number * _FOLDS // len(rows) + 1)
-        if said not in _TRUE + _FALSE or not fold.isdigit():
-            raise NonesuchError(f"{path}: line {number + 2}: mated must be 1 or 0, fold a number")
-        found.append((_row(path, places, row["left"]), _row(path, places, row["right"]), said in _TRUE, int(fold)))
+        said = next((kind for kind, words in _WORDS.items() if str(row["mated"]).strip().lower() in words), None)
+        if said is None or row["left"] is None or row["right"] is None:
+            raise NonesuchError(f"{path}: line {number + 2}: it takes left, right and mated, which is 1 or 0")
+        # Without folds, each kind is dealt out in order, so that a fold holds both whatever the order of the lines.
+        fold = str(row.get("fold") or seen[said] * _FOLDS // counts[said] + 1)
+        if not fold.isdigit():
+            raise NonesuchError(f"{path}: line {number + 2}: fold must be a number")
+        seen[said] += 1
+        found.append((_row(path, places, row["left"]), _row(path, places, row["right"]), said, int(fold)))
     return _comparisons(path, found)
 
 
@@ -164,21 +171,25 @@ def read_packed(path: Path) -> tuple[Pixels, Comparisons]:
     Raises:
         NonesuchError: refused or damaged, or an image cannot be decoded or has another size.
     """
-    content = safe_pickle.load(path)
-    if not isinstance(content, list | tuple) or len(content) != 2:
+    content = safe_pickle.plain(safe_pickle.load(path))
+    parts = [safe_pickle.plain(part) for part in content] if isinstance(content, list | tuple) else []
+    if len(parts) != 2 or not all(isinstance(part, list | tuple | np.ndarray) for part in parts):
         raise NonesuchError(f"{path}: not a list of images and a list of labels")
-    encoded, labels = content
+    encoded, labels = parts
     if len(encoded) != 2 * len(labels) or not len(labels):
         raise NonesuchError(f"{path}: {len(encoded)} images for {len(labels)} pairs")
     crops = np.empty((len(encoded), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     for number, data in enumerate(encoded):
-        raw = data.tobytes() if isinstance(data, np.ndarray) else data
+        item = safe_pickle.plain(data)
+        raw = item.tobytes() if isinstance(item, np.ndarray) else item
         if not isinstance(raw, bytes):
             raise NonesuchError(f"{path}: image {number} is no encoded image")
         pixels = images.decode(raw, f"{path}: image {number}")
         if pixels.shape != crops.shape[1:]:
             raise NonesuchError(f"{path}: image {number} is {pixels.shape[1]}x{pixels.shape[0]}, not 112x112")
         crops[number] = pixels
+    if not all(isinstance(label, bool | int | np.bool_ | np.integer) for label in labels):
+        raise NonesuchError(f"{path}: its labels are no truth values")
     at = np.arange(len(labels))
     mated = np.array([bool(label) for label in labels])
     return crops, Comparisons(2 * at, 2 * at + 1, mated, at * _FOLDS // len(labels) + 1)

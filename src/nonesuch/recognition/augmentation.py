@@ -1,7 +1,7 @@
 """Augmentation of face images on tensors, each image by draws of its own.
 
-Mirror, crop, low resolution and photometric changes as AdaFace's augmenter makes them (arXiv 2204.00964), but the crop
-is resized to the full image instead of pasted on black; then random erasing (arXiv 1708.04896).
+Mirror, crop, low resolution and photometric changes after AdaFace's augmenter (arXiv 2204.00964), with milder ranges of
+our own, the crop resized to the full image instead of pasted on black; then random erasing (arXiv 1708.04896).
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Margins: cosines between embeddings and class centres -> logits that are harder for the right class.
 
-All take cosines (B, C) in [-1, 1], the column (B,) of each row's own class (-1 where it is not among the columns), and
-the raw embeddings' norms (B,), and give logits (B, C) for cross-entropy. The formulas are differentiated as they stand;
-the published code of ArcFace, CosFace and SphereFace changes the own logit under no_grad, i.e. passes gradients
-straight through, which `straight_through` reproduces.
+All take cosines (B, C) in [-1, 1], the column (B,) of each row's own class, and the raw embeddings' norms (B,), and give
+logits (B, C) for cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace, CosFace
+and SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which `straight_through`
+reproduces.
 """
 
 import math
@@ -27,15 +27,13 @@ def falling_cosine(turned: Tensor) -> Tensor:
 
 
 def replaced(cosine: Tensor, own: Tensor, values: Tensor) -> Tensor:
-    """A copy of (B, C) with the own class's entry of each row replaced by (B,) values, where there is one."""
-    here = own >= 0
-    at = own.clamp(min=0)[:, None]
-    return cosine.scatter(1, at, torch.where(here, values, cosine.gather(1, at)[:, 0])[:, None])
+    """A copy of (B, C) with the own class's entry of each row replaced by (B,) values."""
+    return cosine.scatter(1, own[:, None], values[:, None])
 
 
 def own_cosines(cosine: Tensor, own: Tensor) -> Tensor:
-    """(B,) the own class's entry of each row; arbitrary where there is none."""
-    return cosine.gather(1, own.clamp(min=0)[:, None])[:, 0]
+    """(B,) the own class's entry of each row."""
+    return cosine.gather(1, own[:, None])[:, 0]
 
 
 class CombinedMargin(nn.Module):
@@ -89,13 +87,11 @@ class CurricularMargin(nn.Module):
 
     def forward(self, cosine: Tensor, own: Tensor, norms: Tensor) -> Tensor:
         """Logits, see the module's docstring."""
-        here = own >= 0
-        if self.training and here.any():
-            self.t.lerp_(own_cosines(cosine, own)[here].detach().mean().to(self.t.dtype), self.momentum)
+        if self.training:
+            self.t.lerp_(own_cosines(cosine, own).detach().mean().to(self.t.dtype), self.momentum)
         moved = self.arc(cosine, own, norms)
         target = own_cosines(moved, own)[:, None]
-        hard = (cosine > target) & here[:, None]
-        others = torch.where(hard, cosine * (self.t + cosine), cosine)
+        others = torch.where(cosine > target, cosine * (self.t + cosine), cosine)
         logits: Tensor = self.scale * replaced(others, own, own_cosines(moved, own))
         return logits
 

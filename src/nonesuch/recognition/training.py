@@ -35,9 +35,10 @@ class RecogniserTask:
 
     def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
         """The head's loss of one batch of `FaceSamples`, and SymFace's term."""
-        images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
-        terms = {"head": self.network.head(self.network.backbone(images), batch["labels"])}
-        if self.symmetry:
-            halves = self.network.backbone(torch.cat(mirrored_halves(images)))
-            terms["symmetry"] = self.symmetry * symmetry(*halves.chunk(2))
-        return terms
+        with torch.autocast(batch["pixels"].device.type, enabled=False):  # it would round where crops lie
+            images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
+        if not self.symmetry:
+            return {"head": self.network.head(self.network.backbone(images), batch["labels"])}
+        # One look at all three, so that batch norm has one set of statistics.
+        whole, left, right = self.network.backbone(torch.cat([images, *mirrored_halves(images)])).chunk(3)
+        return {"head": self.network.head(whole, batch["labels"]), "symmetry": self.symmetry * symmetry(left, right)}
