@@ -1,9 +1,9 @@
 """Margins: cosines between embeddings and class centres -> logits that are harder for the right class.
 
-All take cosines (B, C) in [-1, 1], the column (B,) of each row's own class, and the raw embeddings' norms (B,), and give
-logits (B, C) for cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace, CosFace
-and SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which `straight_through`
-reproduces.
+All take cosines (B, C) in [-1, 1], the column (B,) of each row's own class, and the raw embeddings' norms (B,), and
+give logits (B, C) for cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace,
+CosFace and SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which
+`straight_through` reproduces.
 """
 
 import math
