@@ -19,6 +19,8 @@ ORDER = [
     "identities",
     "steering",
     "dataset",
+    "recognition",
+    "evaluation",
     "cli",
 ]
 FREE_OF_EACH_OTHER = {("generators", "perception")}

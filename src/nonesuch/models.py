@@ -19,13 +19,14 @@ from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.embedders.iresnet import DEPTHS, IResNet
 from nonesuch.embedders.mobilefacenet import MobileFaceNet
 from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
 from nonesuch.generators.vec2face import Vec2Face
 from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.mtcnn import Mtcnn
 from nonesuch.perception.perceiver import Perceiver, PerceiverCard
-from nonesuch.presets import PERCEIVERS, VEC2FACE
+from nonesuch.presets import IRESNETS, PERCEIVERS, VEC2FACE, VITS
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -41,6 +42,9 @@ _MODELS: dict[str, _Model] = {
     "mobilefacenet": _Model(MobileFaceNet, EmbedderCard),
     "dlib_resnet": _Model(DlibResNet, EmbedderCard),
     **{f"iresnet{depth}": _Model(partial(IResNet, depth), EmbedderCard) for depth in DEPTHS},
+    **{f"se_iresnet{depth}": _Model(partial(IResNet, depth, squeeze=True), EmbedderCard) for depth in DEPTHS},
+    **{name: _Model(partial(IResNet, **sizes), EmbedderCard) for name, sizes in IRESNETS.items()},
+    **{name: _Model(partial(FaceViT, **sizes), EmbedderCard) for name, sizes in VITS.items()},
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), GeneratorCard) for name, sizes in VEC2FACE.items()},
 }

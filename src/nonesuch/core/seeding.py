@@ -31,6 +31,8 @@ class Stream(IntEnum):
     DISTURBANCE = 8
     SPLIT = 9
     WISH = 10
+    AUGMENTATION = 11
+    RESAMPLE = 12
 
 
 def derive_seed(*parts: int) -> int:

@@ -25,6 +25,7 @@ from nonesuch.core.interruption import stop_requests
 from nonesuch.core.seeding import Stream
 
 Batch = dict[str, Tensor]
+_MOMENTUM = 0.9
 STATE, LOG, SETTINGS = "state.pt", "log.jsonl", "settings.json"
 
 
@@ -75,7 +76,10 @@ class TrainSettings:
         accumulate: parts that a batch is split into, to bound the memory.
         lr: peak learning rate; warm-up is linear, then half a cosine to 0.
         warmup: images of warm-up.
-        betas, weight_decay: of AdamW; weight decay spares biases and norms.
+        milestones: instead of the cosine, numbers of images after each of which the rate is a tenth.
+        optimizer: "adamw", or "sgd" with momentum .9.
+        betas: of AdamW.
+        weight_decay: spares biases and norms.
         clip: largest norm of the gradient.
         ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
         seed: of everything random in the run.
@@ -90,6 +94,8 @@ class TrainSettings:
     accumulate: int = 1
     lr: float
     warmup: int = 0
+    milestones: tuple[int, ...] = ()
+    optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     clip: float = 2.0
@@ -111,6 +117,8 @@ class TrainSettings:
             return self.lr * (seen + self.batch) / (self.warmup + self.batch)
         if not decays:
             return self.lr
+        if self.milestones:
+            return self.lr * 0.1 ** sum(seen >= milestone for milestone in self.milestones)
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
@@ -152,9 +160,12 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) ->
         files.write_json(path, now)
         return
     before = files.read_json(path)
+    usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
     for part in now:
         for key in now[part] | before.get(part, {}):
-            old, new = before.get(part, {}).get(key), now[part].get(key)
+            # A setting that the run's release did not have yet stood at what is now its default.
+            old, new = before.get(part, {}).get(key, usual.get(part, {}).get(key)), now[part].get(key)
+            old = list(old) if isinstance(old, tuple) else old
             if old != new:
                 raise NonesuchError(
                     f"{folder}: holds a run with {key} {old}, not {new}; "
@@ -191,10 +202,7 @@ class Trainer:
         self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
         self.dtype = getattr(torch, settings.dtype)
-        self.optimizers = [
-            torch.optim.AdamW(_parameter_groups(player.network, settings.weight_decay), betas=settings.betas)
-            for player in self.players
-        ]
+        self.optimizers = [_optimizer(player.network, settings) for player in self.players]
         self.scalers = [torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16") for _ in self.players]
         self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
         self.step = self.seen = 0
@@ -388,6 +396,13 @@ class Trainer:
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+
+
+def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    groups = _parameter_groups(network, settings.weight_decay)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=_MOMENTUM)
+    return torch.optim.AdamW(groups, betas=settings.betas)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

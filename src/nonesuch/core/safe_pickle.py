@@ -1,0 +1,183 @@
+"""Reading the pickled test sets of the field without running what a pickle may contain.
+
+A pickle is a program: its opcodes may call anything, and numpy's own constructors can be made to read foreign memory.
+So nothing that a pickle names is ever called: the few names that such sets hold (numpy's array, dtype and scalar
+constructors, Python 2's bytes) stand for makers of this module, which take plain bytes and check their sizes.
+"""
+
+import io
+import lzma
+import math
+import pickle
+import pickletools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+
+_LARGEST = 4 << 30  # bytes that a compressed set may unpack to
+_PLAIN_DTYPE = re.compile(r"[<>=|]?(?:[iuf][1248]|b1|\?|[bBhHiIlLqQfd]|S\d{1,9})")
+
+
+def _refuse(what: str) -> pickle.UnpicklingError:
+    return pickle.UnpicklingError(what)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("ascii")
+    if not isinstance(value, str):
+        raise _refuse(f"{type(value).__name__} where text should be")
+    return value
+
+
+class _Dtype:
+    """A plain numeric or bytes type, as a pickle describes it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if _PLAIN_DTYPE.fullmatch(_text(code)) is None:
+            raise _refuse(f"an array of {_text(code)}")
+        self.value: np.dtype[Any] = np.dtype(_text(code))
+
+    def __setstate__(self, state: Any) -> None:
+        # (version, byte order, subarray, names, fields, ...): only the order may say anything.
+        if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
+            raise _refuse("an array of records")
+        order = _text(state[1])
+        if order in ("<", ">"):
+            self.value = self.value.newbyteorder(order)  # type: ignore[arg-type]
+
+
+class _Array:
+    """An array, as a pickle describes it: its state is bytes of the stated shape and type."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, *_: Any) -> None:
+        self.value: NDArray[Any] = np.empty(0, dtype=np.uint8)
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) not in (4, 5):
+            raise _refuse("an array in a form that numpy does not write")
+        shape, dtype, fortran, data = state[-4:]
+        self.value = _from_bytes(data, dtype, shape, "F" if fortran else "C")
+
+
+def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
+    if isinstance(data, str):  # Python 2's bytes, read as latin-1
+        data = data.encode("latin-1")
+    plain = isinstance(dtype, _Dtype) and isinstance(shape, tuple) and isinstance(data, bytes | bytearray)
+    if not plain or any(type(side) is not int or side < 0 for side in shape):
+        raise _refuse("an array in a form that numpy does not write")
+    if math.prod(shape) * dtype.value.itemsize != len(data):
+        raise _refuse("an array whose bytes do not fill its shape")
+    return np.frombuffer(bytes(data), dtype.value).reshape(shape, order="F" if order == "F" else "C")
+
+
+def _made_from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    made = _Array()
+    made.value = _from_bytes(data, dtype, shape, order)
+    return made
+
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return _from_bytes(data, dtype, ()).item()
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """What Python 2's `bytes` become when pickled by Python 3."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _refuse("text in an encoding that is not in use")
+    return text.encode("latin-1")
+
+
+class _Maker:
+    """What a name in a pickle stands for: it can be called and nothing else."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise _refuse("it changes what it names")
+
+
+def _nothing(*_: Any) -> Any:
+    raise _refuse("it makes an array by itself")
+
+
+_MAKERS = {
+    ("numpy", "ndarray"): _Maker(_nothing),
+    ("numpy", "dtype"): _Maker(_Dtype),
+    ("_codecs", "encode"): _Maker(_encode),
+    **{
+        (f"numpy.{core}.{module}", name): _Maker(make)
+        for core in ("core", "_core")
+        for module, name, make in (
+            ("multiarray", "_reconstruct", _Array),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _made_from_buffer),
+        )
+    },
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _MAKERS:
+            raise _refuse(f"it names {module}.{name}")
+        return _MAKERS[module, name]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _refuse("it refers to something outside itself")
+
+
+def _check_memo(data: bytes) -> None:
+    """The memo is as long as the largest place that is put to: a few bytes could ask for gigabytes."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise _refuse("it asks for a memo longer than itself")
+
+
+def load(path: Path) -> Any:
+    """The content of a pickle, `.xz` (lzma) or plain; `plain` gives what a part of it holds.
+
+    Raises:
+        NonesuchError: unreadable, damaged, too large, or it names anything beyond plain data and numpy arrays.
+    """
+    try:
+        if path.suffix == ".xz":
+            with lzma.open(path) as packed:
+                data = packed.read(_LARGEST + 1)
+            if len(data) > _LARGEST:
+                raise NonesuchError(f"{path}: unpacks to more than {_LARGEST >> 30} GiB")
+        else:
+            data = path.read_bytes()
+        _check_memo(data)
+        return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+    except NonesuchError:
+        raise
+    except OSError as error:
+        raise NonesuchError(f"{path}: {error.strerror or error}") from error
+    except lzma.LZMAError as error:
+        raise NonesuchError(f"{path}: damaged ({error}); copy it again") from error
+    except pickle.UnpicklingError as error:
+        raise NonesuchError(f"{path}: refused, since a pickle can run code: {error}") from error
+    except Exception as error:  # a damaged pickle fails in any way its opcodes can
+        raise NonesuchError(f"{path}: not a readable pickled set ({error})") from error
+
+
+def plain(part: Any) -> Any:
+    """A part of a loaded pickle as it is, an array as numpy's."""
+    return part.value if isinstance(part, _Array) else part

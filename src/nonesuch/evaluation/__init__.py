@@ -1,0 +1,1 @@
+"""Testing embedders on labelled faces."""

@@ -1,0 +1,103 @@
+"""Every comparison within a labelled set: error rates with intervals over people."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.metrics import equal_error_rate
+from nonesuch.core.seeding import Stream, derive_seed, uniform
+from nonesuch.core.similarity import normalised
+
+_BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
+_MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes
+_INTERVAL = (2.5, 97.5)  # percent
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def true_match_rate(mated: NDArray[np.floating], non_mated: NDArray[np.floating], fmr: float) -> float:
+    """1 - FNMR at the lowest threshold whose FMR is at most `fmr`.
+
+    Args:
+        mated, non_mated: similarity scores, at least one each.
+    """
+    ranked = np.sort(non_mated)[::-1]
+    allowed = int(fmr * len(ranked) + 1e-9)
+    # Scores equal to ranked[allowed] would be one match too many.
+    return float(np.mean(mated > ranked[allowed])) if allowed < len(ranked) else 1.0
+
+
+def all_pairs(
+    embeddings: NDArray[np.float32],
+    people: NDArray[np.int64],
+    fmrs: tuple[float, ...] = (1e-2, 1e-3),
+    resamples: int = 200,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """EER and true match rates over all pairs, with bootstrap intervals over people.
+
+    In a resample a person drawn k times counts k times: k for mated pairs, k * l for non-mated pairs with one drawn l
+    times.
+
+    Args:
+        embeddings: (N, D) of any length.
+        people: (N,) labels.
+        fmrs: rates at which the true match rate (TAR) is wanted.
+
+    Returns:
+        "eer" and "tar@FMR" for each rate.
+
+    Raises:
+        NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
+    """
+    if len(embeddings) > _MOST_IMAGES:
+        raise NonesuchError(
+            f"{len(embeddings):,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); "
+            "name fewer people"
+        )
+    unit = normalised(embeddings)
+    labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
+    left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
+    scores = np.concatenate([unit[row] @ unit[row + 1 :].T for row in range(len(unit) - 1)])
+    same = labels[left] == labels[right]
+    mated, non_mated = scores[same], scores[~same]
+    if not len(mated) or not len(non_mated):
+        raise NonesuchError("there are no mated or no non-mated pairs; error rates take both kinds")
+    exact = {"eer": equal_error_rate(mated, non_mated)}
+    exact |= {f"tar@{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
+
+    bins = np.clip((scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+    own, first, second = labels[left[same]], labels[left[~same]], labels[right[~same]]
+    mated_bins, other_bins = bins[same], bins[~same]
+    drawn: dict[str, list[float]] = {name: [] for name in exact}
+    count = labels.max() + 1
+    for number in range(resamples):
+        picks = (uniform(derive_seed(seed, number), Stream.RESAMPLE, count) * count).astype(np.int64)
+        weight = np.bincount(picks, minlength=count).astype(np.float64)
+        hits = np.bincount(mated_bins, weight[own], _BINS).astype(np.float64)
+        misses = np.bincount(other_bins, weight[first] * weight[second], _BINS).astype(np.float64)
+        if hits.sum() and misses.sum():
+            for name, value in _binned(hits, misses, fmrs).items():
+                drawn[name].append(value)
+    return {name: Figure(value, *np.percentile(drawn[name], _INTERVAL)) for name, value in exact.items()}
+
+
+def _binned(hits: NDArray[np.float64], misses: NDArray[np.float64], fmrs: tuple[float, ...]) -> dict[str, float]:
+    """The figures from weighted histograms over ascending scores."""
+    true_match = hits[::-1].cumsum()[::-1] / hits.sum()
+    false_match = misses[::-1].cumsum()[::-1] / misses.sum()
+    at = int(np.argmin(np.abs(false_match - (1.0 - true_match))))
+    found = {"eer": float((false_match[at] + 1.0 - true_match[at]) / 2)}
+    for fmr in fmrs:
+        allowed = np.flatnonzero(false_match <= fmr)
+        found[f"tar@{fmr:g}"] = float(true_match[allowed[0]]) if len(allowed) else 0.0
+    return found

@@ -1,0 +1,105 @@
+"""The figures of a test set, JSON-ready."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.metrics import equal_error_rate
+from nonesuch.evaluation.all_pairs import all_pairs, true_match_rate
+from nonesuch.evaluation.fairness import fairness
+from nonesuch.evaluation.identification import cumulative_match, open_set, search
+from nonesuch.evaluation.pairs import Comparisons
+from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
+
+FMRS = (1e-1, 1e-2, 1e-3)
+
+
+def comparison_scores(unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]) -> NDArray[Any]:
+    """(N,) cosines in float64; -1 where a face was not acquired: such a comparison is refused, as in operation."""
+    scores = np.einsum("nd,nd->n", unit[comparisons.left], unit[comparisons.right], dtype=np.float64)
+    return np.where(acquired[comparisons.left] & acquired[comparisons.right], scores, -1.0)
+
+
+def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
+    """What `nonesuch evaluate` reports of comparisons.
+
+    Returns:
+        accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
+        folds, accuracy by insightface's grid, EER, TAR at FMR (those that the non-mated comparisons can resolve), and
+        the numbers behind them.
+
+    Raises:
+        NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons, or only one fold.
+    """
+    mated = comparisons.mated
+    if not np.isfinite(scores).all():
+        raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
+    if mated.all() or not mated.any():
+        kind = "mated" if mated.all() else "non-mated"
+        raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
+    if len(np.unique(comparisons.folds)) < 2:
+        raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
+    folds = fold_accuracies(scores, mated, comparisons.folds)
+    same, other = scores[mated], scores[~mated]
+    return {
+        "accuracy": float(folds.mean()),
+        "accuracy_sd": float(folds.std()),
+        "accuracy_folds": folds.tolist(),
+        "accuracy_grid": float(grid_accuracies(scores, mated, comparisons.folds).mean()),
+        "eer": equal_error_rate(same, other),
+        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in FMRS if fmr * len(other) >= 1},
+        "mated": len(same),
+        "non_mated": len(other),
+    }
+
+
+def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64]) -> dict[str, Any]:
+    """What `nonesuch evaluate` reports of labelled images without a list of pairs.
+
+    Verification over all pairs (see `all_pairs`). Identification in a gallery of each person's first image, probed by
+    all other images; and in a gallery of every second person, where the other half are strangers.
+
+    Args:
+        unit: (N, D) unit embeddings.
+        people: (N,) labels; at least two people, one of them twice.
+
+    Returns:
+        eer, tar@1e-2, tar@1e-3: value, low, high; rank: share of probes found among the first 1, 5, 10, 20; tpir: by
+        FPIR (only those that the strangers' number can resolve).
+    """
+    found: dict[str, Any] = {key: asdict(figure) for key, figure in all_pairs(unit, people).items()}
+    _, first = np.unique(people, return_index=True)
+    probes = np.setdiff1d(np.arange(len(people)), first)
+    ranks = cumulative_match(search(unit[first], people[first], unit[probes], people[probes]))
+    found["rank"] = {str(k): share for k, share in ranks.items()}
+    known = first[::2]
+    others = np.setdiff1d(np.arange(len(people)), known)
+    searched = search(unit[known], people[known], unit[others], people[others])
+    strangers = int((searched.rank == 0).sum())
+    fpirs = tuple(fpir for fpir in (1e-1, 1e-2) if fpir * strangers >= 1)
+    found["tpir"] = {}
+    if fpirs and strangers < len(others):
+        found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
+    return found
+
+
+def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, group_of: NDArray[np.str_]) -> dict[str, Any]:
+    """Fairness over the comparisons within groups, at the threshold that is best for all of these together.
+
+    Args:
+        scores: (N,) of the comparisons.
+        group_of: (M,) the group of each image, "" for none.
+
+    Raises:
+        NonesuchError: the comparisons lie within fewer than two groups.
+    """
+    left, right = group_of[comparisons.left], group_of[comparisons.right]
+    within = (left == right) & (left != "")
+    mated = comparisons.mated[within]
+    if not within.any():
+        raise NonesuchError("--groups: no comparison lies within a group")
+    threshold = best_threshold(scores[within], mated)
+    return asdict(fairness(scores[within], mated, left[within], threshold))

@@ -1,0 +1,92 @@
+"""Identification, 1:N: who of a gallery is it, and is it anyone of the gallery at all (ISO/IEC 19795-1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+
+_BLOCK = 1024  # probes compared at once
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search of a gallery found for each probe.
+
+    Attributes:
+        rank: (P,) int64 place of the own identity, 1 for the first; 0 where the gallery does not hold it.
+        own: (P,) best cosine to the own identity, -inf where the gallery does not hold it.
+        other: (P,) best cosine to any other identity, -inf where there is none.
+    """
+
+    rank: NDArray[np.int64]
+    own: NDArray[np.float32]
+    other: NDArray[np.float32]
+
+
+def search(
+    gallery: NDArray[np.float32],
+    gallery_people: NDArray[np.int64],
+    probes: NDArray[np.float32],
+    probe_people: NDArray[np.int64],
+) -> Search:
+    """Search unit vectors (P, D) among unit vectors (G, D); an identity counts by its nearest gallery vector.
+
+    Ties count against the own identity. Memory: blocks of probes against the whole gallery.
+
+    Raises:
+        NonesuchError: the gallery or the probes are empty, or a vector is not finite.
+    """
+    if not len(gallery) or not len(probes):
+        raise NonesuchError("identification takes a gallery and probes; one of them is empty")
+    if not np.isfinite(gallery).all() or not np.isfinite(probes).all():
+        raise NonesuchError("an embedding holds NaN or infinity")
+    identities, place = np.unique(gallery_people, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(identities)))
+    ordered = gallery[order]
+    rank, own, other = [], [], []
+    for start in range(0, len(probes), _BLOCK):
+        best = np.maximum.reduceat(probes[start : start + _BLOCK] @ ordered.T, starts, axis=1)
+        people = probe_people[start : start + _BLOCK]
+        at = np.searchsorted(identities, people).clip(max=len(identities) - 1)
+        known, rows = identities[at] == people, np.arange(len(people))
+        mine = np.where(known, best[rows, at], -np.inf)
+        best[rows[known], at[known]] = -np.inf
+        rank.append(np.where(known, 1 + (best >= mine[:, None]).sum(1), 0))
+        own.append(mine)
+        other.append(best.max(1))
+    return Search(np.concatenate(rank), np.concatenate(own), np.concatenate(other))
+
+
+def cumulative_match(found: Search, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
+    """Share of the probes whose identity the gallery holds that have it among the first k, for each k.
+
+    Raises:
+        NonesuchError: the gallery holds no probe's identity.
+    """
+    known = found.rank[found.rank > 0]
+    if not len(known):
+        raise NonesuchError("the gallery holds none of the probes' identities")
+    return {k: float((known <= k).mean()) for k in ranks}
+
+
+def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, float]:
+    """TPIR at FPIR: known probes accepted as themselves at rank 1, where so many unknown ones are taken for anyone.
+
+    The threshold is the lowest at which at most the share FPIR of the probes without a gallery identity match anyone.
+
+    Raises:
+        NonesuchError: there are no known or no unknown probes.
+    """
+    known = found.rank > 0
+    if known.all() or not known.any():
+        raise NonesuchError("open-set identification takes probes within and without the gallery")
+    alarms = np.sort(found.other[~known])[::-1]
+    result = {}
+    for fpir in fpirs:
+        allowed = int(fpir * len(alarms) + 1e-9)
+        threshold = alarms[allowed] if allowed < len(alarms) else -np.inf
+        result[fpir] = float(((found.rank[known] == 1) & (found.own[known] > threshold)).mean())
+    return result

@@ -1,0 +1,1 @@
+"""Training recognisers on labelled faces."""

@@ -1,0 +1,104 @@
+"""Augmentation of face images on tensors, each image by draws of its own.
+
+Mirror, crop, low resolution and photometric changes after AdaFace's augmenter (arXiv 2204.00964), with milder ranges of
+our own, the crop resized to the full image instead of pasted on black; then random erasing (arXiv 1708.04896).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nonesuch.core.images import CROP_SIZE
+
+AUGMENTATION_DRAWS = 16
+_LEAST_CROP = 0.75  # side of the crop, as a share of the image's
+_SIZES = (24, 32, 40, 56, 72, 88)  # of the intermediate image, in pixels: few, so that images can be grouped
+_JITTER = 0.4
+_ERASED = (0.02, 0.33)  # share of the area
+_ASPECT = 3.3  # of the erased rectangle, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Which share of the images is changed in which way.
+
+    Attributes:
+        mirror, crop, low_resolution, photometric, erase: shares in 0..1.
+    """
+
+    mirror: float = 0.5
+    crop: float = 0.0
+    low_resolution: float = 0.0
+    photometric: float = 0.0
+    erase: float = 0.0
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Changed copies of images.
+
+        Args:
+            images: (B, 3, 112, 112) in [-1, 1].
+            draws: (B, AUGMENTATION_DRAWS) in [0, 1); equal draws change equally.
+
+        Returns:
+            (B, 3, 112, 112) in [-1, 1].
+        """
+        images = torch.where((draws[:, 0] < self.mirror)[:, None, None, None], images.flip(3), images)
+        changes = (
+            (self.crop, 1, _cropped),
+            (self.low_resolution, 5, _coarse),
+            (self.photometric, 7, _recoloured),
+            (self.erase, 11, _erased),
+        )
+        for share, at, change in changes:
+            rows = torch.nonzero(draws[:, at] < share)[:, 0]
+            if len(rows):
+                images[rows] = change(images[rows], draws[rows, at + 1 :])
+        return images
+
+
+# Each takes images and their draws, of which it uses the first few.
+
+
+def _cropped(images: Tensor, draws: Tensor) -> Tensor:
+    side = _LEAST_CROP + (1.0 - _LEAST_CROP) * draws[:, 0]
+    right, down = ((2.0 * draws[:, at] - 1.0) * (1.0 - side) for at in (1, 2))
+    zero = torch.zeros_like(side)
+    frame = torch.stack([side, zero, right, zero, side, down], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(frame, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _coarse(images: Tensor, draws: Tensor) -> Tensor:
+    size_of = (draws[:, 0] * len(_SIZES)).long()
+    result = torch.empty_like(images)
+    for number, size in enumerate(_SIZES):
+        rows = torch.nonzero(size_of == number)[:, 0]
+        if len(rows):
+            small = F.interpolate(images[rows], size=(size, size), mode="bilinear", antialias=True)
+            result[rows] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+    return result
+
+
+def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
+    brightness, contrast, saturation = (
+        (1.0 + _JITTER * (2.0 * draws[:, at] - 1.0))[:, None, None, None] for at in range(3)
+    )
+    light = (images + 1.0) * brightness
+    mean = light.mean((1, 2, 3), keepdim=True)
+    light = mean + (light - mean) * contrast
+    grey = light.mean(1, keepdim=True)
+    return (grey + (light - grey) * saturation - 1.0).clamp(-1.0, 1.0)
+
+
+def _erased(images: Tensor, draws: Tensor) -> Tensor:
+    area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 0]
+    aspect = _ASPECT ** (2.0 * draws[:, 1] - 1.0)
+    high, wide = ((area * aspect).sqrt().clamp(max=1.0), (area / aspect).sqrt().clamp(max=1.0))
+    top, left = draws[:, 2] * (1.0 - high), draws[:, 3] * (1.0 - wide)
+    at = (torch.arange(CROP_SIZE, device=images.device) + 0.5) / CROP_SIZE
+    rows = (at >= top[:, None]) & (at < (top + high)[:, None])
+    columns = (at >= left[:, None]) & (at < (left + wide)[:, None])
+    hidden = rows[:, :, None] & columns[:, None, :]
+    return images.masked_fill(hidden[:, None], 0.0)

@@ -1,0 +1,109 @@
+"""How a recogniser is trained, in one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.recognition.augmentation import Augmentation
+from nonesuch.recognition.heads import MarginHead, TripletHead, UniFaceHead
+from nonesuch.recognition.margins import AdaMargin, CombinedMargin, CurricularMargin, MagMargin
+
+# Each with its published margin.
+_MARGINS: dict[str, Callable[..., nn.Module]] = {
+    "softmax": CombinedMargin,
+    "sphereface": partial(CombinedMargin, m1=1.7),
+    "cosface": partial(CombinedMargin, m3=0.35),
+    "arcface": partial(CombinedMargin, m2=0.5),
+    "combined": partial(CombinedMargin, m1=1.0, m2=0.3, m3=0.2),
+    "curricularface": CurricularMargin,
+    "magface": MagMargin,
+    "adaface": AdaMargin,
+}
+_WITHOUT_MARGIN: dict[str, Callable[..., nn.Module]] = {"uniface": UniFaceHead, "triplet": TripletHead}
+HEADS = (*_MARGINS, *_WITHOUT_MARGIN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecogniserRecipe:
+    """Backbone, head, augmentation and schedule.
+
+    Attributes:
+        backbone: one of `nonesuch.list_models()`.
+        head: one of `HEADS`.
+        head_options: arguments of it that differ from the published ones.
+        symmetry: weight of SymFace's term, see `RecogniserTask`.
+        share: of the class centres in a step, see `MarginHead`.
+        augmentation: of the images.
+        epochs: over the dataset.
+        batch: images per step.
+        optimizer, lr, weight_decay, clip: see `nonesuch.core.training.TrainSettings`.
+        warmup: share of the run with linear warm-up.
+        milestones: shares of the run after each of which the rate is a tenth; half a cosine to 0 where there are none.
+        average: half-life of the averaged weights, as a share of the run; 0 for the last weights as they are.
+    """
+
+    backbone: str
+    head: str = "arcface"
+    head_options: dict[str, Any] = field(default_factory=dict)
+    symmetry: float = 0.0
+    share: float = 1.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    epochs: float
+    batch: int = 128
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    warmup: float = 0.0
+    milestones: tuple[float, ...] = ()
+    average: float = 0.0
+
+
+_ADAFACE_AUGMENTER = {"crop": 0.3, "low_resolution": 0.3, "photometric": 0.3}
+RECIPES: dict[str, RecogniserRecipe] = {
+    "tiny": RecogniserRecipe(
+        backbone="iresnet_tiny", head_options={"m2": 0.2, "scale": 16.0}, epochs=20, batch=16, lr=0.05
+    ),
+    "mini": RecogniserRecipe(
+        backbone="iresnet_mini",
+        head_options={"m2": 0.3, "scale": 32.0},
+        augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.3),
+        epochs=10,
+        warmup=0.04,
+        average=0.04,
+    ),
+    # Backbone, head and schedule as published for HSFace with Vec2Face; the augmentation is ours.
+    "hsface": RecogniserRecipe(
+        backbone="se_iresnet50",
+        augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.5),
+        epochs=26,
+        milestones=(12 / 26, 20 / 26, 24 / 26),
+    ),
+}
+
+
+def create_head(name: str, embedding_dim: int, classes: int, share: float = 1.0, **arguments: Any) -> nn.Module:
+    """A head by its name.
+
+    Args:
+        name: one of `HEADS`.
+        embedding_dim, classes, share: see `MarginHead`; the triplet loss has no centres to take a share of.
+        arguments: of the margin or head that differ from the published ones.
+
+    Raises:
+        NonesuchError: unknown name or argument.
+    """
+    if name not in HEADS:
+        raise NonesuchError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
+    try:
+        if name in _MARGINS:
+            return MarginHead(embedding_dim, classes, _MARGINS[name](**arguments), share)
+        if share < 1.0:
+            arguments = {**arguments, "share": share}
+        return _WITHOUT_MARGIN[name](embedding_dim, classes, **arguments)
+    except TypeError as error:
+        raise NonesuchError(f"head {name}: {error}") from error

@@ -1,0 +1,63 @@
+"""Labelled faces as training batches, augmented by draws that belong to each sample."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.photographs import Photograph
+from nonesuch.core.seeding import Stream, uniform
+from nonesuch.core.training import Batch
+from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS
+
+
+class FaceSamples:
+    """Aligned faces and their classes.
+
+    Args:
+        photographs: their identity is the class.
+        cached: decode all of them now and keep them, 38 KB each.
+
+    Attributes:
+        identities: the classes' names, in their order.
+
+    Raises:
+        NonesuchError: fewer than two identities, none with two images, or (if cached) an image that cannot be read or
+            has another size.
+    """
+
+    def __init__(self, photographs: Sequence[Photograph], cached: bool = False) -> None:
+        self.photographs = list(photographs)
+        self.identities = sorted({photograph.identity for photograph in photographs})
+        if len(self.identities) < 2:
+            raise NonesuchError("training a recogniser takes at least two identities; these images show one")
+        if len(self.identities) == len(self.photographs):
+            raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
+        place = {identity: row for row, identity in enumerate(self.identities)}
+        self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
+        self._pool = ThreadPoolExecutor(2)
+        self._pixels: Pixels | None = None
+        if cached:
+            self._pixels = np.empty((len(self.photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+            for row, crop in enumerate(self._pool.map(Photograph.read_crop, self.photographs)):
+                self._pixels[row] = crop
+
+    def __len__(self) -> int:
+        return len(self.photographs)
+
+    def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
+        """pixels (B, 3, 112, 112) uint8 RGB, labels (B,) int64, draws (B, AUGMENTATION_DRAWS) float32 in [0, 1)."""
+        if self._pixels is not None:
+            pixels = self._pixels[indices]
+        else:
+            pixels = np.stack(list(self._pool.map(Photograph.read_crop, [self.photographs[row] for row in indices])))
+        draws = np.stack([uniform(seed, Stream.AUGMENTATION, AUGMENTATION_DRAWS) for seed in seeds])
+        return {
+            "pixels": torch.from_numpy(pixels).permute(0, 3, 1, 2),
+            "labels": torch.from_numpy(self.labels[indices]),
+            "draws": torch.from_numpy(draws.astype(np.float32)),
+        }

@@ -1,0 +1,107 @@
+"""Training a recogniser through the command line, and testing what came out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nonesuch import load_embedder
+from nonesuch.core.similarity import normalised
+from tests.conftest import Cli
+
+
+def _person(folder: Path, person: int, images: range) -> None:
+    """A planted person: a pattern of colours under noise and a changing light."""
+    colours = np.kron(np.random.default_rng(person).integers(60, 200, (4, 4, 3)), np.ones((28, 28, 1)))
+    (folder / f"person{person}").mkdir(parents=True, exist_ok=True)
+    for image in images:
+        draws = np.random.default_rng([person, image])
+        pixels = np.clip(colours + draws.normal(0, 25) + draws.normal(0, 20, colours.shape), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"person{person}" / f"{image:02d}.png")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    for person in range(8):
+        _person(folder / "train", person, range(8))
+        _person(folder / "test", person, range(8, 11))
+    return folder
+
+
+def test_from_images_to_a_tested_recogniser(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--data", folder / "train", "--preset", "tiny", "--licence", "test only", "--about-data", "Made up."]
+    outcome = cli("recognize", "train", run, *options)
+    assert outcome.status == 0, outcome.err
+    assert "trained on 1,280 images" in outcome.out
+    card = json.loads((run / "tiny.json").read_text())
+    assert card["training_data"] == "64 images of 8 identities from train. Made up."
+    assert card["licence"] == "test only"
+
+    crops, people = [], []
+    for file in sorted((folder / "test").rglob("*.png")):
+        crops.append(np.asarray(Image.open(file)))
+        people.append(file.parent.name)
+    unit = normalised(load_embedder(run / "tiny.safetensors", "cpu").embed(np.stack(crops)))
+    cosines, same = unit @ unit.T, np.equal.outer(people, people)
+    np.fill_diagonal(cosines, np.nan)
+    assert np.nanmean(cosines[same]) > np.nanmean(cosines[~same]) + 0.5
+
+    figures = tmp_path / "figures.json"
+    tested = cli(
+        "evaluate", "--embedder", run / "tiny.safetensors", "--images", folder / "test", "--json", figures, "--no-flip"
+    )
+    assert tested.status == 0, tested.err
+    assert json.loads(figures.read_text())["eer"]["value"] < 0.1
+
+    before = (run / "tiny.safetensors").read_bytes()
+    assert cli("recognize", "train", run, *options).status == 0
+    assert (run / "tiny.safetensors").read_bytes() == before
+    assert "holds a run with" in cli("recognize", "train", run, *options, "--head", "cosface").error
+
+
+_HEADS = ["softmax", "sphereface", "cosface", "combined", "curricularface", "magface", "adaface", "uniface", "triplet"]
+
+
+@pytest.mark.parametrize("head", _HEADS)
+def test_every_head_trains(cli: Cli, folder: Path, tmp_path: Path, head: str) -> None:
+    options = ["--data", folder / "train", "--preset", "tiny", "--head", head, "--epochs", "1"]
+    assert cli("recognize", "train", tmp_path / "run", *options).status == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 4
+    assert all(np.isfinite(line["loss_head"]) for line in lines)
+
+
+def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    """The same label in two sources means two people; an excluded one is left out of both."""
+    names = tmp_path / "names.txt"
+    names.write_text("person3\n")
+    options = ["--data", folder / "train", "--data", folder / "test", "--preset", "tiny", "--epochs", "1"]
+    assert cli("recognize", "train", tmp_path / "run", *options, "--exclude", names).status == 0
+    card = json.loads((tmp_path / "run" / "tiny.json").read_text())
+    assert card["training_data"] == "77 images of 14 identities from test, train."
+
+
+def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flat = folder / "train" / "person0"
+    assert "no identity has two images" in cli("recognize", "train", run, "--data", flat, "--preset", "tiny").error
+    data = ["--data", folder / "train", "--preset", "tiny"]
+    assert (
+        "--backbone dlib_resnet: not one of" in cli("recognize", "train", run, *data, "--backbone", "dlib_resnet").error
+    )
+    few = ["--data", folder / "test", "--preset", "tiny", "--head", "triplet", "--batch", "4"]
+    assert "give --batch 8 or more" in cli("recognize", "train", run, *few).error
+    assert "fewer than one batch" in cli("recognize", "train", run, *data, "--batch", "100").error
+    names = tmp_path / "names.txt"
+    names.write_text("nobody\n")
+    assert "leaves out none of 64 images" in cli("recognize", "train", run, *data, "--exclude", names).error
+    large = tmp_path / "large"
+    for person in ("a", "b"):
+        (large / person).mkdir(parents=True)
+        for image in range(16):
+            Image.new("RGB", (64, 64)).save(large / person / f"{image}.png")
+    assert "64x64" in cli("recognize", "train", run, "--data", large, "--preset", "tiny").error

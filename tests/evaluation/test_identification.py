@@ -1,0 +1,66 @@
+"""Identification and groups against brute force."""
+
+import numpy as np
+import pytest
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.similarity import normalised
+from nonesuch.evaluation.fairness import fairness
+from nonesuch.evaluation.identification import cumulative_match, open_set, search
+
+
+def _unit(draws: np.random.Generator, *shape: int) -> np.ndarray:
+    return normalised(draws.normal(size=shape).astype(np.float32))
+
+
+def test_ranks_by_brute_force() -> None:
+    draws = np.random.default_rng(0)
+    gallery, people = _unit(draws, 40, 6), draws.integers(0, 15, 40)
+    probes, own = _unit(draws, 60, 6), draws.integers(0, 20, 60)
+    found = search(gallery, people, probes, own)
+    for row in range(60):
+        best = {person: (probes[row] @ gallery[people == person].T).max() for person in set(people.tolist())}
+        others = [value for person, value in best.items() if person != own[row]]
+        assert found.other[row] == pytest.approx(max(others), abs=1e-6)
+        if own[row] not in best:
+            assert found.rank[row] == 0
+            continue
+        assert found.own[row] == pytest.approx(best[own[row]], abs=1e-6)
+        assert found.rank[row] == 1 + sum(value >= best[own[row]] for value in others)
+    known = found.rank > 0
+    assert cumulative_match(found, (1, 3)) == {
+        k: pytest.approx(np.mean([1 <= rank <= k for rank in found.rank[known]])) for k in (1, 3)
+    }
+    for fpir, tpir in open_set(found, (0.0, 0.3)).items():
+        tried = [np.inf, *found.other[~known], -np.inf]
+        allowed = [cut for cut in tried if np.mean(found.other[~known] > cut) <= fpir]
+        right = (found.rank[known] == 1) & (found.own[known] > min(allowed))
+        assert tpir == pytest.approx(right.mean())
+
+
+def test_searches_that_cannot_be() -> None:
+    draws = np.random.default_rng(0)
+    with pytest.raises(NonesuchError, match="one of them is empty"):
+        search(_unit(draws, 0, 4), np.zeros(0, int), _unit(draws, 2, 4), np.zeros(2, int))
+    found = search(_unit(draws, 3, 4), np.arange(3), _unit(draws, 2, 4), np.array([7, 8]))
+    with pytest.raises(NonesuchError, match="none of the probes"):
+        cumulative_match(found)
+    with pytest.raises(NonesuchError, match="within and without"):
+        open_set(found)
+    with pytest.raises(NonesuchError, match="NaN"):
+        search(np.full((1, 4), np.nan, np.float32), np.zeros(1, int), _unit(draws, 1, 4), np.zeros(1, int))
+
+
+def test_groups_by_hand() -> None:
+    scores = np.array([0.9, 0.4, 0.1, 0.6, 0.9, 0.8, 0.2, 0.1])
+    mated = np.array([True, True, False, False] * 2)
+    groups = np.array(["a"] * 4 + ["b"] * 4)
+    found = fairness(scores, mated, groups, 0.5)
+    assert (found.groups["a"].fmr, found.groups["a"].fnmr, found.groups["a"].accuracy) == (0.5, 0.5, 0.5)
+    assert (found.groups["b"].fmr, found.groups["b"].fnmr, found.groups["b"].accuracy) == (0.0, 0.0, 1.0)
+    assert (found.mean, found.deviation, found.trade_off) == (0.75, 0.25, 0.5)
+    assert found.skewed_error_ratio is None
+    # At .85 group a has one error in four, b one.
+    assert fairness(scores, mated, groups, 0.85).skewed_error_ratio == 1.0
+    with pytest.raises(NonesuchError, match="at least two"):
+        fairness(scores, mated, np.array(["a"] * 8), 0.5)

@@ -1,0 +1,147 @@
+"""Samples and the training task: planted identities are learned, and a resumed run equals one that was not stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph, find
+from nonesuch.core.similarity import normalised
+from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.embedders.iresnet import SqueezeExcitation
+from nonesuch.models import create_model
+from nonesuch.recognition.augmentation import Augmentation
+from nonesuch.recognition.heads import MarginHead
+from nonesuch.recognition.margins import CombinedMargin
+from nonesuch.recognition.samples import FaceSamples
+from nonesuch.recognition.training import Recogniser, RecogniserTask
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
+    """Eight planted people of 12 images: a colour of their own each, under noise and a changing light."""
+    folder = tmp_path_factory.mktemp("people")
+    draws = np.random.default_rng(0)
+    for person in range(8):
+        colours = np.kron(draws.integers(60, 200, (4, 4, 3)), np.ones((28, 28, 1)))
+        (folder / f"person{person}").mkdir()
+        for image in range(12):
+            pixels = np.clip(colours + draws.normal(0, 25) + draws.normal(0, 20, colours.shape), 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"person{person}" / f"{image:02d}.png")
+    return find(folder)
+
+
+def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, cached: bool = True) -> Trainer:
+    samples = FaceSamples(photographs, cached)
+    torch.manual_seed(0)
+    head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0))
+    task = RecogniserTask(Recogniser(create_model("iresnet_tiny"), head), Augmentation(erase=0.3))
+    settings = TrainSettings(images=images, batch=16, optimizer="sgd", lr=0.05, warmup=160, ema_images=200)
+    return Trainer(task, samples, settings, folder, CPU, {})
+
+
+def test_planted_identities_are_learned(photographs: list[Photograph], tmp_path: Path) -> None:
+    known = [photograph for photograph in photographs if int(Path(photograph.name).stem) < 8]
+    trainer = _trainer(tmp_path, known)
+    trainer.run(lambda progress: None, lambda: None)
+    trainer.network.load_state_dict(trainer.averaged())
+    backbone = trainer.network.get_submodule("backbone").eval()
+    unseen = [photograph for photograph in photographs if int(Path(photograph.name).stem) >= 8]
+    crops = np.stack([photograph.read_crop() for photograph in unseen])
+    with torch.inference_mode():
+        unit = normalised(backbone(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1).numpy())
+    cosines = unit @ unit.T
+    same = np.equal.outer(*[[photograph.identity for photograph in unseen]] * 2)
+    np.fill_diagonal(cosines, np.nan)
+    assert np.nanmin(cosines[same]) > np.nanmax(cosines[~same])
+
+
+def test_resuming_and_caching_change_nothing(photographs: list[Photograph], tmp_path: Path) -> None:
+    straight = _trainer(tmp_path / "straight", photographs, 160)
+    straight.run(lambda progress: None, lambda: None)
+    first = _trainer(tmp_path / "stopped", photographs, 160, cached=False)
+    with pytest.raises(RuntimeError, match="enough"):
+        first.run(_stop_after(5), lambda: None)
+    first.save()
+    second = _trainer(tmp_path / "stopped", photographs, 160)
+    second.run(lambda progress: None, lambda: None)
+    for name, tensor in straight.averaged().items():
+        assert torch.equal(tensor, second.averaged()[name]), name
+
+
+def _stop_after(steps: int):  # type: ignore[no-untyped-def]
+    seen: list[int] = []
+
+    def on_step(progress: object) -> None:
+        seen.append(1)
+        if len(seen) == steps:
+            raise RuntimeError("enough")
+
+    return on_step
+
+
+def test_one_identity_is_refused(photographs: list[Photograph]) -> None:
+    with pytest.raises(NonesuchError, match="at least two identities"):
+        FaceSamples([replace(photograph, identity="one") for photograph in photographs])
+
+
+def test_the_mini_backbone_is_as_small_as_it_says() -> None:
+    """At most about .1 GFLOP (multiply-adds), counted layer by layer."""
+    backbone, work = create_model("iresnet_mini").eval(), []
+
+    def count(layer: torch.nn.Module, given: object, made: torch.Tensor) -> None:
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        work.append(weight.numel() * made[0].numel() / made.shape[1])
+
+    for layer in backbone.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        assert backbone(torch.zeros(1, 3, 112, 112)).shape == (1, 256)
+    assert sum(work) == pytest.approx(0.11e9, rel=0.02)
+
+
+def test_a_share_of_the_centres_and_symmetry_resume_too(photographs: list[Photograph], tmp_path: Path) -> None:
+    def trainer(folder: Path) -> Trainer:
+        samples = FaceSamples(photographs, cached=True)
+        torch.manual_seed(0)
+        head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0), share=0.5)
+        task = RecogniserTask(Recogniser(create_model("vit_tiny"), head), Augmentation(), symmetry=0.1)
+        settings = TrainSettings(images=96, batch=8, optimizer="sgd", lr=0.05, milestones=(32, 64))
+        return Trainer(task, samples, settings, folder, CPU, {})
+
+    straight, first = trainer(tmp_path / "straight"), trainer(tmp_path / "stopped")
+    rates: list[float] = []
+    straight.run(lambda progress: rates.append(straight.optimizers[0].param_groups[0]["lr"]), lambda: None)
+    assert np.allclose(rates, [0.05] * 4 + [0.005] * 4 + [0.0005] * 4)
+    with pytest.raises(RuntimeError, match="enough"):
+        first.run(_stop_after(5), lambda: None)
+    first.save()
+    second = trainer(tmp_path / "stopped")
+    second.run(lambda progress: None, lambda: None)
+    for name, tensor in straight.averaged().items():
+        assert torch.equal(tensor, second.averaged()[name]), name
+
+
+@pytest.mark.parametrize("name", ["vit_tiny", "se_iresnet10"])
+def test_backbones_learn_from_every_weight(name: str) -> None:
+    network = create_model(name)
+    embeddings = network(torch.randn(2, 3, 112, 112))
+    (embeddings * torch.randn(embeddings.shape)).sum().backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert not parameter.requires_grad or parameter.grad is not None, parameter_name
+
+
+def test_squeeze_excitation_by_hand() -> None:
+    block = SqueezeExcitation(32).double()
+    x = torch.randn(2, 32, 3, 3, dtype=torch.float64)
+    hidden = np.maximum(x.mean((2, 3)).numpy() @ block.fc1.weight.detach().numpy().T, 0)
+    weights = 1 / (1 + np.exp(-hidden @ block.fc2.weight.detach().numpy().T))
+    assert np.allclose(block(x).detach(), x.numpy() * weights[:, :, None, None])
