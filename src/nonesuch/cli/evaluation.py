@@ -168,39 +168,28 @@ def _numbers(text: str) -> set[int]:
 
 
 def _by_folds(found: dict[str, dict[str, Any]]) -> Table:
-    first = next(iter(found.values()))
-    title = f"{first['mated']} mated and {first['non_mated']} non-mated comparisons"
-    shown = Table(
-        "embedder",
-        "accuracy (sd of folds)",
-        "by insightface's grid",
-        "EER",
-        *(f"TAR at FMR {fmr}" for fmr in first["tar"]),
-        "no face",
-        title=title,
-    )
-    for name, row in found.items():
-        shown.add_row(
-            name,
-            f"{row['accuracy']:.2%} ({row['accuracy_sd']:.2%})",
-            f"{row['accuracy_grid']:.2%}",
-            f"{row['eer']:.2%}",
-            *(f"{value:.2%}" for value in row["tar"].values()),
-            str(row["failed_to_acquire"]),
-        )
+    rows = list(found.values())
+    shown = Table("", *found, title=f"{rows[0]['mated']} mated and {rows[0]['non_mated']} non-mated comparisons")
+    shown.add_row("accuracy (sd of folds)", *(f"{row['accuracy']:.2%} ({row['accuracy_sd']:.2%})" for row in rows))
+    shown.add_row("by insightface's grid", *(f"{row['accuracy_grid']:.2%}" for row in rows))
+    shown.add_row("EER", *(f"{row['eer']:.2%}" for row in rows))
+    for fmr in rows[0]["tar"]:
+        shown.add_row(f"TAR at FMR {fmr}", *(f"{row['tar'][fmr]:.2%}" for row in rows))
+    shown.add_row("images without a face", *(str(row["failed_to_acquire"]) for row in rows))
     return shown
 
 
 def _by_people(found: dict[str, dict[str, Any]]) -> Table:
-    first = next(iter(found.values()))
-    keys = [key for key, value in first.items() if isinstance(value, dict) and "low" in value]
-    titles = ["EER" if key == "eer" else key.replace("tar@", "TAR at FMR ") for key in keys]
-    titles += ["rank 1", "rank 5", *(f"TPIR at FPIR {fpir}" for fpir in first["tpir"])]
-    shown = Table("embedder", *titles, "no face", title="all comparisons, 95% intervals over people; identification")
-    for name, row in found.items():
-        cells = [f"{row[key]['value']:.2%} ({row[key]['low']:.2%}-{row[key]['high']:.2%})" for key in keys]
-        cells += [f"{row['rank'][k]:.2%}" for k in ("1", "5")] + [f"{value:.2%}" for value in row["tpir"].values()]
-        shown.add_row(name, *cells, str(row["failed_to_acquire"]))
+    rows = list(found.values())
+    shown = Table("", *found, title="all comparisons, with 95% intervals over people")
+    for key in (key for key, value in rows[0].items() if isinstance(value, dict) and "low" in value):
+        title = "EER" if key == "eer" else key.replace("tar@", "TAR at FMR ")
+        shown.add_row(title, *(f"{r[key]['value']:.2%} ({r[key]['low']:.2%}-{r[key]['high']:.2%})" for r in rows))
+    for rank in ("1", "5"):
+        shown.add_row(f"rank {rank}", *(f"{row['rank'][rank]:.2%}" for row in rows))
+    for fpir in rows[0]["tpir"]:
+        shown.add_row(f"TPIR at FPIR {fpir}", *(f"{row['tpir'][fpir]:.2%}" for row in rows))
+    shown.add_row("images without a face", *(str(row["failed_to_acquire"]) for row in rows))
     return shown
 
 
