@@ -9,9 +9,9 @@ from nonesuch.cli.app import _COMMANDS
 from tests.conftest import Cli
 
 
-@pytest.mark.parametrize("command", list(_COMMANDS))
+@pytest.mark.parametrize("command", [*_COMMANDS, "recognize train"])
 def test_every_command_has_a_help_text_with_an_example(cli: Cli, command: str) -> None:
-    outcome = cli(command, "--help")
+    outcome = cli(*command.split(), "--help")
     assert outcome.status == 0
     assert re.search(rf"Examples?:\n\s+nonesuch {command}|Examples?:\n(.*\n)*\s+nonesuch {command}", outcome.out)
     options = re.findall(r"^  (--[\w-]+)", outcome.out, flags=re.M)

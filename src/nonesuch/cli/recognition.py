@@ -28,7 +28,12 @@ _LEAST_PAIRS = 0.5  # per image of a batch, for triplets
 
 @click.group()
 def recognize() -> None:
-    """Train recognisers on labelled faces."""
+    """Train recognisers on labelled faces.
+
+    \b
+    Example:
+      nonesuch recognize train run --data faces --dtype bfloat16
+    """
 
 
 @recognize.command()
