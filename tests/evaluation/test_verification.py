@@ -5,8 +5,9 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.metrics import true_match_rate
 from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.all_pairs import all_pairs, true_match_rate
+from nonesuch.evaluation.all_pairs import all_pairs
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 

@@ -1,6 +1,7 @@
 """Margins against formulas written out by hand, in float64."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,18 +29,19 @@ def _psi(angle: float) -> float:
     ],
     ids=["softmax", "arcface", "cosface", "sphereface", "combined"],
 )
-def test_logits_and_gradients_of_the_combined_margin(margin: tuple[float, float, float], by_hand: object) -> None:
+def test_logits_and_gradients_of_the_combined_margin(
+    margin: tuple[float, float, float], by_hand: Callable[[float], float]
+) -> None:
     cosine = torch.tensor([[value, 0.1] for value in COSINES], dtype=torch.float64, requires_grad=True)
     own = torch.zeros(len(COSINES), dtype=torch.int64)
     logits = CombinedMargin(*margin, scale=30.0)(cosine, own, torch.ones(len(COSINES), dtype=torch.float64))
-    expected = [30.0 * by_hand(math.acos(value)) for value in COSINES]  # type: ignore[operator]
+    expected = [30.0 * by_hand(math.acos(value)) for value in COSINES]
     assert np.allclose(logits[:, 0].tolist(), expected, atol=1e-9)
     assert np.allclose(logits[:, 1].tolist(), 3.0)
     logits[:, 0].sum().backward()
     step = 1e-6
     slopes = [
-        30.0 * (by_hand(math.acos(value + step)) - by_hand(math.acos(value - step))) / (2 * step)  # type: ignore[operator]
-        for value in COSINES
+        30.0 * (by_hand(math.acos(value + step)) - by_hand(math.acos(value - step))) / (2 * step) for value in COSINES
     ]
     assert cosine.grad is not None
     assert np.allclose(cosine.grad[:, 0].tolist(), slopes, rtol=1e-5)

@@ -1,5 +1,6 @@
 """Samples and the training task: planted identities are learned, and a resumed run equals one that was not stopped."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find
 from nonesuch.core.similarity import normalised
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.core.training import Progress, Trainer, TrainSettings
 from nonesuch.embedders.iresnet import SqueezeExcitation
 from nonesuch.models import create_model
 from nonesuch.recognition.augmentation import Augmentation
@@ -75,10 +76,10 @@ def test_resuming_and_caching_change_nothing(photographs: list[Photograph], tmp_
         assert torch.equal(tensor, second.averaged()[name]), name
 
 
-def _stop_after(steps: int):  # type: ignore[no-untyped-def]
+def _stop_after(steps: int) -> Callable[[Progress], None]:
     seen: list[int] = []
 
-    def on_step(progress: object) -> None:
+    def on_step(progress: Progress) -> None:
         seen.append(1)
         if len(seen) == steps:
             raise RuntimeError("enough")

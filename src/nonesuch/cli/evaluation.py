@@ -69,6 +69,7 @@ def evaluate(
     names = embedders or ("mobilefacenet",)
     with progress_bar() as bar:
         probes, comparisons, names_of = _test_set(images, pairs, folds, people, align, device, bar)
+        labels = np.unique(names_of, return_inverse=True)[1]
         group_of = None if groups is None else _groups(groups, comparisons, names_of)
         found: dict[str, dict[str, Any]] = {}
         for name in names:
@@ -80,7 +81,6 @@ def evaluate(
                 if group_of is not None:
                     figures["groups"] = group_figures(scores, comparisons, group_of)
             else:
-                labels = np.unique(names_of, return_inverse=True)[1]
                 figures = people_figures(unit[probes.acquired], labels[probes.acquired])
             found[str(name)] = {**figures, "flip": flip, "failed_to_acquire": int((~probes.acquired).sum())}
     show_problems(probes.problems)

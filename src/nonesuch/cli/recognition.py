@@ -12,7 +12,7 @@ from nonesuch.cli import options
 from nonesuch.core import weights
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, find, read_names, signature
+from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.progress import progress_bar
 from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.embedders.embedder import EmbedderCard
@@ -178,14 +178,10 @@ def _check_triplets(samples: FaceSamples, batch: int) -> None:
 
 def _photographs(data: tuple[Path, ...], excluded: Path | None) -> list[Photograph]:
     """All images of all sources; of several sources an identity is called by its source too."""
-    found: list[Photograph] = []
-    for number, source in enumerate(data):
-        part = find(source, split="train")
-        found += [replace(item, identity=f"{number}/{item.identity}") for item in part] if len(data) > 1 else part
-    if excluded is None:
-        return found
-    names = read_names(excluded)
-    kept = exclude(found, names | {f"{number}/{name}" for number in range(len(data)) for name in names})
-    if len(kept) == len(found):
-        raise NonesuchError(f"--exclude {excluded}: leaves out none of {len(found)} images; check its names")
-    return kept
+    parts = [find(source, split="train") for source in data]
+    if excluded is not None:
+        names = excluded_names([excluded], [item for part in parts for item in part])
+        parts = [exclude(part, names) for part in parts]
+    if len(parts) == 1:
+        return parts[0]
+    return [replace(item, identity=f"{number}/{item.identity}") for number, part in enumerate(parts) for item in part]

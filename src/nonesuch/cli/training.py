@@ -19,7 +19,7 @@ from nonesuch.core import distributed, files, weights
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import LmdbPhotograph, Photograph, exclude, find, read_names, signature
+from nonesuch.core.photographs import LmdbPhotograph, Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.plan import embeddings
 from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.core.training import STATE, Progress, Trainer, TrainSettings, claim_folder
@@ -212,13 +212,7 @@ def _photographs(data: tuple[Path, ...], excluded: tuple[Path, ...]) -> list[Pho
     if not sources:
         raise NonesuchError("no photographs: give --data FOLDER_OR_TAR, or set NONESUCH_DATA")
     found = [photograph for source in sources for photograph in find(source, split="train")]
-    names = {name for path in excluded for name in read_names(path)}
-    kept = exclude(found, names)
-    if excluded and len(kept) == len(found):
-        raise NonesuchError(f"--exclude {excluded[0]}: leaves out none of {len(found)} photographs; check its names")
-    if not kept:
-        raise NonesuchError("--exclude leaves no photograph to train on")
-    return kept
+    return exclude(found, excluded_names(excluded, found))
 
 
 def _init_file(init: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Error rates of biometric comparison (ISO/IEC 19795-1): FMR, FNMR, EER."""
+"""Error rates of biometric comparison (ISO/IEC 19795-1): FMR, FNMR, EER, TAR."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +28,15 @@ def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
     false_non_match = np.searchsorted(mated, thresholds, side="left") / len(mated)
     at = np.argmin(np.abs(false_match - false_non_match))
     return float((false_match[at] + false_non_match[at]) / 2)
+
+
+def true_match_rate(mated: Scores, non_mated: Scores, fmr: float) -> float:
+    """1 - FNMR at the lowest threshold whose FMR is at most `fmr`.
+
+    Args:
+        mated, non_mated: similarity scores, at least one each.
+    """
+    ranked = np.sort(non_mated)[::-1]
+    allowed = int(fmr * len(ranked) + 1e-9)
+    # Scores equal to ranked[allowed] would be one match too many.
+    return float(np.mean(mated > ranked[allowed])) if allowed < len(ranked) else 1.0

@@ -146,6 +146,22 @@ def read_names(path: Path) -> set[str]:
     return names
 
 
+def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[str]:
+    """What the lists of --exclude name, for `exclude`.
+
+    Raises:
+        NonesuchError: a list cannot be read, or together they leave out none of the photographs, or all.
+    """
+    paths = list(lists)
+    names = {name for path in paths for name in read_names(path)}
+    left = len(exclude(photographs, names))
+    if paths and left == len(photographs):
+        raise NonesuchError(f"--exclude {paths[0]}: leaves out none of {left} images; check its names")
+    if not left:
+        raise NonesuchError("--exclude leaves no photograph to train on")
+    return names
+
+
 def _label(name: str) -> str:
     path = PurePosixPath(name)
     return path.parent.name or path.stem

@@ -52,7 +52,7 @@ class _Dtype:
             raise _refuse("an array of records")
         order = _text(state[1])
         if order in ("<", ">"):
-            self.value = self.value.newbyteorder(order)  # type: ignore[arg-type]
+            self.value = np.dtype(order + self.value.str[1:])
 
 
 class _Array:

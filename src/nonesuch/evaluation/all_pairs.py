@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate
+from nonesuch.core.metrics import equal_error_rate, true_match_rate
 from nonesuch.core.seeding import Stream, derive_seed, uniform
 from nonesuch.core.similarity import normalised
 
@@ -22,18 +22,6 @@ class Figure:
     value: float
     low: float
     high: float
-
-
-def true_match_rate(mated: NDArray[np.floating], non_mated: NDArray[np.floating], fmr: float) -> float:
-    """1 - FNMR at the lowest threshold whose FMR is at most `fmr`.
-
-    Args:
-        mated, non_mated: similarity scores, at least one each.
-    """
-    ranked = np.sort(non_mated)[::-1]
-    allowed = int(fmr * len(ranked) + 1e-9)
-    # Scores equal to ranked[allowed] would be one match too many.
-    return float(np.mean(mated > ranked[allowed])) if allowed < len(ranked) else 1.0
 
 
 def all_pairs(

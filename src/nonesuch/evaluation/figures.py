@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate
-from nonesuch.evaluation.all_pairs import all_pairs, true_match_rate
+from nonesuch.core.metrics import equal_error_rate, true_match_rate
+from nonesuch.evaluation.all_pairs import all_pairs
 from nonesuch.evaluation.fairness import fairness
 from nonesuch.evaluation.identification import cumulative_match, open_set, search
 from nonesuch.evaluation.pairs import Comparisons
