@@ -32,46 +32,43 @@ def _psi(angle: float) -> float:
 def test_logits_and_gradients_of_the_combined_margin(
     margin: tuple[float, float, float], by_hand: Callable[[float], float]
 ) -> None:
-    cosine = torch.tensor([[value, 0.1] for value in COSINES], dtype=torch.float64, requires_grad=True)
-    own = torch.zeros(len(COSINES), dtype=torch.int64)
-    logits = CombinedMargin(*margin, scale=30.0)(cosine, own, torch.ones(len(COSINES), dtype=torch.float64))
+    own = torch.tensor(COSINES, dtype=torch.float64, requires_grad=True)
+    target, others = CombinedMargin(*margin, scale=30.0)(own, torch.tensor([[0.1]] * len(COSINES)), torch.ones(4))
     expected = [30.0 * by_hand(math.acos(value)) for value in COSINES]
-    assert np.allclose(logits[:, 0].tolist(), expected, atol=1e-9)
-    assert np.allclose(logits[:, 1].tolist(), 3.0)
-    logits[:, 0].sum().backward()
+    assert np.allclose(target.tolist(), expected, atol=1e-9)
+    assert np.allclose(others.tolist(), 3.0)
+    target.sum().backward()
     step = 1e-6
     slopes = [
         30.0 * (by_hand(math.acos(value + step)) - by_hand(math.acos(value - step))) / (2 * step) for value in COSINES
     ]
-    assert cosine.grad is not None
-    assert np.allclose(cosine.grad[:, 0].tolist(), slopes, rtol=1e-5)
+    assert own.grad is not None
+    assert np.allclose(own.grad.tolist(), slopes, rtol=1e-5)
 
 
 def test_the_target_falls_on_beyond_pi() -> None:
     angles = torch.linspace(0.05, math.pi - 0.05, 200, dtype=torch.float64)
-    logits = CombinedMargin(1.0, 0.5, scale=1.0)(
-        angles.cos()[:, None], torch.zeros(200, dtype=torch.int64), torch.ones(200, dtype=torch.float64)
-    )
-    assert (logits.diff(dim=0) < 0).all()
+    target, _ = CombinedMargin(1.0, 0.5, scale=1.0)(angles.cos(), torch.zeros(200, 1), torch.ones(200))
+    assert (target.diff() < 0).all()
 
 
 def test_straight_through_has_the_same_logits_and_plain_gradients() -> None:
-    cosine = torch.tensor([[0.4, 0.1]], dtype=torch.float64, requires_grad=True)
-    own = torch.zeros(1, dtype=torch.int64)
-    published = CombinedMargin(1.0, 0.5, scale=64.0, straight_through=True)(cosine, own, torch.ones(1))
-    ours = CombinedMargin(1.0, 0.5, scale=64.0)(cosine, own, torch.ones(1))
+    own = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
+    others = torch.tensor([[0.1]])
+    published, _ = CombinedMargin(1.0, 0.5, scale=64.0, straight_through=True)(own, others, torch.ones(1))
+    ours, _ = CombinedMargin(1.0, 0.5, scale=64.0)(own, others, torch.ones(1))
     assert torch.allclose(published, ours)
-    published[0, 0].backward()
-    assert cosine.grad is not None
-    assert float(cosine.grad[0, 0]) == pytest.approx(64.0)
+    published.backward()
+    assert own.grad is not None
+    assert float(own.grad) == pytest.approx(64.0)
 
 
 @pytest.mark.parametrize("value", [1.0, -1.0])
 def test_gradients_are_finite_at_the_ends(value: float) -> None:
-    cosine = torch.tensor([[value, 0.0]], requires_grad=True)
-    CombinedMargin(1.0, 0.5)(cosine, torch.zeros(1, dtype=torch.int64), torch.ones(1)).sum().backward()
-    assert cosine.grad is not None
-    assert cosine.grad.isfinite().all()
+    own = torch.tensor([value], requires_grad=True)
+    CombinedMargin(1.0, 0.5)(own, torch.zeros(1, 1), torch.ones(1))[0].sum().backward()
+    assert own.grad is not None
+    assert own.grad.isfinite().all()
 
 
 def test_the_loss_of_a_head_by_hand() -> None:
@@ -92,31 +89,33 @@ def test_the_loss_of_a_head_by_hand() -> None:
 
 def test_curricularface_by_hand() -> None:
     margin = CurricularMargin(m=0.5, scale=10.0).double()
-    cosine = torch.tensor([[0.5, 0.2, -0.9], [0.1, 0.8, 0.3]], dtype=torch.float64, requires_grad=True)
-    own = torch.tensor([0, 1])
-    logits = margin(cosine, own, torch.ones(2))
+    own = torch.tensor([0.5, 0.8], dtype=torch.float64)
+    cosine = torch.tensor([[0.2, -0.9], [0.1, 0.3]], dtype=torch.float64, requires_grad=True)
+    target, others = margin(own, cosine, torch.ones(2))
     t = 0.01 * (0.5 + 0.8) / 2  # the running mean started at 0
     assert float(margin.t) == pytest.approx(t)
     targets = [math.cos(math.acos(value) + 0.5) for value in (0.5, 0.8)]
     expected = [
-        [targets[0], 0.2 * (t + 0.2) if targets[0] < 0.2 else 0.2, -0.9],
-        [0.1 * (t + 0.1) if targets[1] < 0.1 else 0.1, targets[1], 0.3 * (t + 0.3) if targets[1] < 0.3 else 0.3],
+        [0.2 * (t + 0.2) if targets[0] < 0.2 else 0.2, -0.9],
+        [0.1 * (t + 0.1) if targets[1] < 0.1 else 0.1, 0.3 * (t + 0.3) if targets[1] < 0.3 else 0.3],
     ]
     assert targets[0] < 0.2
-    assert np.allclose(logits.tolist(), 10 * np.array(expected))
-    logits[0, 1].backward()
+    assert np.allclose(target.tolist(), 10 * np.array(targets))
+    assert np.allclose(others.tolist(), 10 * np.array(expected))
+    others[0, 0].backward()
     assert cosine.grad is not None
-    assert float(cosine.grad[0, 1]) == pytest.approx(10 * (t + 2 * 0.2))
-    margin.eval()(cosine, own, torch.ones(2))
+    assert float(cosine.grad[0, 0]) == pytest.approx(10 * (t + 2 * 0.2))
+    margin.eval()(own, cosine, torch.ones(2))
     assert float(margin.t) == pytest.approx(t)
 
 
 @pytest.mark.parametrize(("norm", "radians"), [(5.0, 0.45), (10.0, 0.45), (60.0, 0.625), (110.0, 0.8), (400.0, 0.8)])
 def test_magface_by_hand(norm: float, radians: float) -> None:
     margin = MagMargin(scale=64.0)
-    cosine = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
-    logits = margin(cosine, torch.tensor([0]), torch.tensor([norm], dtype=torch.float64))
-    assert float(logits[0, 0]) == pytest.approx(64 * math.cos(math.acos(0.3) + radians))
+    own, norms = torch.tensor([0.3], dtype=torch.float64), torch.tensor([norm], dtype=torch.float64)
+    target, others = margin(own, torch.tensor([[0.1]]), norms)
+    assert float(others) == pytest.approx(6.4)
+    assert float(target) == pytest.approx(64 * math.cos(math.acos(0.3) + radians))
     clipped = min(max(norm, 10.0), 110.0)
     penalty = margin.penalty(torch.tensor([norm], dtype=torch.float64))
     assert float(penalty) == pytest.approx(35 * (1 / clipped + clipped / 110**2))
@@ -137,22 +136,22 @@ def test_the_penalty_of_magface_reaches_the_norm() -> None:
 
 def test_adaface_by_hand() -> None:
     margin = AdaMargin(m=0.4, h=0.333, scale=64.0).double()
-    cosine = torch.tensor([[0.3, 0.1], [0.6, 0.2]], dtype=torch.float64)
+    own, others = torch.tensor([0.3, 0.6], dtype=torch.float64), torch.tensor([[0.1], [0.2]], dtype=torch.float64)
     norms = torch.tensor([5.0, 60.0], dtype=torch.float64, requires_grad=True)
-    logits = margin(cosine, torch.tensor([0, 0]), norms)
+    target, rest = margin(own, others, norms)
     mean = 20 + 0.01 * (32.5 - 20)
     deviation = 100 + 0.01 * (np.std([5, 60], ddof=1) - 100)
     for row, (value, norm) in enumerate([(0.3, 5.0), (0.6, 60.0)]):
         quality = np.clip((norm - mean) / (deviation + 1e-3) * 0.333, -1, 1)
         expected = math.cos(math.acos(value) - 0.4 * quality) - (0.4 * quality + 0.4)
-        assert float(logits[row, 0]) == pytest.approx(64 * expected)
-        assert float(logits[row, 1]) == pytest.approx(64 * float(cosine[row, 1]))
+        assert float(target[row]) == pytest.approx(64 * expected)
+    assert np.allclose(rest.tolist(), [[6.4], [12.8]])
     # Quality is a weight, not something to be trained.
-    assert not logits.requires_grad
+    assert not target.requires_grad
 
 
 def test_adaface_of_a_single_image_keeps_its_statistics() -> None:
     margin = AdaMargin()
-    logits = margin(torch.tensor([[0.3, 0.1]]), torch.tensor([0]), torch.tensor([30.0]))
-    assert logits.isfinite().all()
+    target, _ = margin(torch.tensor([0.3]), torch.tensor([[0.1]]), torch.tensor([30.0]))
+    assert target.isfinite().all()
     assert float(margin.mean) == 20.0

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from nonesuch.cli import options
-from nonesuch.core import weights
+from nonesuch.core import distributed, weights
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.progress import progress_bar
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.core.training import Progress, Trainer, TrainSettings
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
@@ -83,14 +83,15 @@ def train(
 
     What is written is the last state (of the averaged weights, where the recipe averages), never one chosen by a test
     set. OUT/NAME.safetensors is an embedder: use it wherever --embedder is taken. The same command goes on after any
-    interruption.
+    interruption. Under torchrun each process holds its part of the class centres.
 
     \b
     Examples:
       nonesuch recognize train run --data faces --dtype bfloat16
       nonesuch evaluate --embedder run/mini.safetensors --images lfw112.tar --pairs pairs.txt
+      torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --share 0.1
     """
-    place = pick_device(device)
+    place = distributed.start(pick_device(device))
     pick_dtype(dtype, place)
     recipe = _recipe(preset, backbone, head, scale)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
@@ -145,9 +146,18 @@ def train(
         tensors = {name[len(part) :]: t for name, t in trainer.averaged().items() if name.startswith(part)}
         weights.save(path, tensors, card)
 
+    first = distributed.rank() == 0
     with progress_bar() as bar:
-        trainer.run(lambda progress: bar("training", progress.seen, progress.total, progress.note), export)
-    click.echo(f"{path}: trained on {trainer.seen:,} images; test it: nonesuch evaluate --embedder {path} --images IN")
+
+        def show(progress: Progress) -> None:
+            if first:
+                bar("training", progress.seen, progress.total, progress.note)
+
+        trainer.run(show, export)
+    distributed.stop()
+    if first:
+        click.echo(f"{path}: trained on {trainer.seen:,} images")
+        click.echo(f"test it: nonesuch evaluate --embedder {path} --images IN")
 
 
 def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:

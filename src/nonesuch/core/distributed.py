@@ -3,6 +3,7 @@
 import datetime
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -69,6 +70,48 @@ def average_(tensors: Iterable[Tensor]) -> None:
         flat /= world_size()
         for tensor, mean in zip(group, flat.split([tensor.numel() for tensor in group]), strict=True):
             tensor.copy_(mean.view_as(tensor))
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over all processes; backward adds the gradients of all: what is differentiated is the sum of our losses."""
+
+    @staticmethod
+    def forward(context: Any, part: Tensor) -> Tensor:
+        total = part.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient
+
+
+_differentiable_sum: Callable[[Tensor], Tensor] = _Sum.apply
+
+
+def sum_of_all(part: Tensor) -> Tensor:
+    """The sum of a tensor over all processes; gradients are those of the sum of all processes' losses."""
+    return part if world_size() == 1 else _differentiable_sum(part)
+
+
+def highest_of_all(part: Tensor) -> Tensor:
+    """The largest value of each element over all processes; without gradient."""
+    if world_size() == 1:
+        return part
+    highest = part.clone()
+    dist.all_reduce(highest, dist.ReduceOp.MAX)
+    return highest
+
+
+def parts_of_all(part: Tensor) -> Tensor:
+    """The rows of all processes, as many from each, one after the other; differentiable as `sum_of_all` is."""
+    if world_size() == 1:
+        return part
+    before, behind = rank() * len(part), (world_size() - 1 - rank()) * len(part)
+    padded = torch.cat([part.new_zeros(before, *part.shape[1:]), part, part.new_zeros(behind, *part.shape[1:])])
+    return sum_of_all(padded)
 
 
 def any_of_us(condition: bool) -> bool:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nonesuch.core import distributed, files, seeding
+from nonesuch.core import distributed, files, seeding, sharding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.interruption import stop_requests
@@ -245,15 +245,19 @@ class Trainer:
 
     def save(self) -> None:
         """Write the whole state, replacing the last one in one step; the first process does."""
-        distributed.first_does(self._write_state)
-
-    def _write_state(self) -> None:
+        networks = [sharding.network_state(player.network, player.network.state_dict()) for player in self.players]
         state = {
+            "networks": networks,
+            "average": sharding.network_state(self.network, self.average),
+            "optimizers": [sharding.optimizer_state(optimizer) for optimizer in self.optimizers],
+        }
+        distributed.first_does(lambda: self._write_state(state))
+
+    def _write_state(self, tensors: dict[str, Any]) -> None:
+        state = {
+            **tensors,
             "step": self.step,
             "seen": self.seen,
-            "networks": [player.network.state_dict() for player in self.players],
-            "average": self.average,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scalers": [scaler.state_dict() for scaler in self.scalers],
             "log_bytes": (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0,
         }
@@ -272,12 +276,12 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             for player, saved in zip(self.players, state["networks"], strict=True):
-                player.network.load_state_dict(saved)
+                player.network.load_state_dict(sharding.network_part(player.network, saved))
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
+                optimizer.load_state_dict(sharding.optimizer_part(optimizer, saved))
             for scaler, saved in zip(self.scalers, state["scalers"], strict=True):
                 scaler.load_state_dict(saved)
-            self.average.update(state["average"])
+            self.average.update(sharding.network_part(self.network, state["average"]))
             self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
             raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
@@ -358,9 +362,16 @@ class Trainer:
         if not parameters:
             return
         optimizer, scaler = self.optimizers[number], self.scalers[number]
-        distributed.average_(parameter.grad for parameter in parameters if parameter.grad is not None)
+        shared = [p.grad for p in parameters if p.grad is not None and not sharding.is_sharded(p)]
+        ours = [p.grad for p in parameters if p.grad is not None and sharding.is_sharded(p)]
+        distributed.average_(shared)
+        for gradient in ours:
+            gradient /= distributed.world_size()
         scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+        norm = nn.utils.get_total_norm(shared)
+        if ours:
+            norm = (norm**2 + distributed.sum_of_all(nn.utils.get_total_norm(ours) ** 2)).sqrt()
+        nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
         if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler leaves such a step out by itself
             raise self._diverged("the gradient is not finite")
         scaler.step(optimizer)

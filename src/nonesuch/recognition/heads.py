@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nonesuch.recognition.margins import MagMargin, own_cosines
+from nonesuch.core import distributed
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.sharding import own_rows, sharded
+from nonesuch.recognition.margins import MagMargin
 
 _DEVIATION = 0.01  # of the centres at the start, as published
 
@@ -15,8 +18,36 @@ def _exact(embeddings: Tensor) -> Tensor:
     return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
 
 
-class MarginHead(nn.Module):
+class _Centres(nn.Module):
+    """Class centres, of which each process of a distributed run holds some, and cosines to them.
+
+    The faces of all processes meet the centres of each, so that a loss over all classes needs no process to hold all.
+    """
+
+    def __init__(self, embedding_dim: int, classes: int) -> None:
+        super().__init__()
+        if classes < distributed.world_size():
+            raise NonesuchError(f"{classes} identities cannot be shared among {distributed.world_size()} processes")
+        mine = own_rows(classes)
+        self.first = mine.start
+        self.centres = sharded(_DEVIATION * torch.randn(classes, embedding_dim)[mine], classes)
+
+    def cosines(self, embeddings: Tensor, columns: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cosines to the own centres (N,), to these centres (N, K), and which of the latter are the own (N, K) bool.
+
+        Args:
+            columns: (N,) the own centre's place among `centres`; outside 0..K-1 where another process holds it.
+        """
+        cosine = (F.normalize(embeddings) @ F.normalize(centres).T).clamp(-1.0, 1.0)
+        own = columns[:, None] == torch.arange(len(centres), device=columns.device)
+        return distributed.sum_of_all((cosine * own).sum(1)), cosine, own
+
+
+class MarginHead(_Centres):
     """Class centres whose cosines to the embeddings, behind a margin, are the logits of a cross-entropy.
+
+    In a distributed run each process holds its part of the centres (Partial FC), and the loss is that of the whole
+    batch over all of them, the same in each process.
 
     Args:
         embedding_dim: width D of the embeddings.
@@ -27,36 +58,43 @@ class MarginHead(nn.Module):
     """
 
     def __init__(self, embedding_dim: int, classes: int, margin: nn.Module, share: float = 1.0) -> None:
-        super().__init__()
-        self.centres = nn.Parameter(_DEVIATION * torch.randn(classes, embedding_dim))
+        super().__init__(embedding_dim, classes)
         self.margin, self.share = margin, share
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss, a scalar, computed in float32 or better."""
-        embeddings = _exact(embeddings)
+        embeddings, columns = _exact(distributed.parts_of_all(embeddings)), distributed.parts_of_all(labels)
+        columns = columns - self.first
         centres: Tensor = self.centres
         if self.training and self.share < 1.0:
-            chosen, labels = self._sample(labels)
+            chosen, columns = self._sample(columns)
             centres = centres[chosen]
         with torch.autocast(embeddings.device.type, enabled=False):
-            cosine = F.normalize(embeddings) @ F.normalize(centres).T
+            own, cosine, is_own = self.cosines(embeddings, columns, centres)
             norms = embeddings.norm(dim=1)
-            loss = F.cross_entropy(self.margin(cosine.clamp(-1.0, 1.0), labels, norms), labels)
+            target, others = self.margin(own, cosine, norms)
+            others = others.masked_fill(is_own, -torch.inf)
+            # A cross-entropy over the classes of all processes: log(1 + sum of e^(other - target)).
+            highest = distributed.highest_of_all(others.detach().amax(1).clamp(min=-1e4))
+            total = distributed.sum_of_all((others - highest[:, None]).exp().sum(1))
+            total = total.clamp(min=torch.finfo(total.dtype).tiny)  # where there is no other class
+            loss = -F.logsigmoid(target - total.log() - highest).mean()
             return loss + self.margin.penalty(norms) if isinstance(self.margin, MagMargin) else loss
 
-    def _sample(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Classes (K,) that take part, ascending, and the labels' places among these."""
+    def _sample(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Our centres (K,) that take part, ascending, and the columns' places among these, -1 for those of others."""
         count = len(self.centres)
-        present = torch.unique(labels)
+        ours = (columns >= 0) & (columns < count)
+        present = torch.unique(columns[ours])
         wanted = max(round(self.share * count), len(present))
         # The generator of the step draws, so that a resumed run draws the same.
-        ranks = torch.rand(count).to(labels.device)
+        ranks = torch.rand(count).to(columns.device)
         ranks[present] = -1.0
         chosen = ranks.topk(wanted, largest=False).indices.sort().values
-        return chosen, torch.searchsorted(chosen, labels)
+        return chosen, torch.where(ours, torch.searchsorted(chosen, columns), -1)
 
 
-class UniFaceHead(nn.Module):
+class UniFaceHead(_Centres):
     """UniFace's unified cross-entropy (ICCV 2023): one learned threshold b between own and other classes.
 
     log(1 + exp(-(s * (cos_own - m) - b))) + weight * sum over a share of the others of log(1 + exp(s * cos_j - b)).
@@ -78,22 +116,20 @@ class UniFaceHead(nn.Module):
         weight: float = 1.0,
         share: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(embedding_dim, classes)
         self.m, self.scale, self.weight, self.share = m, scale, weight, share
-        self.centres = nn.Parameter(_DEVIATION * torch.randn(classes, embedding_dim))
         self.threshold = nn.Parameter(torch.tensor(math.log(10.0 * share * classes)))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss, a scalar, computed in float32 or better."""
-        embeddings = _exact(embeddings)
+        embeddings, labels = _exact(distributed.parts_of_all(embeddings)), distributed.parts_of_all(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
-            cosine = F.normalize(embeddings) @ F.normalize(self.centres).T
-            own = F.softplus(self.threshold - self.scale * (own_cosines(cosine, labels) - self.m))
-            others = F.softplus(self.scale * cosine - self.threshold)
-            counted = torch.ones_like(cosine).scatter(1, labels[:, None], 0.0)
+            own, cosine, is_own = self.cosines(embeddings, labels - self.first, self.centres)
+            pulled = F.softplus(self.threshold - self.scale * (own - self.m))
+            pushed = F.softplus(self.scale * cosine - self.threshold).masked_fill(is_own, 0.0)
             if self.training and self.share < 1.0:
-                counted = counted * (torch.rand(cosine.shape) < self.share).to(cosine)
-            return own.mean() + self.weight * (others * counted).sum(1).mean()
+                pushed = pushed * (torch.rand(cosine.shape) < self.share).to(cosine)
+            return pulled.mean() + self.weight * distributed.sum_of_all(pushed.sum(1)).mean()
 
 
 class TripletHead(nn.Module):

@@ -1,7 +1,8 @@
 """Margins: cosines between embeddings and class centres -> logits that are harder for the right class.
 
-All take cosines (B, C) in [-1, 1], the column (B,) of each row's own class, and the raw embeddings' norms (B,), and
-give logits (B, C) for cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace,
+All take the cosines (B,) to each face's own class and (B, K) to classes, its own may be among them and does not count,
+in [-1, 1], and the raw embeddings' norms (B,); they give the logits (B,) of the own and (B, K) of the other classes for
+cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace,
 CosFace and SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which
 `straight_through` reproduces.
 """
@@ -26,16 +27,6 @@ def falling_cosine(turned: Tensor) -> Tensor:
     return turned.cos() * (1.0 - 2.0 * (rounds % 2)) - 2.0 * rounds
 
 
-def replaced(cosine: Tensor, own: Tensor, values: Tensor) -> Tensor:
-    """A copy of (B, C) with the own class's entry of each row replaced by (B,) values."""
-    return cosine.scatter(1, own[:, None], values[:, None])
-
-
-def own_cosines(cosine: Tensor, own: Tensor) -> Tensor:
-    """(B,) the own class's entry of each row."""
-    return cosine.gather(1, own[:, None])[:, 0]
-
-
 class CombinedMargin(nn.Module):
     """cos(m1 * theta + m2) - m3 of the own class, times s (ArcFace, arXiv 1801.07698, equation 4).
 
@@ -55,16 +46,15 @@ class CombinedMargin(nn.Module):
         super().__init__()
         self.m1, self.m2, self.m3, self.scale, self.straight_through = m1, m2, m3, scale, straight_through
 
-    def forward(self, cosine: Tensor, own: Tensor, norms: Tensor) -> Tensor:
+    def forward(self, own: Tensor, others: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, see the module's docstring."""
-        mine = own_cosines(cosine, own)
         if self.m1 == 1.0 and self.m2 == 0.0:
-            moved = mine - self.m3
+            moved = own - self.m3
         else:
-            moved = falling_cosine(self.m1 * angle(mine) + self.m2) - self.m3
+            moved = falling_cosine(self.m1 * angle(own) + self.m2) - self.m3
         if self.straight_through:
-            moved = mine + (moved - mine).detach()
-        return self.scale * replaced(cosine, own, moved)
+            moved = own + (moved - own).detach()
+        return self.scale * moved, self.scale * others
 
 
 class CurricularMargin(nn.Module):
@@ -85,15 +75,13 @@ class CurricularMargin(nn.Module):
         self.arc, self.scale, self.momentum = CombinedMargin(1.0, m, 0.0, 1.0), scale, momentum
         self.register_buffer("t", torch.zeros(()))
 
-    def forward(self, cosine: Tensor, own: Tensor, norms: Tensor) -> Tensor:
+    def forward(self, own: Tensor, others: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, see the module's docstring."""
         if self.training:
-            self.t.lerp_(own_cosines(cosine, own).detach().mean().to(self.t.dtype), self.momentum)
-        moved = self.arc(cosine, own, norms)
-        target = own_cosines(moved, own)[:, None]
-        others = torch.where(cosine > target, cosine * (self.t + cosine), cosine)
-        logits: Tensor = self.scale * replaced(others, own, own_cosines(moved, own))
-        return logits
+            self.t.lerp_(own.detach().mean().to(self.t.dtype), self.momentum)
+        moved, others = self.arc(own, others, norms)
+        others = torch.where(others > moved[:, None], others * (self.t + others), others)
+        return self.scale * moved, self.scale * others
 
 
 class MagMargin(nn.Module):
@@ -119,12 +107,12 @@ class MagMargin(nn.Module):
         self.low_norm, self.high_norm, self.low_margin, self.high_margin = low_norm, high_norm, low_margin, high_margin
         self.weight, self.scale = weight, scale
 
-    def forward(self, cosine: Tensor, own: Tensor, norms: Tensor) -> Tensor:
+    def forward(self, own: Tensor, others: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, see the module's docstring."""
         norms = norms.clamp(self.low_norm, self.high_norm)
         slope = (self.high_margin - self.low_margin) / (self.high_norm - self.low_norm)
         margin = self.low_margin + slope * (norms - self.low_norm)
-        return self.scale * replaced(cosine, own, falling_cosine(angle(own_cosines(cosine, own)) + margin))
+        return self.scale * falling_cosine(angle(own) + margin), self.scale * others
 
     def penalty(self, norms: Tensor) -> Tensor:
         """lambda_g * mean g(a) of raw norms (B,), a scalar to be added to the loss."""
@@ -153,12 +141,12 @@ class AdaMargin(nn.Module):
         self.register_buffer("mean", torch.tensor(20.0))
         self.register_buffer("deviation", torch.tensor(100.0))
 
-    def forward(self, cosine: Tensor, own: Tensor, norms: Tensor) -> Tensor:
+    def forward(self, own: Tensor, others: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, see the module's docstring."""
         norms = norms.detach().clamp(1e-3, 100.0)
         if self.training and len(norms) > 1:
             self.mean.lerp_(norms.mean().to(self.mean.dtype), self.momentum)
             self.deviation.lerp_(norms.std().to(self.deviation.dtype), self.momentum)
         quality = ((norms - self.mean) / (self.deviation + 1e-3) * self.h).clamp(-1.0, 1.0)
-        turned = (angle(own_cosines(cosine, own)) - self.m * quality).clamp(_ANGLE, math.pi - _ANGLE)
-        return self.scale * replaced(cosine, own, turned.cos() - (self.m * quality + self.m))
+        turned = (angle(own) - self.m * quality).clamp(_ANGLE, math.pi - _ANGLE)
+        return self.scale * (turned.cos() - (self.m * quality + self.m)), self.scale * others

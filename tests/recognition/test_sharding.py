@@ -1,0 +1,92 @@
+"""Class centres in parts: two processes equal one, for every head that has centres, and may go on as one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+_RANKS = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nonesuch.core import distributed
+from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.recognition.augmentation import Augmentation
+from nonesuch.recognition.recipes import create_head
+from nonesuch.recognition.training import Recogniser, RecogniserTask
+
+CLASSES = 11
+
+
+class Faces:
+    def __len__(self):
+        return 64
+
+    def load(self, indices, seeds):
+        draws = torch.randn(64, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+        pixels = (draws * 40 + 128).clamp(0, 255).to(torch.uint8)
+        rows = torch.from_numpy(indices)
+        return {"pixels": pixels[rows], "labels": rows % CLASSES, "draws": torch.ones(len(rows), 16)}
+
+
+torch.set_num_threads(1)
+distributed.start(torch.device("cpu"))
+folder, stop, *heads = sys.argv[1:]
+for name in heads:
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.AvgPool2d(28), nn.Flatten(), nn.Linear(48, 8))
+    task = RecogniserTask(Recogniser(backbone, create_head(name, 8, CLASSES)), Augmentation())
+    settings = TrainSettings(images=160, batch=16, lr=0.01, clip=1.0, weight_decay=0.01)
+    trainer = Trainer(task, Faces(), settings, Path(folder) / name, torch.device("cpu"), {})
+
+    def step(progress):
+        if progress.seen == int(stop):
+            raise InterruptedError
+
+    try:
+        trainer.run(step, lambda: None, checkpoint_seconds=0)
+    except InterruptedError:
+        pass
+distributed.stop()
+"""
+HEADS = ["cosface", "arcface", "curricularface", "magface", "adaface", "uniface"]
+
+
+def _run(folder: Path, script: Path, processes: int, stop: int = -1) -> None:
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = os.environ | {"PYTHONPATH": f"{root}/src", "OMP_NUM_THREADS": "1"}
+    arguments = [str(script), str(folder), str(stop), *HEADS]
+    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+
+
+def test_two_processes_equal_one_and_may_go_on_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "ranks.py"
+    script.write_text(_RANKS)
+    _run(tmp_path / "one", script, 1)
+    _run(tmp_path / "two", script, 2)
+    # What was saved after six steps of two processes, for one process to go on with.
+    _run(tmp_path / "both", script, 2, stop=112)
+    _run(tmp_path / "both", script, 1)
+    for head in HEADS:
+        states = [torch.load(tmp_path / run / head / "state.pt", weights_only=True) for run in ("one", "two", "both")]
+        assert states[0]["networks"][0]["head.centres"].shape == (11, 8)
+        for other in states[1:]:
+            assert other["seen"] == states[0]["seen"] == 160
+            for part in ("networks", "optimizers"):
+                torch.testing.assert_close(other[part], states[0][part], atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(other["average"], states[0]["average"], atol=2e-5, rtol=1e-4)
+        losses = [
+            [json.loads(line)["loss_head"] for line in (tmp_path / run / head / "log.jsonl").read_text().splitlines()]
+            for run in ("one", "two", "both")
+        ]
+        assert len(losses[0]) == len(losses[2]) == 10
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+        assert losses[2] == pytest.approx(losses[0], rel=1e-4)
