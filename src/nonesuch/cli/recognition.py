@@ -15,6 +15,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.progress import progress_bar
 from nonesuch.core.training import Progress, Trainer, TrainSettings
+from nonesuch.dataset.selection import select
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
@@ -40,6 +41,7 @@ def recognize() -> None:
 @click.argument("out", type=options.PATH)
 @click.option("--data", type=options.PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable.")
 @click.option("--exclude", "excluded", type=options.PATH, help="Text file of people or files to leave out.")
+@click.option("--where", help="Only images whose columns meet this, such as 'quality > 40 and abs(yaw) < 30'.")
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
 @click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
@@ -63,6 +65,7 @@ def train(
     out: Path,
     data: tuple[Path, ...],
     excluded: Path | None,
+    where: str | None,
     preset: str,
     backbone: str | None,
     head: str | None,
@@ -96,7 +99,7 @@ def train(
     recipe = _recipe(preset, backbone, head, scale)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    samples = FaceSamples(_photographs(data, excluded), cache)
+    samples = FaceSamples(_photographs(data, excluded, where), cache)
     size = len(samples)
     images = max(round(recipe.epochs * size), 1)
     settings = TrainSettings(
@@ -186,9 +189,11 @@ def _check_triplets(samples: FaceSamples, batch: int) -> None:
         )
 
 
-def _photographs(data: tuple[Path, ...], excluded: Path | None) -> list[Photograph]:
+def _photographs(data: tuple[Path, ...], excluded: Path | None, where: str | None) -> list[Photograph]:
     """All images of all sources; of several sources an identity is called by its source too."""
     parts = [find(source, split="train") for source in data]
+    if where is not None:
+        parts = [select(source, part, where) for source, part in zip(data, parts, strict=True)]
     if excluded is not None:
         names = excluded_names([excluded], [item for part in parts for item in part])
         parts = [exclude(part, names) for part in parts]

@@ -28,6 +28,17 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
     return {name: [row[i] for row in rows] for i, name in enumerate(wanted)}
 
 
+def load_into(connection: duckdb.DuckDBPyConnection, path: Path, name: str, key: str) -> None:
+    """A table of a connection by this name, holding the file's; errors as in `read_columns`, `key` being needed."""
+    try:
+        table = _open(connection, path)
+        if key not in table.columns:
+            raise NonesuchError(f"{path}: lacks the column {key}; it has {', '.join(table.columns)}")
+        table.create(name)
+    except duckdb.Error as error:
+        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+
+
 def column_names(path: Path) -> list[str]:
     """Names of a table's columns; errors as in `read_columns`."""
     try:

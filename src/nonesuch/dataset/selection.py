@@ -1,0 +1,69 @@
+"""Choosing images by their columns."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import duckdb
+import pyarrow as pa
+
+from nonesuch.core import tables
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph, table_beside
+from nonesuch.core.plan import Plan
+from nonesuch.core.shards import read_index, shard_files
+from nonesuch.dataset import manifest as manifests
+from nonesuch.dataset.columns import read_columns
+
+
+def select(source: Path, photographs: Sequence[Photograph], condition: str) -> list[Photograph]:
+    """Those of a source's photographs whose columns meet a condition.
+
+    Args:
+        source: a dataset of ours, whose columns are those of its index (`key`, `label`, `image`, `sigma`, ...) and of
+            all groups that were added; or a folder or tar with a table of the same name beside it.
+        photographs: what `find` found there, or a part of it.
+        condition: a condition in SQL over the columns, such as "quality > 40 and abs(yaw) < 30". It can read nothing
+            else. Columns that two groups share are called by their group, as in perception.yaw.
+
+    Raises:
+        NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
+    """
+    with duckdb.connect() as connection:
+        ours = (source / manifests.MANIFEST).is_file()
+        joined, key = _of_dataset(connection, source) if ours else _of_table(connection, source)
+        try:
+            connection.execute("SET enable_external_access = false")
+            found = connection.execute(f"SELECT {key} FROM {joined} WHERE ({condition})").fetchall()
+        except duckdb.Error as error:
+            raise NonesuchError(f"--where {condition!r}: {str(error).splitlines()[0]}") from error
+    names = {row[0] for row in found}
+    kept = [item for item in photographs if (_key(item) if ours else item.name) in names]
+    if not kept:
+        raise NonesuchError(f"--where {condition!r}: none of the {len(photographs)} images of {source} meets it")
+    return kept
+
+
+def _key(photograph: Photograph) -> str:
+    return PurePosixPath(photograph.name).with_suffix("").as_posix()
+
+
+def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str]:
+    shards = range(Plan(folder).shards)
+    index = pa.concat_tables([read_index(shard_files(folder, shard).index) for shard in shards])
+    connection.register("images", index.replace_schema_metadata(None))
+    joined = "images"
+    for group in sorted(path.name for path in (folder / "columns").glob("*") if path.is_dir()):
+        connection.register(group, read_columns(folder, group))
+        joined += f' JOIN "{group}" USING (key)'
+    return joined, "images.key"
+
+
+def _of_table(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[str, str]:
+    path = table_beside(source)
+    if path is None:
+        raise NonesuchError(
+            f"{source}: has no columns; add some with 'nonesuch perceive', for a folder or tar as "
+            f"--out {source.with_name(source.name.removesuffix('.tar') + '.parquet')}"
+        )
+    tables.load_into(connection, path, "columns", "file")
+    return "columns", "file"

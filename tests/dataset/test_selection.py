@@ -1,0 +1,77 @@
+"""Choosing images by columns, against the columns themselves."""
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import find
+from nonesuch.core.shards import read_index, shard_files
+from nonesuch.dataset.columns import write_columns
+from nonesuch.dataset.selection import select
+from tests.conftest import Cli
+
+
+@pytest.fixture
+def dataset(cli: Cli, tiny_generator: Path, tmp_path: Path) -> Path:
+    """Four identities with three images each, in two shards, with planted yaw and quality; some yaws are unknown."""
+    folder = tmp_path / "faces"
+    options = ["--identities", "4", "--images", "3", "--shard-images", "6", "--no-summary"]
+    outcome = cli("generate", folder, "--generator", tiny_generator, *options, "--sigma", "0.3:34,0.7:66")
+    assert outcome.status == 0, outcome.err
+    for shard in range(2):
+        yaws = pa.array([-40.0, -20.0, None, 20.0, 40.0, 60.0], pa.float32())
+        write_columns(folder, "perception", shard, "planted", pa.table({"yaw": yaws}))
+        quality = pa.array([float(10 * shard + row) for row in range(6)])
+        write_columns(folder, "other", shard, "planted", pa.table({"yaw": quality, "quality": quality}))
+    return folder
+
+
+def test_images_are_chosen_by_the_columns_of_all_groups(dataset: Path) -> None:
+    photographs = find(dataset)
+    chosen = select(dataset, photographs, "abs(perception.yaw) < 30 and quality >= 3")
+    assert chosen == [photographs[row] for row in (3, 7, 9)]
+    assert select(dataset, photographs[:8], "quality >= 3") == photographs[3:8]
+    sigmas = np.concatenate([read_index(shard_files(dataset, shard).index)["sigma"] for shard in range(2)])
+    assert select(dataset, photographs, "sigma > 0.5") == [photographs[row] for row in np.flatnonzero(sigmas > 0.5)]
+
+
+def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+        for name in ("ann/1.png", "ann/2.png", "bob/1.png"):
+            Image.new("RGB", (112, 112)).save(tmp_path / "image.png")
+            archive.add(tmp_path / "image.png", name)
+    tar = tmp_path / "faces.tar"
+    with pytest.raises(NonesuchError, match=r"faces\.parquet"):
+        select(tar, find(tar), "age > 30")
+    (tmp_path / "faces.csv").write_text("file,age\nann/1.png,20\nann/2.png,40\nbob/1.png,60\n")
+    assert [item.name for item in select(tar, find(tar), "age > 30")] == ["ann/2.png", "bob/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [
+        ("beauty > 3", "beauty"),
+        ("yaw > 3", "Ambiguous"),
+        ("quality >", "syntax error"),
+        ("quality > 1000", "none of the 12 images"),
+        ("exists (select * from read_text('/etc/hostname'))", "disabled"),
+    ],
+)
+def test_conditions_that_cannot_be(dataset: Path, condition: str, problem: str) -> None:
+    with pytest.raises(NonesuchError, match="--where") as caught:
+        select(dataset, find(dataset), condition)
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_training_on_chosen_images(cli: Cli, dataset: Path, tmp_path: Path) -> None:
+    options = ["--data", dataset, "--preset", "tiny", "--epochs", "1", "--batch", "4"]
+    outcome = cli("recognize", "train", tmp_path / "run", *options, "--where", "quality < 15")
+    assert outcome.status == 0, outcome.err
+    assert "11 images of 4 identities" in (tmp_path / "run" / "tiny.json").read_text()
+    assert "holds a run with images 11, not 12" in cli("recognize", "train", tmp_path / "run", *options).error
