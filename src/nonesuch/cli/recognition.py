@@ -118,13 +118,13 @@ def train(
     what = {
         "data": signature(samples.photographs),
         "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
-        "backbone": recipe.backbone,
+        "backbone": [recipe.backbone, recipe.backbone_options],
         "augmentation": asdict(recipe.augmentation),
     }
     torch.manual_seed(seed)
     if recipe.head == "triplet":
         _check_triplets(samples, recipe.batch)
-    network = create_model(recipe.backbone)
+    network = create_model(recipe.backbone, **recipe.backbone_options)
     with torch.no_grad():
         width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
     head_of = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
@@ -169,7 +169,7 @@ def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | 
         known = [name for pattern in _BACKBONES for name in list_models(pattern)]
         if backbone not in known:
             raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
-        recipe = replace(recipe, backbone=backbone)
+        recipe = replace(recipe, backbone=backbone, backbone_options={})
     if head is not None and head != recipe.head:
         keeps_scale = "scale" in recipe.head_options and head != "triplet"
         recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})

@@ -10,9 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
+from nonesuch.recognition.rand_augment import DRAWS_EACH, MOST_OPERATIONS, rand_augmented
 
-AUGMENTATION_DRAWS = 16
+_RAND_AUGMENT = 16  # the first of its draws
+AUGMENTATION_DRAWS = _RAND_AUGMENT + DRAWS_EACH * MOST_OPERATIONS
 _LEAST_CROP = 0.75  # side of the crop, as a share of the image's
 _SIZES = (24, 32, 40, 56, 72, 88)  # of the intermediate image, in pixels: few, so that images can be grouped
 _JITTER = 0.4
@@ -26,6 +29,11 @@ class Augmentation:
 
     Attributes:
         mirror, crop, low_resolution, photometric, erase: shares in 0..1.
+        rand_augment: number N of operations and magnitude M of RandAugment, on all images; see
+            `nonesuch.recognition.rand_augment`.
+
+    Raises:
+        NonesuchError: N or M is out of range.
     """
 
     mirror: float = 0.5
@@ -33,6 +41,14 @@ class Augmentation:
     low_resolution: float = 0.0
     photometric: float = 0.0
     erase: float = 0.0
+    rand_augment: tuple[int, float] = (0, 0.0)
+
+    def __post_init__(self) -> None:
+        operations, magnitude = self.rand_augment
+        if not (0 <= operations <= MOST_OPERATIONS and 0.0 <= magnitude <= 30.0):
+            raise NonesuchError(
+                f"RandAugment({operations}, {magnitude}): at most {MOST_OPERATIONS} operations, 0 to 30"
+            )
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
         """Changed copies of images.
@@ -55,7 +71,7 @@ class Augmentation:
             rows = torch.nonzero(draws[:, at] < share)[:, 0]
             if len(rows):
                 images[rows] = change(images[rows], draws[rows, at + 1 :])
-        return images
+        return rand_augmented(images, draws[:, _RAND_AUGMENT:], *self.rand_augment)
 
 
 # Each takes images and their draws, of which it uses the first few.

@@ -33,6 +33,7 @@ class RecogniserRecipe:
 
     Attributes:
         backbone: one of `nonesuch.list_models()`.
+        backbone_options: arguments of it that differ from the usual ones; they must not change its tensors.
         head: one of `HEADS`.
         head_options: arguments of it that differ from the published ones.
         symmetry: weight of SymFace's term, see `RecogniserTask`.
@@ -47,6 +48,7 @@ class RecogniserRecipe:
     """
 
     backbone: str
+    backbone_options: dict[str, Any] = field(default_factory=dict)
     head: str = "arcface"
     head_options: dict[str, Any] = field(default_factory=dict)
     symmetry: float = 0.0
@@ -63,7 +65,10 @@ class RecogniserRecipe:
     average: float = 0.0
 
 
-_ADAFACE_AUGMENTER = {"crop": 0.3, "low_resolution": 0.3, "photometric": 0.3}
+def _adaface_augmenter(erase: float) -> Augmentation:
+    return Augmentation(crop=0.3, low_resolution=0.3, photometric=0.3, erase=erase)
+
+
 RECIPES: dict[str, RecogniserRecipe] = {
     "tiny": RecogniserRecipe(
         backbone="iresnet_tiny", head_options={"m2": 0.2, "scale": 16.0}, epochs=20, batch=16, lr=0.05
@@ -71,7 +76,7 @@ RECIPES: dict[str, RecogniserRecipe] = {
     "mini": RecogniserRecipe(
         backbone="iresnet_mini",
         head_options={"m2": 0.3, "scale": 32.0},
-        augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.3),
+        augmentation=_adaface_augmenter(erase=0.3),
         epochs=10,
         warmup=0.04,
         average=0.04,
@@ -79,9 +84,19 @@ RECIPES: dict[str, RecogniserRecipe] = {
     # Backbone, head and schedule as published for HSFace with Vec2Face; the augmentation is ours.
     "hsface": RecogniserRecipe(
         backbone="se_iresnet50",
-        augmentation=Augmentation(**_ADAFACE_AUGMENTER, erase=0.5),
+        augmentation=_adaface_augmenter(erase=0.5),
         epochs=26,
         milestones=(12 / 26, 20 / 26, 24 / 26),
+    ),
+    # As published with IDiff-Face but for the epochs and the steps of the rate, which are ours.
+    "idiff": RecogniserRecipe(
+        backbone="iresnet50",
+        backbone_options={"dropout": 0.4},
+        head="cosface",
+        augmentation=Augmentation(rand_augment=(4, 16.0)),
+        epochs=40,
+        batch=512,
+        milestones=(22 / 40, 30 / 40, 35 / 40),
     ),
 }
 
