@@ -14,7 +14,7 @@ from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.dataset import verify as verification
-from nonesuch.dataset.create import DatasetRequest, create_dataset
+from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.manifest import read
 from nonesuch.dataset.reader import IdentityImages, read_identities
@@ -91,6 +91,7 @@ _SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
 )
 @click.option("--micro-batch", type=_AT_LEAST_1, help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU]")
 @click.option("--workers", type=_AT_LEAST_1, help="Rendering threads.  [default: the CPU's cores]")
+@click.option("--plan-only", is_flag=True, help="Write the plan and make no image; the same command without it does.")
 @click.option("--summary/--no-summary", default=True, show_default=True, help="Embed a sample at the end and judge it.")
 @options.device
 @options.dtype
@@ -118,6 +119,7 @@ def generate(
     shard_images: int | None,
     micro_batch: int | None,
     workers: int | None,
+    plan_only: bool,
     summary: bool,
     device: str,
     dtype: str,
@@ -179,6 +181,10 @@ def generate(
             quality=quality,
             style=1.0 if style is None else style,
         )
+        if plan_only:
+            manifest = plan_dataset(out, request, model, settings, bar, steerer)
+            click.echo(f"{out}: a plan of {manifest.identities} identities, {manifest.images} images")
+            return
         workers = workers or default_workers(model.device)
         manifest, rendered, seconds = create_dataset(out, request, model, settings, workers, bar, steerer)
     speed = f"{rendered / seconds:.0f} images/s" if rendered else "nothing left to render"

@@ -1,6 +1,7 @@
 """The commands that train recognisers."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.progress import progress_bar
 from nonesuch.core.training import Progress, Trainer, TrainSettings
+from nonesuch.dataset import manifest as manifests
+from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.models import create_model, list_models
+from nonesuch.models import create_model, list_models, load_generator
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
@@ -40,6 +43,10 @@ def recognize() -> None:
 @recognize.command()
 @click.argument("out", type=options.PATH)
 @click.option("--data", type=options.PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable.")
+@click.option(
+    "--from-generator",
+    help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
+)
 @click.option("--exclude", "excluded", type=options.PATH, help="Text file of people or files to leave out.")
 @click.option("--where", help="Only images whose columns meet this, such as 'quality > 40 and abs(yaw) < 30'.")
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
@@ -64,6 +71,7 @@ def recognize() -> None:
 def train(
     out: Path,
     data: tuple[Path, ...],
+    from_generator: str | None,
     excluded: Path | None,
     where: str | None,
     preset: str,
@@ -92,6 +100,8 @@ def train(
     Examples:
       nonesuch recognize train run --data faces --dtype bfloat16
       nonesuch evaluate --embedder run/mini.safetensors --images lfw112.tar --pairs pairs.txt
+      nonesuch generate plan --identities 1000 --images 20 --plan-only
+      nonesuch recognize train run --data plan --from-generator vec2face_small
       torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --share 0.1
     """
     place = distributed.start(pick_device(device))
@@ -99,7 +109,11 @@ def train(
     recipe = _recipe(preset, backbone, head, scale)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    samples = FaceSamples(_photographs(data, excluded, where), cache)
+    if from_generator is not None and where is not None:
+        raise NonesuchError("--where goes by columns of stored images; leave it out with --from-generator")
+    plans = [] if from_generator is None else _plans(data, from_generator, place)
+    parts = [plan.photographs for plan in plans] or [_found(source, where) for source in data]
+    samples = FaceSamples(_together(parts, excluded), cache, partial(read_planned, plans) if plans else None)
     size = len(samples)
     images = max(round(recipe.epochs * size), 1)
     settings = TrainSettings(
@@ -117,6 +131,7 @@ def train(
     )
     what = {
         "data": signature(samples.photographs),
+        "plans": [plan.signature for plan in plans],
         "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
         "backbone": [recipe.backbone, recipe.backbone_options],
         "augmentation": asdict(recipe.augmentation),
@@ -189,11 +204,22 @@ def _check_triplets(samples: FaceSamples, batch: int) -> None:
         )
 
 
-def _photographs(data: tuple[Path, ...], excluded: Path | None, where: str | None) -> list[Photograph]:
+def _plans(data: tuple[Path, ...], generator: str, place: torch.device) -> list[PlannedImages]:
+    """The datasets' images, to be made anew in the precision that they were planned for."""
+    dtypes = [manifests.read(folder).render["dtype"] for folder in data]
+    return [
+        PlannedImages(folder, load_generator(generator, str(place), dtype))
+        for folder, dtype in zip(data, dtypes, strict=True)
+    ]
+
+
+def _found(source: Path, where: str | None) -> list[Photograph]:
+    photographs = find(source, split="train")
+    return photographs if where is None else select(source, photographs, where)
+
+
+def _together(parts: list[list[Photograph]], excluded: Path | None) -> list[Photograph]:
     """All images of all sources; of several sources an identity is called by its source too."""
-    parts = [find(source, split="train") for source in data]
-    if where is not None:
-        parts = [select(source, part, where) for source, part in zip(data, parts, strict=True)]
     if excluded is not None:
         names = excluded_names([excluded], [item for part in parts for item in part])
         parts = [exclude(part, names) for part in parts]

@@ -48,9 +48,8 @@ class PlanRows:
     def __len__(self) -> int:
         return len(self.identity)
 
-    def part(self, start: int, stop: int) -> "PlanRows":
-        """Rows start..stop, with the same table of vectors."""
-        rows = slice(start, stop)
+    def part(self, rows: slice | NDArray[np.int64]) -> "PlanRows":
+        """Some rows, with the same table of vectors."""
         return PlanRows(
             self.identity[rows],
             self.image[rows],

@@ -78,15 +78,9 @@ def create_dataset(
         NonesuchError: bad counts or vectors, a folder that holds something else or the same with other options,
             another process at work there, or a full disk. Complete shards stay as they are.
     """
-    if request.images_per_identity < 1:
-        raise NonesuchError(f"--images {request.images_per_identity}: give a number of at least 1")
-    if request.images_per_shard < 1 or workers < 1 or settings.micro_batch < 1:
-        raise NonesuchError("--shard-images, --workers and --micro-batch must be at least 1")
-    files.make_folder(folder)
-    if not (folder / manifests.MANIFEST).exists() and any(
-        path.name not in (".lock", PLAN, IDENTITIES) and not path.name.endswith(".tmp") for path in folder.iterdir()
-    ):
-        raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
+    if workers < 1:
+        raise NonesuchError("--workers must be at least 1")
+    _check_request(folder, request, settings)
     with manifests.locked(folder):
         manifest = _planned(folder, request, generator, settings, on_progress, steerer)
         plan = Plan(folder)
@@ -109,6 +103,32 @@ def create_dataset(
         manifest = dataclasses.replace(manifest, shards=shards, complete=True)
         manifests.write(folder, manifest)
     return manifest, rendered, seconds
+
+
+def plan_dataset(
+    folder: Path,
+    request: DatasetRequest,
+    generator: Generator,
+    settings: RenderSettings,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    steerer: Steerer | None = None,
+) -> Manifest:
+    """Plan a dataset and render nothing; `create_dataset` goes on from there. Arguments and errors as there."""
+    _check_request(folder, request, settings)
+    with manifests.locked(folder):
+        return _planned(folder, request, generator, settings, on_progress, steerer)
+
+
+def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettings) -> None:
+    if request.images_per_identity < 1:
+        raise NonesuchError(f"--images {request.images_per_identity}: give a number of at least 1")
+    if request.images_per_shard < 1 or settings.micro_batch < 1:
+        raise NonesuchError("--shard-images and --micro-batch must be at least 1")
+    files.make_folder(folder)
+    if not (folder / manifests.MANIFEST).exists() and any(
+        path.name not in (".lock", PLAN, IDENTITIES) and not path.name.endswith(".tmp") for path in folder.iterdir()
+    ):
+        raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
 
 
 def _planned(

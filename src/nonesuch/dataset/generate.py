@@ -173,7 +173,7 @@ def _jobs(plan: Plan, shards: list[int], size: int) -> Iterator[_Job]:
         rows = plan.read(shard)
         for start in range(0, len(rows), size):
             stop = min(start + size, len(rows))
-            yield _Job(shard, rows.part(start, stop), last=stop == len(rows))
+            yield _Job(shard, rows.part(slice(start, stop)), last=stop == len(rows))
 
 
 def _in_threads(

@@ -1,6 +1,6 @@
 """Labelled faces as training batches, augmented by draws that belong to each sample."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,13 +14,16 @@ from nonesuch.core.seeding import Stream, uniform
 from nonesuch.core.training import Batch
 from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS
 
+_BLOCK = 512  # images read at once into the memory
+
 
 class FaceSamples:
     """Aligned faces and their classes.
 
     Args:
         photographs: their identity is the class.
-        cached: decode all of them now and keep them, 38 KB each.
+        cached: read all of them now and keep them, 38 KB each.
+        read: gives the crops (N, 112, 112, 3) uint8 of some photographs; decodes their files by default.
 
     Attributes:
         identities: the classes' names, in their order.
@@ -30,7 +33,12 @@ class FaceSamples:
             has another size.
     """
 
-    def __init__(self, photographs: Sequence[Photograph], cached: bool = False) -> None:
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        cached: bool = False,
+        read: Callable[[Sequence[Photograph]], Pixels] | None = None,
+    ) -> None:
         self.photographs = list(photographs)
         self.identities = sorted({photograph.identity for photograph in photographs})
         if len(self.identities) < 2:
@@ -40,11 +48,13 @@ class FaceSamples:
         place = {identity: row for row, identity in enumerate(self.identities)}
         self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
         self._pool = ThreadPoolExecutor(2)
+        self._read = read or self._decode
         self._pixels: Pixels | None = None
         if cached:
-            self._pixels = np.empty((len(self.photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-            for row, crop in enumerate(self._pool.map(Photograph.read_crop, self.photographs)):
-                self._pixels[row] = crop
+            pixels = np.empty((len(self.photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+            for start in range(0, len(pixels), _BLOCK):
+                pixels[start : start + _BLOCK] = self._read(self.photographs[start : start + _BLOCK])
+            self._pixels = pixels
 
     def __len__(self) -> int:
         return len(self.photographs)
@@ -54,10 +64,13 @@ class FaceSamples:
         if self._pixels is not None:
             pixels = self._pixels[indices]
         else:
-            pixels = np.stack(list(self._pool.map(Photograph.read_crop, [self.photographs[row] for row in indices])))
+            pixels = self._read([self.photographs[row] for row in indices])
         draws = np.stack([uniform(seed, Stream.AUGMENTATION, AUGMENTATION_DRAWS) for seed in seeds])
         return {
             "pixels": torch.from_numpy(pixels).permute(0, 3, 1, 2),
             "labels": torch.from_numpy(self.labels[indices]),
             "draws": torch.from_numpy(draws.astype(np.float32)),
         }
+
+    def _decode(self, photographs: Sequence[Photograph]) -> Pixels:
+        return np.stack(list(self._pool.map(Photograph.read_crop, photographs)))
