@@ -25,6 +25,7 @@ _COMMANDS = {
     "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
+    "export-weights": ("weights:export_weights", "Write an embedder as ONNX."),
     "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
 }
 

@@ -18,8 +18,9 @@ from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.weights import read_card
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.embedders.onnx_export import export_onnx
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.models import card_type, create_model, list_models, shipped_names, weights_path
+from nonesuch.models import card_type, create_model, list_models, load_embedder, shipped_names, weights_path
 from nonesuch.presets import VEC2FACE
 
 _WEIGHTS = (".safetensors", ".onnx")
@@ -129,6 +130,30 @@ def import_weights(
     else:
         raise NonesuchError(f"--architecture {architecture}: neither an embedder nor a generator")
     click.echo(f"{out}: {common['name']}, with its card {weights.card_path(out)}; fill in what you know of it")
+
+
+@click.command()
+@click.argument("embedder")
+@click.argument("out", type=options.PATH)
+def export_weights(embedder: str, out: Path) -> None:
+    """Write an EMBEDDER, a shipped name or a .safetensors file, as the ONNX file OUT with a card beside it.
+
+    The file is run on random images, and refused if its embeddings differ from the network's by more than 1e-4 of their
+    length. It takes crops as the card's preprocessing says, any number at a time, and gives raw embeddings.
+
+    \b
+    Example:
+      nonesuch export-weights run/mini.safetensors mini.onnx
+    """
+    if out.suffix != ".onnx":
+        raise NonesuchError(f"{out}: the name must end in .onnx")
+    if weights.card_path(out).exists() and not out.exists():
+        raise NonesuchError(f"{weights.card_path(out)}: is the card of the weights beside it; give {out} another name")
+    model = load_embedder(embedder, "cpu")
+    difference = export_onnx(model, out)
+    source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
+    weights.write_card(out, replace(model.card, architecture="onnx", sizes={}, source=source))
+    click.echo(f"{out}: differs from {embedder} by {difference:.1e} of an embedding's length, on random images")
 
 
 @click.command()

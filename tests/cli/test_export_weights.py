@@ -1,0 +1,64 @@
+"""Embedders as ONNX: the same embeddings from the file, and nothing left of what failed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from nonesuch import create_model, load_embedder
+from nonesuch.core import weights
+from nonesuch.embedders.embedder import EmbedderCard
+from tests.conftest import Cli
+
+CARD: dict[str, Any] = {
+    "sha256": "",
+    "licence": "test only",
+    "source": "made up",
+    "training_data": "none",
+    "embedding_dim": 32,
+}
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = create_model("iresnet_tiny")
+    for _ in range(3):  # batch norm's running means away from 0 and 1
+        network(torch.rand(8, 3, 112, 112) * 3 - 1)
+    card = EmbedderCard(name="own", architecture="iresnet_tiny", **CARD, preprocessing={"colour": "bgr", "std": 100.0})
+    weights.save(tmp_path / "own.safetensors", network.state_dict(), card)
+    return tmp_path / "own.safetensors"
+
+
+def test_the_file_embeds_like_the_network(cli: Cli, trained: Path, tmp_path: Path) -> None:
+    outcome = cli("export-weights", trained, tmp_path / "as_onnx.onnx")
+    assert outcome.status == 0, outcome.err
+    assert "of an embedding's length" in outcome.out
+    onnx.checker.check_model(tmp_path / "as_onnx.onnx")
+    card = json.loads((tmp_path / "as_onnx.json").read_text())
+    assert (card["architecture"], card["preprocessing"]) == ("onnx", {"colour": "bgr", "std": 100.0})
+    assert card["licence"] == "test only"
+
+
+def test_any_batch_and_the_same_preprocessing(cli: Cli, trained: Path, tmp_path: Path) -> None:
+    assert cli("export-weights", trained, tmp_path / "as_onnx.onnx").status == 0
+    crops = np.random.default_rng(0).integers(0, 256, (7, 112, 112, 3), dtype=np.uint8)
+    expected = load_embedder(trained, "cpu").embed(crops)
+    for batch in (1, 4, 7):
+        found = load_embedder(tmp_path / "as_onnx.onnx", "cpu").embed(crops, batch)
+        assert np.allclose(found, expected, atol=1e-4 * np.linalg.norm(expected, axis=1).max())
+
+
+def test_exports_that_cannot_be(cli: Cli, trained: Path, tmp_path: Path) -> None:
+    assert "card of the weights" in cli("export-weights", trained, trained.with_suffix(".onnx")).error
+    assert "must end in .onnx" in cli("export-weights", trained, tmp_path / "own.pt").error
+    assert "no such weight file" in cli("export-weights", tmp_path / "no.safetensors", tmp_path / "new.onnx").error
+    assert cli("export-weights", trained, tmp_path / "first.onnx").status == 0
+    assert "is ONNX already" in cli("export-weights", tmp_path / "first.onnx", tmp_path / "second.onnx").error
+    assert not (tmp_path / "second.onnx").exists()
+    (tmp_path / "file").write_text("")
+    assert "file" in cli("export-weights", trained, tmp_path / "file" / "own.onnx").error
