@@ -78,6 +78,7 @@ RECIPES: dict[str, RecogniserRecipe] = {
         head_options={"m2": 0.3, "scale": 32.0},
         augmentation=_adaface_augmenter(erase=0.3),
         epochs=10,
+        batch=64,
         warmup=0.04,
         average=0.04,
     ),
