@@ -1,6 +1,11 @@
 """Training a recogniser through the command line, and testing what came out."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +88,56 @@ def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path)
     assert cli("recognize", "train", tmp_path / "run", *options, "--exclude", names).status == 0
     card = json.loads((tmp_path / "run" / "tiny.json").read_text())
     assert card["training_data"] == "77 images of 14 identities from test, train."
+
+
+_STEPS = ["--preset", "tiny", "--epochs", "30"]
+_QUICK = os.environ | {"OMP_NUM_THREADS": "1", "NONESUCH_CHECKPOINT_SECONDS": "0.2"}
+
+
+def _command(folder: Path, run: Path, start: str = "") -> list[str]:
+    begin = [sys.executable, "-m", "nonesuch"]
+    if start:
+        begin = [sys.executable, "-c", f"import sys\n{start}\nfrom nonesuch.cli.app import main\nmain()"]
+    return [*begin, "recognize", "train", str(run), "--data", str(folder / "train"), *_STEPS]
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(_command(folder, run), check=True, capture_output=True, env=_QUICK)
+    return run
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_stopped_in_mid_epoch_it_goes_on_to_the_same_weights(
+    folder: Path, whole: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    parts = tmp_path / "parts"
+    with subprocess.Popen(_command(folder, parts), stderr=subprocess.PIPE, env=_QUICK) as process:
+        while not (parts / "state.pt").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+    done = len((parts / "log.jsonl").read_text().splitlines())
+    assert 0 < done < 120, "the run was not interrupted"
+    subprocess.run(_command(folder, parts), check=True, capture_output=True, env=_QUICK)
+    assert (parts / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
+
+
+def test_a_full_disk_keeps_the_last_state(folder: Path, whole: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: log and card fit below it, the training state does not."""
+    run = tmp_path / "run"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    assert (whole / "state.pt").stat().st_size > 20_000
+    first = subprocess.run(_command(folder, run, limit), capture_output=True, text=True, env=_QUICK)
+    assert first.returncode == 1
+    assert [line[:7] for line in first.stderr.splitlines()] == ["error: "]
+    assert "space" in first.stderr
+    assert not (run / "state.pt").exists()
+    assert not list(run.glob(".*.tmp"))
+    subprocess.run(_command(folder, run), check=True, capture_output=True, env=_QUICK)
+    assert (run / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
 
 
 def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:

@@ -188,14 +188,13 @@ def train_generator(
         def export() -> None:
             _export(out, trainer, card, photographs[:_SHOWN], vectors[:_SHOWN])
 
-        seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
         first = distributed.rank() == 0
 
         def show(progress: Progress) -> None:
             if first:
                 bar("training", progress.seen, progress.total, progress.note)
 
-        trainer.run(show, export, seconds)
+        trainer.run(show, export)
     distributed.stop()
     if first:
         click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")

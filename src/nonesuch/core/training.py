@@ -7,6 +7,7 @@ was interrupted and resumed equals one that was not. Progress is counted in imag
 import dataclasses
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -214,7 +215,7 @@ class Trainer:
             (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
 
     def run(
-        self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float = 300.0
+        self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float | None = None
     ) -> None:
         """Train until `settings.images` are seen, saving the state now and then and at the end.
 
@@ -223,11 +224,13 @@ class Trainer:
         Args:
             on_step: told of each step.
             on_save: called after each save, such as to export the weights.
-            checkpoint_seconds: time between saves.
+            checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, else 300.
 
         Raises:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
         """
+        if checkpoint_seconds is None:
+            checkpoint_seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
         saved = time.monotonic()
         with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
