@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from nonesuch.cli import options
-from nonesuch.core import weights
+from nonesuch.cli.recogniser_runs import about_faces, labelled_faces, run, train_settings
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
-from nonesuch.core.progress import progress_bar
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.core.photographs import signature
+from nonesuch.core.training import Trainer
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
@@ -38,8 +37,8 @@ def recognize() -> None:
 
 @recognize.command()
 @click.argument("out", type=options.PATH)
-@click.option("--data", type=options.PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable.")
-@click.option("--exclude", "excluded", type=options.PATH, help="Text file of people or files to leave out.")
+@options.labelled_data
+@options.excluded
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
 @click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
@@ -50,10 +49,10 @@ def recognize() -> None:
     type=click.FloatRange(0, 1, min_open=True),
     help="Of the class centres in a step (Partial FC).  [default: the recipe's]",
 )
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]")
+@options.epochs
 @options.batch
 @options.lr
-@click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each.")
+@options.cache
 @options.licence
 @options.about_data
 @options.seed
@@ -95,22 +94,8 @@ def train(
     recipe = _recipe(preset, backbone, head, scale)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    samples = FaceSamples(_photographs(data, excluded), cache)
-    size = len(samples)
-    images = max(round(recipe.epochs * size), 1)
-    settings = TrainSettings(
-        images=images,
-        batch=recipe.batch,
-        optimizer=recipe.optimizer,
-        lr=recipe.lr,
-        warmup=round(recipe.warmup * images),
-        milestones=tuple(round(share * images) for share in recipe.milestones),
-        weight_decay=recipe.weight_decay,
-        clip=recipe.clip,
-        ema_images=round(recipe.average * images),
-        seed=seed,
-        dtype=dtype,
-    )
+    samples = FaceSamples(labelled_faces(data, excluded), cache)
+    settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
         "data": signature(samples.photographs),
         "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
@@ -127,27 +112,17 @@ def train(
     recogniser = Recogniser(network, head_of)
     task = RecogniserTask(channels_last(recogniser.to(place)), recipe.augmentation, recipe.symmetry)
     trainer = Trainer(task, samples, settings, out, place, what)
-    path = out / f"{preset}.safetensors"
     card = EmbedderCard(
         name=preset,
         architecture=recipe.backbone,
         sha256="",
         licence=licence,
         source="trained with 'nonesuch recognize train'",
-        training_data=f"{size:,} images of {len(samples.identities):,} identities from "
-        f"{', '.join(sorted({place.name for place in data}))}. {about_data}".strip(),
+        training_data=about_faces(samples, data, about_data),
         embedding_dim=width,
         preprocessing={},
     )
-
-    def export() -> None:
-        part = "backbone."
-        tensors = {name[len(part) :]: t for name, t in trainer.averaged().items() if name.startswith(part)}
-        weights.save(path, tensors, card)
-
-    with progress_bar() as bar:
-        trainer.run(lambda progress: bar("training", progress.seen, progress.total, progress.note), export)
-    click.echo(f"{path}: trained on {trainer.seen:,} images; test it: nonesuch evaluate --embedder {path} --images IN")
+    run(trainer, out / f"{preset}.safetensors", card)
 
 
 def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:
@@ -174,14 +149,3 @@ def _check_triplets(samples: FaceSamples, batch: int) -> None:
             f"--head triplet: in random batches of {batch} an image meets {together:.2f} others of its identity; "
             f"give --batch {int(_LEAST_PAIRS / together * (batch - 1)) + 2} or more, or take another head"
         )
-
-
-def _photographs(data: tuple[Path, ...], excluded: Path | None) -> list[Photograph]:
-    """All images of all sources; of several sources an identity is called by its source too."""
-    parts = [find(source, split="train") for source in data]
-    if excluded is not None:
-        names = excluded_names([excluded], [item for part in parts for item in part])
-        parts = [exclude(part, names) for part in parts]
-    if len(parts) == 1:
-        return parts[0]
-    return [replace(item, identity=f"{number}/{item.identity}") for number, part in enumerate(parts) for item in part]
