@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nonesuch.cli import options
+from nonesuch.cli.adaptation import adapt
 from nonesuch.cli.recogniser_runs import about_faces, labelled_faces, run, train_settings
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
@@ -30,9 +31,13 @@ def recognize() -> None:
     """Train recognisers on labelled faces.
 
     \b
-    Example:
+    Examples:
       nonesuch recognize train run --data faces --dtype bfloat16
+      nonesuch recognize adapt low --embedder run/mini.safetensors --data faces
     """
+
+
+recognize.add_command(adapt)
 
 
 @recognize.command()
