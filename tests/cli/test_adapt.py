@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert cli("recognize", "adapt", tmp_path / "straight", *options).status == 0
 
     @contextmanager
-    def interrupting():  # type: ignore[no-untyped-def]
+    def interrupting() -> Iterator[Callable[..., None]]:
         yield lambda *shown: os.kill(os.getpid(), signal.SIGINT) if shown[1] == 48 else None
 
     with monkeypatch.context() as patched:

@@ -42,11 +42,11 @@ def _images(count: int) -> Tensor:
     return noise * torch.linspace(0.05, 1, count)[:, None, None, None]
 
 
-def _card(**changes: object) -> EmbedderCard:
+def _card(**changes: str) -> EmbedderCard:
     card = EmbedderCard(
         name="low", architecture="iresnet_tiny", sha256="", licence="-", source="-", training_data="-", embedding_dim=32
     )
-    return replace(card, adapter_rank=RANK, **changes)  # type: ignore[arg-type]
+    return replace(card, **{"adapter_rank": RANK, **changes})
 
 
 @pytest.mark.parametrize("name", TINY)
