@@ -14,6 +14,7 @@ from nonesuch.core import weights
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
+from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.dlib_resnet import DlibResNet
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.embedders.iresnet import DEPTHS, IResNet
@@ -191,5 +192,10 @@ def weights_path(name_or_file: str | Path) -> Path:
 
 def _network(path: Path, card: Card) -> nn.Module:
     network = create_model(card.architecture, **card.sizes)
+    if isinstance(card, EmbedderCard) and card.adapter_rank:
+        try:
+            network = AdaptedNetwork(network, card.adapter_rank)
+        except NonesuchError as error:
+            raise NonesuchError(f"{path}: {error}") from error
     weights.load_into(network, weights.load_checked(path, card), str(path))
     return network

@@ -9,7 +9,7 @@ from nonesuch.cli.app import _COMMANDS
 from tests.conftest import Cli
 
 
-@pytest.mark.parametrize("command", [*_COMMANDS, "recognize train"])
+@pytest.mark.parametrize("command", [*_COMMANDS, "recognize train", "recognize adapt"])
 def test_every_command_has_a_help_text_with_an_example(cli: Cli, command: str) -> None:
     outcome = cli(*command.split(), "--help")
     assert outcome.status == 0

@@ -15,24 +15,15 @@ from PIL import Image
 from nonesuch import load_embedder
 from nonesuch.core.similarity import normalised
 from tests.conftest import Cli
-
-
-def _person(folder: Path, person: int, images: range) -> None:
-    """A planted person: a pattern of colours under noise and a changing light."""
-    colours = np.kron(np.random.default_rng(person).integers(60, 200, (4, 4, 3)), np.ones((28, 28, 1)))
-    (folder / f"person{person}").mkdir(parents=True, exist_ok=True)
-    for image in images:
-        draws = np.random.default_rng([person, image])
-        pixels = np.clip(colours + draws.normal(0, 25) + draws.normal(0, 20, colours.shape), 0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"person{person}" / f"{image:02d}.png")
+from tests.people import planted_person
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     for person in range(8):
-        _person(folder / "train", person, range(8))
-        _person(folder / "test", person, range(8, 11))
+        planted_person(folder / "train", person, range(8))
+        planted_person(folder / "test", person, range(8, 11))
     return folder
 
 

@@ -54,8 +54,21 @@ fmr = click.option(
     type=click.FloatRange(0, 1, min_open=True),
     help="The same as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
 )
+labelled_data = click.option(
+    "--data", type=PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable."
+)
+from_generator = click.option(
+    "--from-generator",
+    help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
+)
+where = click.option("--where", help="Only images whose columns meet this, as 'quality > 40 and abs(yaw) < 30'.")
+excluded = click.option("--exclude", "excluded", type=PATH, help="Text file of people or files to leave out.")
+cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each.")
 images_seen = click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
 batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+epochs = click.option(
+    "--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]"
+)
 lr = click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
 licence = click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
 about_data = click.option(

@@ -1,7 +1,6 @@
 """The commands that train recognisers."""
 
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,14 @@ import numpy as np
 import torch
 
 from nonesuch.cli import options
-from nonesuch.core import distributed, weights
+from nonesuch.cli.adaptation import adapt
+from nonesuch.cli.recogniser_runs import about_faces, face_samples, run, train_settings
+from nonesuch.core import distributed
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
-from nonesuch.core.progress import progress_bar
-from nonesuch.core.training import Progress, Trainer, TrainSettings
-from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.from_plan import PlannedImages, read_planned
-from nonesuch.dataset.selection import select
+from nonesuch.core.training import Trainer
 from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.models import create_model, list_models, load_generator
+from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
@@ -35,20 +31,21 @@ def recognize() -> None:
     """Train recognisers on labelled faces.
 
     \b
-    Example:
+    Examples:
       nonesuch recognize train run --data faces --dtype bfloat16
+      nonesuch recognize adapt low --embedder run/mini.safetensors --data faces
     """
+
+
+recognize.add_command(adapt)
 
 
 @recognize.command()
 @click.argument("out", type=options.PATH)
-@click.option("--data", type=options.PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable.")
-@click.option(
-    "--from-generator",
-    help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
-)
-@click.option("--exclude", "excluded", type=options.PATH, help="Text file of people or files to leave out.")
-@click.option("--where", help="Only images whose columns meet this, such as 'quality > 40 and abs(yaw) < 30'.")
+@options.labelled_data
+@options.from_generator
+@options.excluded
+@options.where
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
 @click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
@@ -59,10 +56,10 @@ def recognize() -> None:
     type=click.FloatRange(0, 1, min_open=True),
     help="Of the class centres in a step (Partial FC).  [default: the recipe's]",
 )
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]")
+@options.epochs
 @options.batch
 @options.lr
-@click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each.")
+@options.cache
 @options.licence
 @options.about_data
 @options.seed
@@ -109,29 +106,10 @@ def train(
     recipe = _recipe(preset, backbone, head, scale)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    if from_generator is not None and where is not None:
-        raise NonesuchError("--where goes by columns of stored images; leave it out with --from-generator")
-    plans = [] if from_generator is None else _plans(data, from_generator, place)
-    parts = [plan.photographs for plan in plans] or [_found(source, where) for source in data]
-    samples = FaceSamples(_together(parts, excluded), cache, partial(read_planned, plans) if plans else None)
-    size = len(samples)
-    images = max(round(recipe.epochs * size), 1)
-    settings = TrainSettings(
-        images=images,
-        batch=recipe.batch,
-        optimizer=recipe.optimizer,
-        lr=recipe.lr,
-        warmup=round(recipe.warmup * images),
-        milestones=tuple(round(share * images) for share in recipe.milestones),
-        weight_decay=recipe.weight_decay,
-        clip=recipe.clip,
-        ema_images=round(recipe.average * images),
-        seed=seed,
-        dtype=dtype,
-    )
+    samples, source = face_samples(data, from_generator, excluded, where, cache, place)
+    settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
-        "data": signature(samples.photographs),
-        "plans": [plan.signature for plan in plans],
+        **source,
         "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
         "backbone": [recipe.backbone, recipe.backbone_options],
         "augmentation": asdict(recipe.augmentation),
@@ -146,36 +124,17 @@ def train(
     recogniser = Recogniser(network, head_of)
     task = RecogniserTask(channels_last(recogniser.to(place)), recipe.augmentation, recipe.symmetry)
     trainer = Trainer(task, samples, settings, out, place, what)
-    path = out / f"{preset}.safetensors"
     card = EmbedderCard(
         name=preset,
         architecture=recipe.backbone,
         sha256="",
         licence=licence,
         source="trained with 'nonesuch recognize train'",
-        training_data=f"{size:,} images of {len(samples.identities):,} identities from "
-        f"{', '.join(sorted({place.name for place in data}))}. {about_data}".strip(),
+        training_data=about_faces(samples, data, about_data),
         embedding_dim=width,
         preprocessing={},
     )
-
-    def export() -> None:
-        part = "backbone."
-        tensors = {name[len(part) :]: t for name, t in trainer.averaged().items() if name.startswith(part)}
-        weights.save(path, tensors, card)
-
-    first = distributed.rank() == 0
-    with progress_bar() as bar:
-
-        def show(progress: Progress) -> None:
-            if first:
-                bar("training", progress.seen, progress.total, progress.note)
-
-        trainer.run(show, export)
-    distributed.stop()
-    if first:
-        click.echo(f"{path}: trained on {trainer.seen:,} images")
-        click.echo(f"test it: nonesuch evaluate --embedder {path} --images IN")
+    run(trainer, out / f"{preset}.safetensors", card)
 
 
 def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:
@@ -202,27 +161,3 @@ def _check_triplets(samples: FaceSamples, batch: int) -> None:
             f"--head triplet: in random batches of {batch} an image meets {together:.2f} others of its identity; "
             f"give --batch {int(_LEAST_PAIRS / together * (batch - 1)) + 2} or more, or take another head"
         )
-
-
-def _plans(data: tuple[Path, ...], generator: str, place: torch.device) -> list[PlannedImages]:
-    """The datasets' images, to be made anew in the precision that they were planned for."""
-    dtypes = [manifests.read(folder).render["dtype"] for folder in data]
-    return [
-        PlannedImages(folder, load_generator(generator, str(place), dtype))
-        for folder, dtype in zip(data, dtypes, strict=True)
-    ]
-
-
-def _found(source: Path, where: str | None) -> list[Photograph]:
-    photographs = find(source, split="train")
-    return photographs if where is None else select(source, photographs, where)
-
-
-def _together(parts: list[list[Photograph]], excluded: Path | None) -> list[Photograph]:
-    """All images of all sources; of several sources an identity is called by its source too."""
-    if excluded is not None:
-        names = excluded_names([excluded], [item for part in parts for item in part])
-        parts = [exclude(part, names) for part in parts]
-    if len(parts) == 1:
-        return parts[0]
-    return [replace(item, identity=f"{number}/{item.identity}") for number, part in enumerate(parts) for item in part]

@@ -67,11 +67,14 @@ class EmbedderCard(Card):
         embedding_dim: width of the embedding.
         preprocessing: keyword arguments of `Preprocessing`.
         thresholds: cosine threshold by FMR, such as {"1e-4": 0.541}, measured on real faces.
+        adapter_rank: of the low-rank adapters beside the architecture's layers (`nonesuch.embedders.adapters`); 0
+            without.
     """
 
     embedding_dim: int
     preprocessing: dict[str, object] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
+    adapter_rank: int = 0
 
     def threshold(self, fmr: float) -> float:
         """The cosine at a false match rate.

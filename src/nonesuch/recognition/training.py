@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from nonesuch.core.training import Batch, Player
+from nonesuch.embedders.embedder import Preprocessing
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import mirrored_halves, symmetry
 
 
 class Recogniser(nn.Module):
-    """A backbone (B, 3, 112, 112) -> (B, D) and the head it is trained with."""
+    """A backbone, prepared images (B, 3, H, W) -> (B, D), and the head it is trained with."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -23,20 +24,33 @@ class RecogniserTask:
         network: backbone and head.
         augmentation: of the images.
         symmetry: weight of SymFace's term, which costs two more looks at each image; 0 to leave it out.
+        preprocessing: what the backbone takes; None for RGB in [-1, 1].
     """
 
-    def __init__(self, network: Recogniser, augmentation: Augmentation, symmetry: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: Recogniser,
+        augmentation: Augmentation,
+        symmetry: float = 0.0,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         self.network, self.augmentation, self.symmetry = network, augmentation, symmetry
+        self.preprocessing = preprocessing
 
     @property
     def players(self) -> list[Player]:
         """Backbone and head together."""
         return [Player(self.network, self.losses)]
 
-    def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
-        """The head's loss of one batch of `FaceSamples`, and SymFace's term."""
+    def prepared(self, batch: Batch) -> Tensor:
+        """What the backbone sees of a batch of `FaceSamples`: changed copies of the images, prepared for it."""
         with torch.autocast(batch["pixels"].device.type, enabled=False):  # it would round where crops lie
             images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
+            return images if self.preprocessing is None else self.preprocessing.apply(127.5 * (images + 1.0))
+
+    def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
+        """The head's loss of one batch of `FaceSamples`, and SymFace's term."""
+        images = self.prepared(batch)
         if not self.symmetry:
             return {"head": self.network.head(self.network.backbone(images), batch["labels"])}
         # One look at all three, so that batch norm has one set of statistics.
