@@ -18,11 +18,12 @@ class _PreluFunction(torch.autograd.Function):
         x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
         positive = torch.ops.aten.threshold_backward(grad, x, 0.0)
         shape = (-1,) + (1,) * (x.ndim - 2)
-        grad_x = torch.lerp(positive, grad, weight.to(grad.dtype).view(shape))
-        if not ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
-            return grad_x, None
-        other_axes = [axis for axis in range(x.ndim) if axis != 1]
-        return grad_x, ((grad - positive) * x).sum(other_axes, dtype=torch.float32).to(weight.dtype)
+        negative = grad - positive
+        grad_weight = None
+        if ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
+            grad_weight = (negative * x).sum([axis for axis in range(x.ndim) if axis != 1]).to(weight.dtype)
+        # In place and not lerp: that one is not vectorised over a channel's slope.
+        return negative.mul_(weight.to(grad.dtype).view(shape)).add_(positive), grad_weight
 
 
 class PReLU(nn.PReLU):
