@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nonesuch import load_embedder
 from nonesuch.core.similarity import normalised
 from tests.conftest import Cli
 from tests.people import planted_person
+
+_STEPS = ["--preset", "tiny", "--epochs", "30"]
+_QUICK = os.environ | {"OMP_NUM_THREADS": "1", "NONESUCH_CHECKPOINT_SECONDS": "0.2"}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,41 @@ def test_every_head_trains(cli: Cli, folder: Path, tmp_path: Path, head: str) ->
     assert all(np.isfinite(line["loss_head"]) for line in lines)
 
 
+def test_gradients_straight_through_the_margin(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    """The same loss at the first step, other weights after it."""
+    options = ["--data", folder / "train", "--preset", "tiny", "--epochs", "1"]
+    for name, more in {"formula": [], "published": ["--straight-through"]}.items():
+        assert cli("recognize", "train", tmp_path / name, *options, *more).status == 0
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("formula", "published")]
+    losses = [[json.loads(line)["loss_head"] for line in log] for log in logs]
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1:] != losses[1][1:]
+    adaface = cli("recognize", "train", tmp_path / "ada", *options, "--head", "adaface", "--straight-through")
+    assert "--straight-through goes with softmax" in adaface.error
+
+
+def test_under_torchrun(folder: Path, tmp_path: Path) -> None:
+    """Two processes train and report once; one goes on from where they stopped."""
+    run = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = ["recognize", "train", str(run), "--data", str(folder / "train"), *_STEPS]
+    with subprocess.Popen([*torchrun, "-m", "nonesuch", *options], stdout=subprocess.PIPE, env=_QUICK) as process:
+        while not (run / "state.pt").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    done = len((run / "log.jsonl").read_text().splitlines())
+    assert 0 < done < 120, "the run was not interrupted"
+    assert torch.load(run / "state.pt", weights_only=True)["networks"][0]["head.centres"].shape == (8, 32)
+    again = subprocess.run(
+        [*torchrun, "-m", "nonesuch", *options], check=True, capture_output=True, text=True, env=_QUICK
+    )
+    assert again.stdout.count("trained on 1,920 images") == 1
+    assert len((run / "log.jsonl").read_text().splitlines()) == 120
+    alone = subprocess.run(_command(folder, run), check=True, capture_output=True, text=True, env=_QUICK)
+    assert "trained on 1,920 images" in alone.stdout
+
+
 def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path) -> None:
     """The same label in two sources means two people; an excluded one is left out of both."""
     names = tmp_path / "names.txt"
@@ -79,10 +118,6 @@ def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path)
     assert cli("recognize", "train", tmp_path / "run", *options, "--exclude", names).status == 0
     card = json.loads((tmp_path / "run" / "tiny.json").read_text())
     assert card["training_data"] == "77 images of 14 identities from test, train."
-
-
-_STEPS = ["--preset", "tiny", "--epochs", "30"]
-_QUICK = os.environ | {"OMP_NUM_THREADS": "1", "NONESUCH_CHECKPOINT_SECONDS": "0.2"}
 
 
 def _command(folder: Path, run: Path, start: str = "") -> list[str]:

@@ -17,7 +17,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.training import Trainer
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import create_model, list_models
-from nonesuch.recognition.recipes import HEADS, RECIPES, RecogniserRecipe, create_head
+from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.training import Recogniser, RecogniserTask
 
@@ -50,6 +50,11 @@ recognize.add_command(adapt)
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
 @click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), help="Scale of the logits.  [default: the recipe's]")
+@click.option(
+    "--straight-through",
+    is_flag=True,
+    help="Pass gradients straight through the margin, as the published code of ArcFace, CosFace, SphereFace does.",
+)
 @click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]")
 @click.option(
     "--share",
@@ -75,6 +80,7 @@ def train(
     backbone: str | None,
     head: str | None,
     scale: float | None,
+    straight_through: bool,
     symmetry: float | None,
     share: float | None,
     epochs: float | None,
@@ -103,7 +109,7 @@ def train(
     """
     place = distributed.start(pick_device(device))
     pick_dtype(dtype, place)
-    recipe = _recipe(preset, backbone, head, scale)
+    recipe = _recipe(preset, backbone, head, scale, straight_through)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
     samples, source = face_samples(data, from_generator, excluded, where, cache, place)
@@ -137,7 +143,9 @@ def train(
     run(trainer, out / f"{preset}.safetensors", card)
 
 
-def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | None) -> RecogniserRecipe:
+def _recipe(
+    preset: str, backbone: str | None, head: str | None, scale: float | None, straight_through: bool
+) -> RecogniserRecipe:
     recipe = RECIPES[preset]
     if backbone is not None:
         known = [name for pattern in _BACKBONES for name in list_models(pattern)]
@@ -149,6 +157,10 @@ def _recipe(preset: str, backbone: str | None, head: str | None, scale: float | 
         recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})
     if scale is not None:
         recipe = replace(recipe, head_options={**recipe.head_options, "scale": scale})
+    if straight_through:
+        if recipe.head not in COMBINED:
+            raise NonesuchError(f"--straight-through goes with {', '.join(COMBINED)}, not with {recipe.head}")
+        recipe = replace(recipe, head_options={**recipe.head_options, "straight_through": True})
     return recipe
 
 

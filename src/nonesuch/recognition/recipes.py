@@ -13,18 +13,22 @@ from nonesuch.recognition.heads import MarginHead, TripletHead, UniFaceHead
 from nonesuch.recognition.margins import AdaMargin, CombinedMargin, CurricularMargin, MagMargin
 
 # Each with its published margin.
-_MARGINS: dict[str, Callable[..., nn.Module]] = {
+_COMBINED: dict[str, Callable[..., nn.Module]] = {
     "softmax": CombinedMargin,
     "sphereface": partial(CombinedMargin, m1=1.7),
     "cosface": partial(CombinedMargin, m3=0.35),
     "arcface": partial(CombinedMargin, m2=0.5),
     "combined": partial(CombinedMargin, m1=1.0, m2=0.3, m3=0.2),
+}
+_MARGINS: dict[str, Callable[..., nn.Module]] = {
+    **_COMBINED,
     "curricularface": CurricularMargin,
     "magface": MagMargin,
     "adaface": AdaMargin,
 }
 _WITHOUT_MARGIN: dict[str, Callable[..., nn.Module]] = {"uniface": UniFaceHead, "triplet": TripletHead}
 HEADS = (*_MARGINS, *_WITHOUT_MARGIN)
+COMBINED = tuple(_COMBINED)  # those that can pass gradients straight through
 
 
 @dataclass(frozen=True, kw_only=True)
