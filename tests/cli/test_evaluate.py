@@ -11,8 +11,9 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from nonesuch import load_embedder
+from nonesuch.core.photographs import find
 from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.probes import Probes, probe_embeddings
+from nonesuch.evaluation.probes import embed_images
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
 
@@ -79,10 +80,13 @@ def test_pairs_by_two_embedders(cli: Cli, folder: Path, faces: np.ndarray, tmp_p
 
 def test_flip_is_the_default(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path) -> None:
     embedder = load_embedder("mobilefacenet", "cpu")
-    probes = Probes(faces, np.ones(len(faces), dtype=bool), [])
-    both = embedder.embed(faces) + embedder.embed(np.ascontiguousarray(faces[:, :, ::-1]))
-    assert np.allclose(probe_embeddings(probes, embedder), normalised(both), atol=1e-5)
-    assert np.allclose(probe_embeddings(probes, embedder, flip=False), normalised(embedder.embed(faces)), atol=1e-5)
+    photographs = find(folder / "images")
+    alone = embedder.embed(faces)
+    for flip, raw in (True, alone + embedder.embed(np.ascontiguousarray(faces[:, :, ::-1]))), (False, alone):
+        (seen,), problems = embed_images(photographs, [embedder], None, flip)
+        assert problems == []
+        assert np.allclose(seen.unit, normalised(raw), atol=1e-5)
+        assert np.allclose(seen.norm, np.linalg.norm(raw, axis=1), rtol=1e-4)
     found = []
     for number, more in enumerate(([], ["--no-flip"])):
         out = tmp_path / f"{number}.json"

@@ -15,12 +15,19 @@ from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 FMRS = (1e-1, 1e-2, 1e-3)
+_BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 
 
-def comparison_scores(unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]) -> NDArray[Any]:
-    """(N,) cosines in float64; -1 where a face was not acquired: such a comparison is refused, as in operation."""
-    scores = np.einsum("nd,nd->n", unit[comparisons.left], unit[comparisons.right], dtype=np.float64)
-    return np.where(acquired[comparisons.left] & acquired[comparisons.right], scores, -1.0)
+def comparison_scores(
+    unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(N,) cosines; -1 where a face was not acquired: such a comparison is refused, as in operation."""
+    left, right = comparisons.left, comparisons.right
+    scores = np.empty(len(left))
+    for start in range(0, len(left), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        scores[part] = np.einsum("nd,nd->n", unit[left[part]], unit[right[part]], dtype=np.float64)
+    return np.where(acquired[left] & acquired[right], scores, -1.0)
 
 
 def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
@@ -56,20 +63,23 @@ def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict
     }
 
 
-def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64]) -> dict[str, Any]:
+def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64], acquired: NDArray[np.bool_]) -> dict[str, Any]:
     """What `nonesuch evaluate` reports of labelled images without a list of pairs.
 
     Verification over all pairs (see `all_pairs`). Identification in a gallery of each person's first image, probed by
-    all other images; and in a gallery of every second person, where the other half are strangers.
+    all other images; and in a gallery of every second person, where the other half are strangers. Images without a face
+    are left out.
 
     Args:
         unit: (N, D) unit embeddings.
         people: (N,) labels; at least two people, one of them twice.
+        acquired: (N,) whether a face was found.
 
     Returns:
         eer, tar@1e-2, tar@1e-3: value, low, high; rank: share of probes found among the first 1, 5, 10, 20; tpir: by
         FPIR (only those that the strangers' number can resolve).
     """
+    unit, people = unit[acquired], people[acquired]
     found: dict[str, Any] = {key: asdict(figure) for key, figure in all_pairs(unit, people).items()}
     _, first = np.unique(people, return_index=True)
     probes = np.setdiff1d(np.arange(len(people)), first)

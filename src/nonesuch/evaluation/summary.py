@@ -1,0 +1,58 @@
+"""Figures in rows, a column per embedder, as the terminal and the report show them."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+Found = Mapping[str, Mapping[str, Any]]  # figures by embedder
+Row = tuple[str, list[str]]
+
+
+def figure_rows(found: Found) -> list[Row]:
+    """The figures that every embedder has, with intervals where there are."""
+    rows = list(found.values())
+    first = rows[0]
+    shown: list[Row] = []
+
+    def add(title: str, *keys: str) -> None:
+        shown.append((title, [_share(reduce(getitem, keys, row)) for row in rows]))
+
+    if "accuracy" in first:
+        shown.append(("accuracy (sd of folds)", [f"{row['accuracy']:.2%} ({row['accuracy_sd']:.2%})" for row in rows]))
+        add("by insightface's grid", "accuracy_grid")
+    if "eer" in first:
+        add("EER", "eer")
+    for rate in first.get("tar", {}):
+        add(f"TAR at FMR {rate}", "tar", rate)
+    for key in (key for key in first if key.startswith("tar@")):
+        add(f"TAR at FMR {key.removeprefix('tar@')}", key)
+    for rank in first.get("rank", {}):
+        add(f"rank {rank}", "rank", rank)
+    for rate in first.get("tpir", {}):
+        add(f"TPIR at FPIR {rate}", "tpir", rate)
+    shown.append(("images without a face", [str(row["failed_to_acquire"]) for row in rows]))
+    return shown
+
+
+def group_rows(found: Found) -> list[tuple[str, ...]]:
+    """Embedder, group, mated, non-mated, FNMR, FMR, accuracy; and a row of summary behind each embedder's groups."""
+    shown: list[tuple[str, ...]] = []
+    for name, row in found.items():
+        fair = row["groups"]
+        for group, rates in fair["groups"].items():
+            shares = ("-" if rates[key] is None else f"{rates[key]:.2%}" for key in ("fnmr", "fmr", "accuracy"))
+            shown.append((name, group, str(rates["mated"]), str(rates["non_mated"]), *shares))
+        ratio = fair["skewed_error_ratio"]
+        spread = f"mean {fair['mean']:.2%}, sd {fair['deviation']:.2%}, mean - sd {fair['trade_off']:.2%}"
+        shown.append((name, f"{spread}, error ratio {'infinite' if ratio is None else f'{ratio:.2f}'}", *[""] * 5))
+    return shown
+
+
+GROUP_COLUMNS = ("embedder", "group", "mated", "non-mated", "FNMR", "FMR", "accuracy")
+
+
+def _share(value: float | Mapping[str, float]) -> str:
+    if isinstance(value, Mapping):
+        return f"{value['value']:.2%} ({value['low']:.2%}-{value['high']:.2%})"
+    return f"{value:.2%}"
