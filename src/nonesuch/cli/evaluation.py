@@ -12,6 +12,7 @@ from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.progress import progress_bar
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
+from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
 from nonesuch.evaluation.summary import GROUP_COLUMNS, figure_rows, group_rows
 from nonesuch.models import load_detector, load_embedder
@@ -21,6 +22,7 @@ from nonesuch.models import load_detector, load_embedder
 @click.option("--embedder", "embedders", multiple=True, help="A shipped embedder or a .safetensors or .onnx file.")
 @click.option("--images", type=options.PATH, help="Folder or tar of the test images, or a packed set (.bin, .xz).")
 @click.option("--pairs", type=options.PATH, help="pairs.txt, a CSV (left, right, mated), or CFP's protocol folder.")
+@click.option("--templates", type=options.PATH, help="Folder of IJB's metadata files: templates, 1:1 and 1:N.")
 @click.option("--folds", help="Only these folds of the pairs, such as 8-10 or 1,2,5.")
 @click.option("--people", type=options.PATH, help="Without --pairs: only the people of this list.")
 @click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
@@ -33,6 +35,7 @@ def evaluate(
     embedders: tuple[str, ...],
     images: Path | None,
     pairs: Path | None,
+    templates: Path | None,
     folds: str | None,
     people: Path | None,
     groups: Path | None,
@@ -45,22 +48,24 @@ def evaluate(
     """Test how well embedders verify people on labelled images.
 
     With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
-    true match rate (TAR) at false match rates. Without: all comparisons of at most 10 images of each person, EER and
-    TAR with 95% intervals over people, and identification: rank 1 and 5 in a gallery of everyone's first image, and the
-    true identification rate (TPIR) where half of the people are strangers. With --pairs an
-    image without a face counts as refused, else it is left out. Several --embedder stand side by side.
+    true match rate (TAR) at false match rates. With --templates: IJB's templates, EER and TAR of its comparisons, rank
+    and true identification rate (TPIR) of its searches. With neither: all comparisons of at most 10 images of each
+    person, EER and TAR with 95% intervals over people, and identification: rank in a gallery of everyone's first image,
+    and TPIR where half of the people are strangers. An image without a face counts as refused, with neither it is left
+    out. Several --embedder stand side by side.
 
     \b
     Examples:
       nonesuch evaluate --embedder mobilefacenet --images lfw112.tar --pairs pairs.txt --folds 8-10
       nonesuch evaluate --embedder mobilefacenet --embedder mine.safetensors --images agedb_30.bin --json figures.json
       nonesuch evaluate --embedder mine.safetensors --images lfw112.tar --people lfw_heldout_people.txt
+      nonesuch evaluate --embedder mine.safetensors --images IJBC/loose_crop --templates IJBC/meta
     """
     if images is None:
         raise NonesuchError("--images: name the folder, tar or packed set of the test images")
     names = list(dict.fromkeys(embedders or ("mobilefacenet",)))
     models = [load_embedder(name, device, dtype) for name in names]
-    test = _benchmark(images, pairs, folds, people, groups, align)
+    test = _benchmark(images, pairs, templates, folds, people, groups, align)
     total = len(test.photographs)
     with progress_bar() as bar:
         found, problems = embed_images(
@@ -91,20 +96,30 @@ def evaluate(
 
 
 def _benchmark(
-    images: Path, pairs: Path | None, folds: str | None, people: Path | None, groups: Path | None, align: bool
+    images: Path,
+    pairs: Path | None,
+    templates: Path | None,
+    folds: str | None,
+    people: Path | None,
+    groups: Path | None,
+    align: bool,
 ) -> Benchmark:
     """The test that the options ask for."""
     packed = images.suffix in PACKED
-    if groups is not None and (pairs is None or packed):
+    lists = {"--pairs": pairs, "--templates": templates, "--people": people}
+    given = [name for name, path in lists.items() if path is not None]
+    if packed and (given or align):
+        raise NonesuchError(f"{images}: a packed set holds aligned images and its pairs; leave out other options")
+    if len(given) > 1:
+        raise NonesuchError(f"{' and '.join(given)}: give one of them")
+    if groups is not None and pairs is None:
         raise NonesuchError("--groups goes with --pairs, whose images carry their people's names")
+    if folds is not None and pairs is None and not packed:
+        raise NonesuchError("--folds goes with --pairs or a packed set")
     if packed:
-        if pairs is not None or people is not None or align:
-            raise NonesuchError(f"{images}: a packed set holds aligned images and its pairs; leave out other options")
         return packed_benchmark(images, folds)
     if pairs is not None:
-        if people is not None:
-            raise NonesuchError("--people and --pairs: give one of them")
         return pair_benchmark(images, pairs, folds, groups)
-    if folds is not None:
-        raise NonesuchError("--folds goes with --pairs or a packed set")
+    if templates is not None:
+        return template_benchmark(images, templates)
     return people_benchmark(images, people)

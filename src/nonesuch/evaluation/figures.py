@@ -30,36 +30,51 @@ def comparison_scores(
     return np.where(acquired[left] & acquired[right], scores, -1.0)
 
 
-def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of comparisons.
+def verification_figures(
+    scores: NDArray[np.floating], mated: NDArray[np.bool_], fmrs: tuple[float, ...] = FMRS
+) -> dict[str, Any]:
+    """Error rates of comparisons over all thresholds.
 
     Returns:
-        accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
-        folds, accuracy by insightface's grid, EER, TAR at FMR (those that the non-mated comparisons can resolve), and
-        the numbers behind them.
+        eer; tar: by FMR, those that the non-mated comparisons can resolve; mated, non_mated: numbers of comparisons.
 
     Raises:
-        NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons, or only one fold.
+        NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons.
     """
-    mated = comparisons.mated
     if not np.isfinite(scores).all():
         raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
     if mated.all() or not mated.any():
         kind = "mated" if mated.all() else "non-mated"
         raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
+    same, other = scores[mated], scores[~mated]
+    return {
+        "eer": equal_error_rate(same, other),
+        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in fmrs if fmr * len(other) >= 1},
+        "mated": len(same),
+        "non_mated": len(other),
+    }
+
+
+def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
+    """What `nonesuch evaluate` reports of a list of comparisons.
+
+    Returns:
+        accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
+        folds, accuracy by insightface's grid, and `verification_figures`.
+
+    Raises:
+        NonesuchError: as in `verification_figures`, or there is one fold only.
+    """
+    figures = verification_figures(scores, comparisons.mated)
     if len(np.unique(comparisons.folds)) < 2:
         raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
-    folds = fold_accuracies(scores, mated, comparisons.folds)
-    same, other = scores[mated], scores[~mated]
+    folds = fold_accuracies(scores, comparisons.mated, comparisons.folds)
     return {
         "accuracy": float(folds.mean()),
         "accuracy_sd": float(folds.std()),
         "accuracy_folds": folds.tolist(),
-        "accuracy_grid": float(grid_accuracies(scores, mated, comparisons.folds).mean()),
-        "eer": equal_error_rate(same, other),
-        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in FMRS if fmr * len(other) >= 1},
-        "mated": len(same),
-        "non_mated": len(other),
+        "accuracy_grid": float(grid_accuracies(scores, comparisons.mated, comparisons.folds).mean()),
+        **figures,
     }
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 
 _BLOCK = 1024  # probes compared at once
+_NEVER = np.iinfo(np.int64).max  # the rank of an identity that cannot be found
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def search(
 ) -> Search:
     """Search unit vectors (P, D) among unit vectors (G, D); an identity counts by its nearest gallery vector.
 
-    Ties count against the own identity. Memory: blocks of probes against the whole gallery.
+    Ties count against the own identity. A row of zeros, of a face that was not acquired, matches nothing: its identity
+    has no rank that is reached. Memory: blocks of probes against the whole gallery.
 
     Raises:
         NonesuchError: the gallery or the probes are empty, or a vector is not finite.
@@ -46,15 +48,21 @@ def search(
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(identities)))
     ordered = gallery[order]
+    refused = ~ordered.any(1)
     rank, own, other = [], [], []
     for start in range(0, len(probes), _BLOCK):
-        best = np.maximum.reduceat(probes[start : start + _BLOCK] @ ordered.T, starts, axis=1)
+        part = probes[start : start + _BLOCK]
+        cosines = part @ ordered.T
+        cosines[:, refused] = -np.inf
+        cosines[~part.any(1)] = -np.inf
+        best = np.maximum.reduceat(cosines, starts, axis=1)
         people = probe_people[start : start + _BLOCK]
         at = np.searchsorted(identities, people).clip(max=len(identities) - 1)
         known, rows = identities[at] == people, np.arange(len(people))
         mine = np.where(known, best[rows, at], -np.inf)
         best[rows[known], at[known]] = -np.inf
-        rank.append(np.where(known, 1 + (best >= mine[:, None]).sum(1), 0))
+        reached = np.where(np.isneginf(mine), _NEVER, 1 + (best >= mine[:, None]).sum(1))
+        rank.append(np.where(known, reached, 0))
         own.append(mine)
         other.append(best.max(1))
     return Search(np.concatenate(rank), np.concatenate(own), np.concatenate(other))

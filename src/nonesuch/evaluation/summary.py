@@ -31,6 +31,8 @@ def figure_rows(found: Found) -> list[Row]:
         add(f"rank {rank}", "rank", rank)
     for rate in first.get("tpir", {}):
         add(f"TPIR at FPIR {rate}", "tpir", rate)
+    if "templates_refused" in first:
+        shown.append(("templates without a face", [str(row["templates_refused"]) for row in rows]))
     shown.append(("images without a face", [str(row["failed_to_acquire"]) for row in rows]))
     return shown
 
