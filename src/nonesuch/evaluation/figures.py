@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate, true_match_rate
-from nonesuch.evaluation.all_pairs import all_pairs
+from nonesuch.core.metrics import equal_error_rate, threshold_at, true_match_rate
+from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
+from nonesuch.evaluation.clustering import cluster_scores, linked
 from nonesuch.evaluation.fairness import fairness
 from nonesuch.evaluation.identification import cumulative_match, open_set, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 FMRS = (1e-1, 1e-2, 1e-3)
+_CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
 _BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 
 
@@ -81,9 +83,9 @@ def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict
 def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64], acquired: NDArray[np.bool_]) -> dict[str, Any]:
     """What `nonesuch evaluate` reports of labelled images without a list of pairs.
 
-    Verification over all pairs (see `all_pairs`). Identification in a gallery of each person's first image, probed by
-    all other images; and in a gallery of every second person, where the other half are strangers. Images without a face
-    are left out.
+    Verification over all pairs. Identification in a gallery of each person's first image, probed by all other images;
+    and in a gallery of every second person, where the other half are strangers. Clusters of images that are linked at
+    the thresholds of several FMRs. Images without a face are left out.
 
     Args:
         unit: (N, D) unit embeddings.
@@ -91,11 +93,15 @@ def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64], acquire
         acquired: (N,) whether a face was found.
 
     Returns:
-        eer, tar@1e-2, tar@1e-3: value, low, high; rank: share of probes found among the first 1, 5, 10, 20; tpir: by
-        FPIR (only those that the strangers' number can resolve).
+        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; rank: share of probes
+        found among the first 1, 5, 10, 20; tpir by FPIR and clusters by FMR (only those that the numbers can resolve),
+        the latter with threshold, number of clusters and `cluster_scores`.
     """
     unit, people = unit[acquired], people[acquired]
-    found: dict[str, Any] = {key: asdict(figure) for key, figure in all_pairs(unit, people).items()}
+    pairs = compare_all(unit, people)
+    found: dict[str, Any] = {key: asdict(figure) for key, figure in rates_with_intervals(pairs, people).items()}
+    found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
+    found["clusters"] = _clusters(pairs, people)
     _, first = np.unique(people, return_index=True)
     probes = np.setdiff1d(np.arange(len(people)), first)
     ranks = cumulative_match(search(unit[first], people[first], unit[probes], people[probes]))
@@ -108,6 +114,18 @@ def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64], acquire
     found["tpir"] = {}
     if fpirs and strangers < len(others):
         found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
+    return found
+
+
+def _clusters(pairs: AllPairs, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    non_mated = pairs.scores[~pairs.mated]
+    found = {}
+    for rate in (fmr for fmr in _CLUSTER_FMRS if fmr * len(non_mated) >= 1):
+        threshold = threshold_at(non_mated, rate)
+        links = pairs.scores >= threshold
+        clusters = linked(len(people), pairs.left[links], pairs.right[links])
+        counted = {"threshold": threshold, "clusters": int(clusters.max()) + 1}
+        found[f"{rate:g}"] = {**counted, **cluster_scores(people, clusters)}
     return found
 
 

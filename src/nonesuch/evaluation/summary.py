@@ -31,6 +31,10 @@ def figure_rows(found: Found) -> list[Row]:
         add(f"rank {rank}", "rank", rank)
     for rate in first.get("tpir", {}):
         add(f"TPIR at FPIR {rate}", "tpir", rate)
+    for rate in first.get("clusters", {}):
+        of_each = [row["clusters"][rate] for row in rows]
+        cells = [f"{scores['pair_f']:.2%}, {scores['bcubed_f']:.2%}" for scores in of_each]
+        shown.append((f"pairwise F, BCubed F of clusters at FMR {rate}", cells))
     if "templates_refused" in first:
         shown.append(("templates without a face", [str(row["templates_refused"]) for row in rows]))
     shown.append(("images without a face", [str(row["failed_to_acquire"]) for row in rows]))
