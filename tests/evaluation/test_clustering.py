@@ -9,7 +9,8 @@ from sklearn.metrics.cluster import pair_confusion_matrix
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.clustering import cluster_scores, linked
-from nonesuch.evaluation.figures import people_figures
+from nonesuch.evaluation.people import people_figures
+from nonesuch.evaluation.probes import Embedded
 
 
 def _planted(people: int, each: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +50,7 @@ def test_single_linkage_is_that_of_scipy(threshold: float) -> None:
 
 def test_planted_clusters_are_found() -> None:
     unit, people = _planted(60, 5, 0.04)
-    found = people_figures(unit, people, np.ones(300, bool))["clusters"]
+    found = people_figures(people, Embedded(unit, np.ones(300, np.float32)))["clusters"]
     # 44,250 non-mated comparisons resolve 1e-4; at 1e-3 there are 44 false links between 60 people.
     assert list(found) == ["0.001", "0.0001"]
     assert found["0.0001"]["bcubed_recall"] == 1.0

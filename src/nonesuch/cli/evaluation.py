@@ -1,5 +1,6 @@
 """The command that tests embedders on real faces."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from nonesuch.core.progress import progress_bar
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
-from nonesuch.evaluation.summary import GROUP_COLUMNS, figure_rows, group_rows
+from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -80,19 +81,22 @@ def evaluate(
         common = {"flip": flip, "failed_to_acquire": len(problems)}
         figures = {name: {**test.figures(part), **common} for name, part in zip(names, found, strict=True)}
     show_problems(problems)
-    shown = Table("", *names, title=test.title)
-    for title, cells in figure_rows(figures):
-        shown.add_row(title, *cells)
-    console.print(shown)
+    _print(test.title, ("", *names), [(title, *cells) for title, cells in figure_rows(figures)])
+    if discards := discard_rows(figures):
+        _print("FNMR with the images of the smallest embedding norms left out", DISCARD_COLUMNS, discards)
     if groups is not None:
-        shown = Table(*GROUP_COLUMNS, title="at one threshold for all")
-        for row in group_rows(figures):
-            shown.add_row(*row, end_section=not row[-1])
-        console.print(shown)
+        _print("groups, at one threshold for all", GROUP_COLUMNS, group_rows(figures))
     if out is not None:
         first = figures[names[0]]
         files.write_json(out, {**first, "embedders": figures} if len(figures) > 1 else first)
         click.echo(f"{out}: written")
+
+
+def _print(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    shown = Table(*columns, title=title)
+    for row in rows:
+        shown.add_row(*row, end_section=not row[-1])
+    console.print(shown)
 
 
 def _benchmark(

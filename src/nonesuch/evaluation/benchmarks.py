@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find, read_names
-from nonesuch.evaluation.figures import comparison_scores, group_figures, pair_figures, people_figures
+from nonesuch.evaluation.figures import pair_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
+from nonesuch.evaluation.people import people_figures
 from nonesuch.evaluation.probes import Embedded
 
 PACKED = (".bin", ".xz")
@@ -69,7 +70,7 @@ def people_benchmark(images: Path, people: Path | None) -> Benchmark:
     photographs = _capped(find(images), None if people is None else read_names(people), images)
     labels = np.unique([photograph.identity for photograph in photographs], return_inverse=True)[1]
     title = f"all comparisons of {len(photographs):,} images of {labels.max() + 1:,} people, 95% intervals over people"
-    return Benchmark(title, photographs, lambda found: people_figures(found.unit, labels, found.acquired))
+    return Benchmark(title, photographs, partial(people_figures, labels))
 
 
 def _of_comparisons(
@@ -80,13 +81,7 @@ def _of_comparisons(
     mated = int(comparisons.mated.sum())
     title = f"{mated} mated and {len(comparisons.mated) - mated} non-mated comparisons"
     group_of = None if groups is None else _group_of(groups, used)
-    return Benchmark(title, used, partial(_listed_figures, comparisons, group_of))
-
-
-def _listed_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, found: Embedded) -> dict[str, Any]:
-    scores = comparison_scores(found.unit, comparisons, found.acquired)
-    figures = pair_figures(scores, comparisons)
-    return figures if group_of is None else {**figures, "groups": group_figures(scores, comparisons, group_of)}
+    return Benchmark(title, used, partial(pair_figures, comparisons, group_of))
 
 
 def _group_of(path: Path, photographs: list[Photograph]) -> NDArray[np.str_]:

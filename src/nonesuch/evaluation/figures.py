@@ -1,4 +1,4 @@
-"""The figures of a test set, JSON-ready."""
+"""The figures of comparisons, JSON-ready."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,16 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate, threshold_at, true_match_rate
-from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
-from nonesuch.evaluation.clustering import cluster_scores, linked
+from nonesuch.core.metrics import equal_error_rate, true_match_rate
+from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.fairness import fairness
-from nonesuch.evaluation.identification import cumulative_match, open_set, search
 from nonesuch.evaluation.pairs import Comparisons
+from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 FMRS = (1e-1, 1e-2, 1e-3)
-_CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
 _BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 
 
@@ -57,76 +55,36 @@ def verification_figures(
     }
 
 
-def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
+def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, found: Embedded) -> dict[str, Any]:
     """What `nonesuch evaluate` reports of a list of comparisons.
+
+    Args:
+        group_of: (N,) the group of each image, "" for none; None where there are no groups.
+        found: the images that the comparisons are of.
 
     Returns:
         accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
-        folds, accuracy by insightface's grid, and `verification_figures`.
+        folds, accuracy by insightface's grid, `verification_figures`; discard: see `error_versus_discard`, quality
+        being the norm of the raw embedding; groups: see `group_figures`.
 
     Raises:
         NonesuchError: as in `verification_figures`, or there is one fold only.
     """
-    figures = verification_figures(scores, comparisons.mated)
-    if len(np.unique(comparisons.folds)) < 2:
+    mated, folds = comparisons.mated, comparisons.folds
+    scores = comparison_scores(found.unit, comparisons, found.acquired)
+    figures = verification_figures(scores, mated)
+    if len(np.unique(folds)) < 2:
         raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
-    folds = fold_accuracies(scores, comparisons.mated, comparisons.folds)
-    return {
-        "accuracy": float(folds.mean()),
-        "accuracy_sd": float(folds.std()),
-        "accuracy_folds": folds.tolist(),
-        "accuracy_grid": float(grid_accuracies(scores, comparisons.mated, comparisons.folds).mean()),
+    accuracies = fold_accuracies(scores, mated, folds)
+    figures = {
+        "accuracy": float(accuracies.mean()),
+        "accuracy_sd": float(accuracies.std()),
+        "accuracy_folds": accuracies.tolist(),
+        "accuracy_grid": float(grid_accuracies(scores, mated, folds).mean()),
         **figures,
+        "discard": error_versus_discard(scores, mated, comparisons.left, comparisons.right, found.norm),
     }
-
-
-def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64], acquired: NDArray[np.bool_]) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of labelled images without a list of pairs.
-
-    Verification over all pairs. Identification in a gallery of each person's first image, probed by all other images;
-    and in a gallery of every second person, where the other half are strangers. Clusters of images that are linked at
-    the thresholds of several FMRs. Images without a face are left out.
-
-    Args:
-        unit: (N, D) unit embeddings.
-        people: (N,) labels; at least two people, one of them twice.
-        acquired: (N,) whether a face was found.
-
-    Returns:
-        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; rank: share of probes
-        found among the first 1, 5, 10, 20; tpir by FPIR and clusters by FMR (only those that the numbers can resolve),
-        the latter with threshold, number of clusters and `cluster_scores`.
-    """
-    unit, people = unit[acquired], people[acquired]
-    pairs = compare_all(unit, people)
-    found: dict[str, Any] = {key: asdict(figure) for key, figure in rates_with_intervals(pairs, people).items()}
-    found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
-    found["clusters"] = _clusters(pairs, people)
-    _, first = np.unique(people, return_index=True)
-    probes = np.setdiff1d(np.arange(len(people)), first)
-    ranks = cumulative_match(search(unit[first], people[first], unit[probes], people[probes]))
-    found["rank"] = {str(k): share for k, share in ranks.items()}
-    known = first[::2]
-    others = np.setdiff1d(np.arange(len(people)), known)
-    searched = search(unit[known], people[known], unit[others], people[others])
-    strangers = int((searched.rank == 0).sum())
-    fpirs = tuple(fpir for fpir in (1e-1, 1e-2) if fpir * strangers >= 1)
-    found["tpir"] = {}
-    if fpirs and strangers < len(others):
-        found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
-    return found
-
-
-def _clusters(pairs: AllPairs, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    non_mated = pairs.scores[~pairs.mated]
-    found = {}
-    for rate in (fmr for fmr in _CLUSTER_FMRS if fmr * len(non_mated) >= 1):
-        threshold = threshold_at(non_mated, rate)
-        links = pairs.scores >= threshold
-        clusters = linked(len(people), pairs.left[links], pairs.right[links])
-        counted = {"threshold": threshold, "clusters": int(clusters.max()) + 1}
-        found[f"{rate:g}"] = {**counted, **cluster_scores(people, clusters)}
-    return found
+    return figures if group_of is None else {**figures, "groups": group_figures(scores, comparisons, group_of)}
 
 
 def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, group_of: NDArray[np.str_]) -> dict[str, Any]:

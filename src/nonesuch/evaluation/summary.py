@@ -5,6 +5,8 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
+from nonesuch.evaluation.discard import SHARES
+
 Found = Mapping[str, Mapping[str, Any]]  # figures by embedder
 Row = tuple[str, list[str]]
 
@@ -41,6 +43,17 @@ def figure_rows(found: Found) -> list[Row]:
     return shown
 
 
+def discard_rows(found: Found) -> list[tuple[str, ...]]:
+    """Embedder, FMR of the threshold, and FNMR at each share of images left out, of the embedders that have it."""
+    shown = []
+    for name, row in found.items():
+        curve = row.get("discard")
+        if curve is not None:
+            cells = ("-" if value is None else f"{value:.2%}" for value in curve["fnmr"])
+            shown.append((name, f"{curve['fmr']:g}", *cells))
+    return shown
+
+
 def group_rows(found: Found) -> list[tuple[str, ...]]:
     """Embedder, group, mated, non-mated, FNMR, FMR, accuracy; and a row of summary behind each embedder's groups."""
     shown: list[tuple[str, ...]] = []
@@ -55,6 +68,7 @@ def group_rows(found: Found) -> list[tuple[str, ...]]:
     return shown
 
 
+DISCARD_COLUMNS = ("embedder", "at FMR", *(f"{share:.0%} out" for share in SHARES))
 GROUP_COLUMNS = ("embedder", "group", "mated", "non-mated", "FNMR", "FMR", "accuracy")
 
 
