@@ -64,6 +64,7 @@ def test_templates(cli: Cli, ijb: Path, faces: np.ndarray, tmp_path: Path) -> No
         assert outcome.status == 0, outcome.err
         found.append(json.loads(out.read_text()))
         assert "16 templates of 32 images" in outcome.out
+    assert found[0].pop("test") != found[1].pop("test")
     assert found[0] == found[1]  # the given landmarks cut out the very crops
 
     embedder = load_embedder("dlib_resnet", "cpu")

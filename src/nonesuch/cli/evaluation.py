@@ -1,11 +1,12 @@
 """The command that tests embedders on real faces."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from nonesuch import __version__
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
@@ -15,7 +16,7 @@ from nonesuch.core.progress import progress_bar
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
-from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
+from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, Found, discard_rows, figure_rows, group_rows
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -30,6 +31,7 @@ from nonesuch.models import load_detector, load_embedder
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
 @click.option("--json", "out", type=options.PATH, help="Write every figure to this file.")
+@click.option("--report", type=options.PATH, help="Write figures and curves as one HTML page (needs nonesuch[report]).")
 @options.device
 @options.dtype
 def evaluate(
@@ -43,6 +45,7 @@ def evaluate(
     flip: bool,
     align: bool,
     out: Path | None,
+    report: Path | None,
     device: str,
     dtype: str,
 ) -> None:
@@ -59,11 +62,14 @@ def evaluate(
     Examples:
       nonesuch evaluate --embedder mobilefacenet --images lfw112.tar --pairs pairs.txt --folds 8-10
       nonesuch evaluate --embedder mobilefacenet --embedder mine.safetensors --images agedb_30.bin --json figures.json
-      nonesuch evaluate --embedder mine.safetensors --images lfw112.tar --people lfw_heldout_people.txt
+      nonesuch evaluate --embedder mine.safetensors --images lfw112.tar --people lfw_heldout_people.txt --report r.html
       nonesuch evaluate --embedder mine.safetensors --images IJBC/loose_crop --templates IJBC/meta
     """
     if images is None:
         raise NonesuchError("--images: name the folder, tar or packed set of the test images")
+    write_report = None if report is None else _reporter()
+    for path in (path for path in (out, report) if path is not None and not path.parent.is_dir()):
+        raise NonesuchError(f"{path}: there is no folder {path.parent}; make it first")
     names = list(dict.fromkeys(embedders or ("mobilefacenet",)))
     models = [load_embedder(name, device, dtype) for name in names]
     test = _benchmark(images, pairs, templates, folds, people, groups, align)
@@ -78,18 +84,35 @@ def evaluate(
             test.landmarks,
             lambda done: bar("embedding", done, total),
         )
-        common = {"flip": flip, "failed_to_acquire": len(problems)}
-        figures = {name: {**test.figures(part), **common} for name, part in zip(names, found, strict=True)}
+        figures = {
+            name: {**test.figures(part), "flip": flip, "failed_to_acquire": len(problems), "sha256": model.card.sha256}
+            for name, part, model in zip(names, found, models, strict=True)
+        }
     show_problems(problems)
     _print(test.title, ("", *names), [(title, *cells) for title, cells in figure_rows(figures)])
     if discards := discard_rows(figures):
         _print("FNMR with the images of the smallest embedding norms left out", DISCARD_COLUMNS, discards)
     if groups is not None:
         _print("groups, at one threshold for all", GROUP_COLUMNS, group_rows(figures))
+    sources = {"images": images, "pairs": pairs, "templates": templates, "people": people, "groups": groups}
+    about = {"title": test.title, **{key: str(path) for key, path in sources.items() if path is not None}}
+    about |= {} if folds is None else {"folds": folds}
     if out is not None:
-        first = figures[names[0]]
+        first = {"test": about, "nonesuch": __version__, **figures[names[0]]}
         files.write_json(out, {**first, "embedders": figures} if len(figures) > 1 else first)
         click.echo(f"{out}: written")
+    if report is not None and write_report is not None:
+        write_report(report, about, figures)
+        click.echo(f"{report}: written; open it in a browser")
+
+
+def _reporter() -> Callable[[Path, Mapping[str, str], Found], None]:
+    """What writes the report, before any work is done in vain."""
+    try:
+        from nonesuch.evaluation.report import write_report
+    except ImportError as error:
+        raise NonesuchError('--report needs matplotlib and jinja2: pip install "nonesuch[report]"') from error
+    return write_report
 
 
 def _print(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate, true_match_rate
+from nonesuch.evaluation.curves import REFUSED, score_curves
 from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.fairness import fairness
 from nonesuch.evaluation.pairs import Comparisons
@@ -21,13 +22,13 @@ _BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 def comparison_scores(
     unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(N,) cosines; -1 where a face was not acquired: such a comparison is refused, as in operation."""
+    """(N,) cosines; REFUSED where a face was not acquired, which no threshold of use accepts."""
     left, right = comparisons.left, comparisons.right
     scores = np.empty(len(left))
     for start in range(0, len(left), _BLOCK):
         part = slice(start, start + _BLOCK)
         scores[part] = np.einsum("nd,nd->n", unit[left[part]], unit[right[part]], dtype=np.float64)
-    return np.where(acquired[left] & acquired[right], scores, -1.0)
+    return np.where(acquired[left] & acquired[right], scores, REFUSED)
 
 
 def verification_figures(
@@ -36,7 +37,8 @@ def verification_figures(
     """Error rates of comparisons over all thresholds.
 
     Returns:
-        eer; tar: by FMR, those that the non-mated comparisons can resolve; mated, non_mated: numbers of comparisons.
+        eer; tar: by FMR, those that the non-mated comparisons can resolve; mated, non_mated: numbers of comparisons;
+        and `score_curves`.
 
     Raises:
         NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons.
@@ -52,6 +54,7 @@ def verification_figures(
         "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in fmrs if fmr * len(other) >= 1},
         "mated": len(same),
         "non_mated": len(other),
+        **score_curves(scores, mated),
     }
 
 

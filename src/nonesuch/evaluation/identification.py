@@ -1,6 +1,7 @@
 """Identification, 1:N: who of a gallery is it, and is it anyone of the gallery at all (ISO/IEC 19795-1)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 
 _BLOCK = 1024  # probes compared at once
+_CMC = 20  # ranks of the curve
 _NEVER = np.iinfo(np.int64).max  # the rank of an identity that cannot be found
 
 
@@ -78,6 +80,12 @@ def cumulative_match(found: Search, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> 
     if not len(known):
         raise NonesuchError("the gallery holds none of the probes' identities")
     return {k: float((known <= k).mean()) for k in ranks}
+
+
+def rank_figures(found: Search, ranks: tuple[int, ...]) -> dict[str, Any]:
+    """rank: `cumulative_match` at some ranks, JSON-ready; cmc: at 1, 2, .. 20."""
+    shares = cumulative_match(found, tuple(range(1, _CMC + 1)))
+    return {"rank": {str(k): shares[k] for k in ranks}, "cmc": list(shares.values())}
 
 
 def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, float]:

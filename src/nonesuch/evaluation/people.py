@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from nonesuch.core.metrics import threshold_at
 from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
 from nonesuch.evaluation.clustering import cluster_scores, linked
+from nonesuch.evaluation.curves import score_curves
 from nonesuch.evaluation.discard import error_versus_discard
-from nonesuch.evaluation.identification import cumulative_match, open_set, search
+from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
 
 _CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
@@ -27,22 +28,22 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
         labels: (N,) who each image shows; at least two people, one of them twice.
 
     Returns:
-        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; rank: share of probes
-        found among the first 1, 5, 10, 20; tpir by FPIR and clusters by FMR (only those that the numbers can resolve),
-        the latter with threshold, number of clusters and `cluster_scores`; discard: see `error_versus_discard`, quality
-        being the norm of the raw embedding.
+        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank:
+        share of probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters
+        by FMR (only those that the numbers can resolve), the latter with threshold, number of clusters and
+        `cluster_scores`; discard: see `error_versus_discard`, quality being the norm of the raw embedding.
     """
     acquired = embedded.acquired
     unit, people = embedded.unit[acquired], labels[acquired]
     pairs = compare_all(unit, people)
     found: dict[str, Any] = {key: asdict(figure) for key, figure in rates_with_intervals(pairs, people).items()}
     found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
+    found |= score_curves(pairs.scores, pairs.mated)
     found["clusters"] = _clusters(pairs, people)
     found["discard"] = error_versus_discard(pairs.scores, pairs.mated, pairs.left, pairs.right, embedded.norm[acquired])
     _, first = np.unique(people, return_index=True)
     probes = np.setdiff1d(np.arange(len(people)), first)
-    ranks = cumulative_match(search(unit[first], people[first], unit[probes], people[probes]))
-    found["rank"] = {str(k): share for k, share in ranks.items()}
+    found |= rank_figures(search(unit[first], people[first], unit[probes], people[probes]), (1, 5, 10, 20))
     known = first[::2]
     others = np.setdiff1d(np.arange(len(people)), known)
     searched = search(unit[known], people[known], unit[others], people[others])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.figures import comparison_scores, verification_figures
-from nonesuch.evaluation.identification import cumulative_match, open_set, search
+from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
 
@@ -95,8 +95,9 @@ def template_figures(test: TemplateTest, found: Embedded) -> dict[str, Any]:
 
     Returns:
         eer, tar by FMR (those that the non-mated comparisons can resolve), and the numbers behind them; rank: share of
-        mated searches that find their person among the first 1, 5, 10; tpir by FPIR, the people of the other galleries
-        being the strangers. Both are means over the galleries, as published, each of which stands under "galleries".
+        mated searches that find their person among the first 1, 5, 10, cmc among the first 1, 2, .. 20; tpir by FPIR,
+        the people of the other galleries being the strangers. These are means over the galleries, as published, each of
+        which stands under "galleries".
         templates_refused: how many.
     """
     raw = found.unit * found.norm[:, None]
@@ -114,6 +115,7 @@ def template_figures(test: TemplateTest, found: Embedded) -> dict[str, Any]:
         for kind in ("rank", "tpir"):
             shared = [key for key in of_each[0][kind] if all(key in part[kind] for part in of_each)]
             figures[kind] = {key: float(np.mean([part[kind][key] for part in of_each])) for key in shared}
+        figures["cmc"] = np.mean([part["cmc"] for part in of_each], axis=0).tolist()
         figures["galleries"] = of_each
     return figures
 
@@ -124,7 +126,7 @@ def _identification(vectors: NDArray[np.float32], gallery: Enrolled, probes: Enr
     fpirs = tuple(fpir for fpir in _FPIRS if fpir * strangers >= 1)
     tpir = open_set(searched, fpirs) if fpirs else {}
     return {
-        "rank": {str(k): share for k, share in cumulative_match(searched, _RANKS).items()},
+        **rank_figures(searched, _RANKS),
         "tpir": {f"{fpir:g}": share for fpir, share in tpir.items()},
         "templates": len(gallery.templates),
         "mated_searches": len(searched.rank) - strangers,
