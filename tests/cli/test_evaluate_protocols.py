@@ -111,3 +111,27 @@ def test_an_embedder_that_gives_nan(cli: Cli, ijb: Path, tmp_path: Path) -> None
     assert outcome.status == 1
     assert "nan: its embedding of 1.png is zero or holds NaN or infinity" in outcome.error
     assert not out.exists()
+
+
+def test_tinyface(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
+    """People 0 to 5 are searched, 6 and 7 are distractors."""
+    images, out = tmp_path / "Testing_Set", tmp_path / "figures.json"
+    for row, crop in enumerate(faces):
+        person, number = divmod(row, IMAGES)
+        role = "Gallery_Distractor" if person > 5 else "Probe" if number < 2 else "Gallery_Match"
+        (images / role).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(crop).save(images / role / f"{person if person < 6 else 0}_{row}.png")
+    outcome = cli("evaluate", "--embedder", "dlib_resnet", "--images", images, "--no-flip", "--json", out)
+    assert outcome.status == 0, outcome.err
+    assert "mean average precision" in outcome.out
+    found = json.loads(out.read_text())
+    assert found["test"]["title"] == "TinyFace: 12 probes in a gallery of 12 images and 8 distractors"
+    raw = load_embedder("dlib_resnet", "cpu").embed(faces)
+    unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    people, number = np.divmod(np.arange(len(faces)), IMAGES)
+    probe = (people < 6) & (number < 2)
+    order = np.argsort(-unit[probe] @ unit[~probe].T, axis=1)
+    good = people[~probe][order] == people[probe][:, None]
+    for k in (1, 5, 10, 20):
+        assert found["rank"][str(k)] == pytest.approx(good[:, :k].any(1).mean())
+    assert len(found["cmc"]) == 20

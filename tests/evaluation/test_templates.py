@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import find
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded
@@ -86,7 +87,7 @@ def ijb(tmp_path: Path) -> _Ijb:
 
 
 def test_templates_by_brute_force(ijb: _Ijb) -> None:
-    test = template_benchmark(ijb.images, ijb.meta)
+    test = template_benchmark(find(ijb.images), ijb.meta)
     by_name = {name: ijb.raw[row] for row, (name, _, _) in enumerate(ijb.lines)}
     raw = np.stack([by_name[photograph.name] for photograph in test.photographs])
     figures = test.figures(Embedded(normalised(raw), np.linalg.norm(raw, axis=1)))
@@ -135,7 +136,7 @@ def test_templates_by_brute_force(ijb: _Ijb) -> None:
 
 def test_one_to_one_alone_and_one_to_many_alone(ijb: _Ijb) -> None:
     def keys() -> set[str]:
-        test = template_benchmark(ijb.images, ijb.meta)
+        test = template_benchmark(find(ijb.images), ijb.meta)
         draws = np.random.default_rng(0)
         raw = draws.normal(size=(len(test.photographs), WIDTH)).astype(np.float32)
         return set(test.figures(Embedded(normalised(raw), np.linalg.norm(raw, axis=1))))
@@ -181,7 +182,7 @@ def test_wrong_metadata(ijb: _Ijb, file: str, text: str | None, message: str) ->
     else:
         (ijb.meta / file).write_text(text)
     with pytest.raises(NonesuchError, match=message):
-        template_benchmark(ijb.images, ijb.meta)
+        template_benchmark(find(ijb.images), ijb.meta)
 
 
 def test_a_folder_without_any_test(ijb: _Ijb) -> None:
@@ -189,4 +190,4 @@ def test_a_folder_without_any_test(ijb: _Ijb) -> None:
         if "tid_mid" not in path.name:
             path.unlink()
     with pytest.raises(NonesuchError, match="neither"):
-        template_benchmark(ijb.images, ijb.meta)
+        template_benchmark(find(ijb.images), ijb.meta)

@@ -12,11 +12,13 @@ from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import find
 from nonesuch.core.progress import progress_bar
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, Found, discard_rows, figure_rows, group_rows
+from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -53,10 +55,11 @@ def evaluate(
 
     With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
     true match rate (TAR) at false match rates. With --templates: IJB's templates, EER and TAR of its comparisons, rank
-    and true identification rate (TPIR) of its searches. With neither: all comparisons of at most 10 images of each
-    person, EER and TAR with 95% intervals over people, and identification: rank in a gallery of everyone's first image,
-    and TPIR where half of the people are strangers. An image without a face counts as refused, with neither it is left
-    out. Several --embedder stand side by side.
+    and true identification rate (TPIR) of its searches. Images in TinyFace's folders: rank and mean average precision.
+    With none of these: all comparisons of at most 10 images of each person, EER and TAR with 95% intervals over people,
+    clusters, and identification: rank in a gallery of everyone's first image, and TPIR where half of the people are
+    strangers. An image without a face counts as refused, in the last kind it is left out. Several --embedder stand side
+    by side.
 
     \b
     Examples:
@@ -145,8 +148,11 @@ def _benchmark(
         raise NonesuchError("--folds goes with --pairs or a packed set")
     if packed:
         return packed_benchmark(images, folds)
+    photographs = find(images)
     if pairs is not None:
-        return pair_benchmark(images, pairs, folds, groups)
+        return pair_benchmark(photographs, pairs, folds, groups)
     if templates is not None:
-        return template_benchmark(images, templates)
-    return people_benchmark(images, people)
+        return template_benchmark(photographs, templates)
+    if people is None and is_tinyface(photographs):
+        return tinyface_benchmark(photographs)
+    return people_benchmark(photographs, people)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, find, read_names
+from nonesuch.core.photographs import Photograph, read_names
 from nonesuch.evaluation.figures import pair_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures
@@ -44,7 +44,7 @@ def packed_benchmark(path: Path, folds: str | None) -> Benchmark:
     return _of_comparisons(list(images), listed, folds, None)
 
 
-def pair_benchmark(images: Path, pairs: Path, folds: str | None, groups: Path | None) -> Benchmark:
+def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None, groups: Path | None) -> Benchmark:
     """A list of comparisons between photographs.
 
     Args:
@@ -52,25 +52,24 @@ def pair_benchmark(images: Path, pairs: Path, folds: str | None, groups: Path | 
         groups: CSV `identity`, `group`, for error rates per group.
 
     Raises:
-        NonesuchError: as in `find`, `read_pairs` and `Comparisons.of_folds`, or the groups fit no image.
+        NonesuchError: as in `read_pairs` and `Comparisons.of_folds`, or the groups fit no image.
     """
-    photographs = find(images)
     return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups)
 
 
-def people_benchmark(images: Path, people: Path | None) -> Benchmark:
+def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benchmark:
     """All comparisons of at most 10 images of each person, those first in name order; and identification.
 
     Args:
         people: a list of names; None for everyone.
 
     Raises:
-        NonesuchError: as in `find` and `read_names`, or there is nothing to compare.
+        NonesuchError: as in `read_names`, or there is nothing to compare.
     """
-    photographs = _capped(find(images), None if people is None else read_names(people), images)
-    labels = np.unique([photograph.identity for photograph in photographs], return_inverse=True)[1]
-    title = f"all comparisons of {len(photographs):,} images of {labels.max() + 1:,} people, 95% intervals over people"
-    return Benchmark(title, photographs, partial(people_figures, labels))
+    kept = _capped(photographs, None if people is None else read_names(people))
+    labels = np.unique([photograph.identity for photograph in kept], return_inverse=True)[1]
+    title = f"all comparisons of {len(kept):,} images of {labels.max() + 1:,} people, 95% intervals over people"
+    return Benchmark(title, kept, partial(people_figures, labels))
 
 
 def _of_comparisons(
@@ -94,7 +93,7 @@ def _group_of(path: Path, photographs: list[Photograph]) -> NDArray[np.str_]:
     return found
 
 
-def _capped(photographs: list[Photograph], people: set[str] | None, images: Path) -> list[Photograph]:
+def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Photograph]:
     """The first images of each person in name order: else one person would make most mated comparisons."""
     counts: dict[str, int] = {}
     kept = []
@@ -105,7 +104,7 @@ def _capped(photographs: list[Photograph], people: set[str] | None, images: Path
         if counts[photograph.identity] <= _MOST_PER_PERSON:
             kept.append(photograph)
     if len(counts) < 2 or max(counts.values()) < 2:
-        raise NonesuchError(f"{images}: {len(counts)} people; comparing takes two, and one of them twice")
+        raise NonesuchError(f"--images: {len(counts)} people; comparing takes two, and one of them twice")
     return kept
 
 

@@ -10,7 +10,7 @@ from nonesuch.core.errors import NonesuchError
 
 _BLOCK = 1024  # probes compared at once
 _CMC = 20  # ranks of the curve
-_NEVER = np.iinfo(np.int64).max  # the rank of an identity that cannot be found
+NEVER = np.iinfo(np.int64).max  # the rank of an identity that cannot be found
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,31 @@ def search(
         known, rows = identities[at] == people, np.arange(len(people))
         mine = np.where(known, best[rows, at], -np.inf)
         best[rows[known], at[known]] = -np.inf
-        reached = np.where(np.isneginf(mine), _NEVER, 1 + (best >= mine[:, None]).sum(1))
+        reached = np.where(np.isneginf(mine), NEVER, 1 + (best >= mine[:, None]).sum(1))
         rank.append(np.where(known, reached, 0))
         own.append(mine)
         other.append(best.max(1))
     return Search(np.concatenate(rank), np.concatenate(own), np.concatenate(other))
 
 
-def cumulative_match(found: Search, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
+def cumulative_match(places: NDArray[np.int64], ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
     """Share of the probes whose identity the gallery holds that have it among the first k, for each k.
+
+    Args:
+        places: (P,) rank of each probe's own identity, 0 where the gallery does not hold it.
 
     Raises:
         NonesuchError: the gallery holds no probe's identity.
     """
-    known = found.rank[found.rank > 0]
+    known = places[places > 0]
     if not len(known):
         raise NonesuchError("the gallery holds none of the probes' identities")
     return {k: float((known <= k).mean()) for k in ranks}
 
 
-def rank_figures(found: Search, ranks: tuple[int, ...]) -> dict[str, Any]:
+def rank_figures(places: NDArray[np.int64], ranks: tuple[int, ...]) -> dict[str, Any]:
     """rank: `cumulative_match` at some ranks, JSON-ready; cmc: at 1, 2, .. 20."""
-    shares = cumulative_match(found, tuple(range(1, _CMC + 1)))
+    shares = cumulative_match(places, tuple(range(1, _CMC + 1)))
     return {"rank": {str(k): shares[k] for k in ranks}, "cmc": list(shares.values())}
 
 

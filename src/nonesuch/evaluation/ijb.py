@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
+from nonesuch.core.photographs import Photograph
 from nonesuch.evaluation.benchmarks import Benchmark
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.evaluation.pairs import Comparisons
@@ -18,7 +18,7 @@ from nonesuch.evaluation.templates import Enrolled, TemplateTest, template_figur
 _LANDMARKS = 10  # numbers behind a name
 
 
-def template_benchmark(images: Path, metadata: Path) -> Benchmark:
+def template_benchmark(photographs: list[Photograph], metadata: Path) -> Benchmark:
     """The tests of an IJB metadata folder: of `*_face_tid_mid.txt`, 1:1 by `*_template_pair_label.txt`, 1:N by
     `*_1N_gallery_*.csv` and `*_1N_probe_mixed.csv`, whichever are there.
 
@@ -28,7 +28,6 @@ def template_benchmark(images: Path, metadata: Path) -> Benchmark:
     Raises:
         NonesuchError: a file is missing or damaged, or names images or templates that are not there.
     """
-    photographs = find(images)
     names = ImageNames(photographs)
     listed = _one(metadata, "*_face_tid_mid.txt")
     lines = [line.split() for line in _text(listed).splitlines() if line.strip()]

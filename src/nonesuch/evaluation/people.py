@@ -43,7 +43,8 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
     found["discard"] = error_versus_discard(pairs.scores, pairs.mated, pairs.left, pairs.right, embedded.norm[acquired])
     _, first = np.unique(people, return_index=True)
     probes = np.setdiff1d(np.arange(len(people)), first)
-    found |= rank_figures(search(unit[first], people[first], unit[probes], people[probes]), (1, 5, 10, 20))
+    places = search(unit[first], people[first], unit[probes], people[probes]).rank
+    found |= rank_figures(places, (1, 5, 10, 20))
     known = first[::2]
     others = np.setdiff1d(np.arange(len(people)), known)
     searched = search(unit[known], people[known], unit[others], people[others])

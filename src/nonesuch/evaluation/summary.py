@@ -31,6 +31,8 @@ def figure_rows(found: Found) -> list[Row]:
         add(f"TAR at FMR {key.removeprefix('tar@')}", key)
     for rank in first.get("rank", {}):
         add(f"rank {rank}", "rank", rank)
+    if "map" in first:
+        add("mean average precision", "map")
     for rate in first.get("tpir", {}):
         add(f"TPIR at FPIR {rate}", "tpir", rate)
     for rate in first.get("clusters", {}):

@@ -126,7 +126,7 @@ def _identification(vectors: NDArray[np.float32], gallery: Enrolled, probes: Enr
     fpirs = tuple(fpir for fpir in _FPIRS if fpir * strangers >= 1)
     tpir = open_set(searched, fpirs) if fpirs else {}
     return {
-        **rank_figures(searched, _RANKS),
+        **rank_figures(searched.rank, _RANKS),
         "tpir": {f"{fpir:g}": share for fpir, share in tpir.items()},
         "templates": len(gallery.templates),
         "mated_searches": len(searched.rank) - strangers,
