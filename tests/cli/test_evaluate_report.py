@@ -154,3 +154,20 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -
     assert "no space left" in errors[0]
     assert "Traceback" not in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_time_limit(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "figures.json", tmp_path / "report.html"
+    options = ["--images", folder / "images", "--pairs", folder / "pairs.csv", "--time-limit"]
+    outcome = cli("evaluate", *options, "--json", out, "--report", report)
+    assert outcome.status == 0, outcome.err
+    found = json.loads(out.read_text())
+    timed = found["time_limit"]
+    assert timed["measured"] == PEOPLE * IMAGES
+    assert 0.5 < timed["median_ms"] <= timed["p95_ms"] < 1000
+    assert timed["limits"]["1000"]["over"] == 0.0
+    for key in ("accuracy", "eer", "tar"):
+        assert timed["limits"]["1000"][key] == found[key]
+    _check(report.read_text())
+    assert "accuracy within 1000 ms" in report.read_text()
+    assert "processor time on one core" in report.read_text()

@@ -18,6 +18,7 @@ from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, 
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, Found, discard_rows, figure_rows, group_rows
+from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
 from nonesuch.models import load_detector, load_embedder
 
@@ -32,6 +33,7 @@ from nonesuch.models import load_detector, load_embedder
 @click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
+@click.option("--time-limit", is_flag=True, help="Time each image on one core; what 100, 500, 1000 ms leave (FRUITS).")
 @click.option("--json", "out", type=options.PATH, help="Write every figure to this file.")
 @click.option("--report", type=options.PATH, help="Write figures and curves as one HTML page (needs nonesuch[report]).")
 @options.device
@@ -46,6 +48,7 @@ def evaluate(
     groups: Path | None,
     flip: bool,
     align: bool,
+    time_limit: bool,
     out: Path | None,
     report: Path | None,
     device: str,
@@ -87,10 +90,17 @@ def evaluate(
             test.landmarks,
             lambda done: bar("embedding", done, total),
         )
-        figures = {
-            name: {**test.figures(part), "flip": flip, "failed_to_acquire": len(problems), "sha256": model.card.sha256}
-            for name, part, model in zip(names, found, models, strict=True)
-        }
+        figures = {}
+        for name, part, model in zip(names, found, models, strict=True):
+            common = {"flip": flip, "failed_to_acquire": len(problems), "sha256": model.card.sha256}
+            figures[name] = {**test.figures(part), **common}
+            if time_limit:
+                bar(f"timing {name}", 0, 0)
+                alone = load_embedder(name, "cpu", "float32" if dtype == "float16" else dtype, threads=1)
+                times = pipeline_milliseconds(
+                    test.photographs, alone, load_detector("cpu"), flip, align, test.landmarks
+                )
+                figures[name]["time_limit"] = time_limit_figures(test, part, times)
     show_problems(problems)
     _print(test.title, ("", *names), [(title, *cells) for title, cells in figure_rows(figures)])
     if discards := discard_rows(figures):

@@ -14,7 +14,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, read_names
 from nonesuch.evaluation.figures import pair_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
-from nonesuch.evaluation.people import people_figures
+from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
 
 PACKED = (".bin", ".xz")
@@ -30,12 +30,20 @@ class Benchmark:
         photographs: the images that take part.
         figures: what embeddings of these are worth, JSON-ready.
         landmarks: (N, 5, 2) of the images where the protocol gives them, else None.
+        rates_refusing: in the place of `figures` where images are refused and `figures` would leave them out.
     """
 
     title: str
     photographs: list[Photograph]
     figures: Callable[[Embedded], dict[str, Any]]
     landmarks: NDArray[np.float64] | None = None
+    rates_refusing: Callable[[Embedded, NDArray[np.bool_]], dict[str, Any]] | None = None
+
+    def refusing(self, found: Embedded, refused: NDArray[np.bool_]) -> dict[str, Any]:
+        """The figures, or the rates among them, if (N,) more images were refused as if they showed no face."""
+        if self.rates_refusing is not None:
+            return self.rates_refusing(found, refused)
+        return self.figures(found.without(refused))
 
 
 def packed_benchmark(path: Path, folds: str | None) -> Benchmark:
@@ -69,7 +77,7 @@ def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benc
     kept = _capped(photographs, None if people is None else read_names(people))
     labels = np.unique([photograph.identity for photograph in kept], return_inverse=True)[1]
     title = f"all comparisons of {len(kept):,} images of {labels.max() + 1:,} people, 95% intervals over people"
-    return Benchmark(title, kept, partial(people_figures, labels))
+    return Benchmark(title, kept, partial(people_figures, labels), rates_refusing=partial(people_rates, labels))
 
 
 def _of_comparisons(

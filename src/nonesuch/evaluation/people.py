@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from nonesuch.core.metrics import threshold_at
 from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
 from nonesuch.evaluation.clustering import cluster_scores, linked
-from nonesuch.evaluation.curves import score_curves
+from nonesuch.evaluation.curves import REFUSED, score_curves
 from nonesuch.evaluation.discard import error_versus_discard
+from nonesuch.evaluation.figures import verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
 
@@ -54,6 +55,15 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
     if fpirs and strangers < len(others):
         found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
     return found
+
+
+def people_rates(labels: NDArray[np.int64], embedded: Embedded, refused: NDArray[np.bool_]) -> dict[str, Any]:
+    """`verification_figures` over all pairs, with (N,) some images refused; those without a face are left out."""
+    acquired = embedded.acquired
+    pairs = compare_all(embedded.unit[acquired], labels[acquired])
+    gone = refused[acquired]
+    scores = np.where(gone[pairs.left] | gone[pairs.right], np.float32(REFUSED), pairs.scores)
+    return verification_figures(scores, pairs.mated)
 
 
 def _clusters(pairs: AllPairs, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:

@@ -34,6 +34,11 @@ class Embedded:
         """(N,) whether a face was found."""
         return self.norm > 0
 
+    def without(self, refused: NDArray[np.bool_]) -> "Embedded":
+        """The same with (N,) some faces not acquired."""
+        kept = (~refused).astype(np.float32)
+        return Embedded(self.unit * kept[:, None], self.norm * kept)
+
 
 def raw_embeddings(embedder: Embedder, crops: Pixels, flip: bool = True) -> NDArray[np.float32]:
     """(N, D) embeddings of crops, the published way: raw embeddings of a crop and its mirror image, summed.

@@ -50,6 +50,7 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
         tables=tables,
         intervals=isinstance(first.get("eer"), Mapping),
         flip=first["flip"],
+        time_limit=first.get("time_limit"),
         version=__version__,
     )
     with files.replacing(path) as temporary:

@@ -39,6 +39,8 @@ def figure_rows(found: Found) -> list[Row]:
         of_each = [row["clusters"][rate] for row in rows]
         cells = [f"{scores['pair_f']:.2%}, {scores['bcubed_f']:.2%}" for scores in of_each]
         shown.append((f"pairwise F, BCubed F of clusters at FMR {rate}", cells))
+    if "time_limit" in first:
+        shown += _time_rows(rows)
     if "templates_refused" in first:
         shown.append(("templates without a face", [str(row["templates_refused"]) for row in rows]))
     shown.append(("images without a face", [str(row["failed_to_acquire"]) for row in rows]))
@@ -68,6 +70,33 @@ def group_rows(found: Found) -> list[tuple[str, ...]]:
         spread = f"mean {fair['mean']:.2%}, sd {fair['deviation']:.2%}, mean - sd {fair['trade_off']:.2%}"
         shown.append((name, f"{spread}, error ratio {'infinite' if ratio is None else f'{ratio:.2f}'}", *[""] * 5))
     return shown
+
+
+def _time_rows(rows: list[Mapping[str, Any]]) -> list[Row]:
+    """Milliseconds, and the main figure that each limit leaves."""
+    limited = [row["time_limit"] for row in rows]
+    cells = [f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for row in limited]
+    shown = [("ms per image on one core, median (95%)", cells)]
+    for limit in limited[0]["limits"]:
+        left = [row["limits"][limit] for row in limited]
+        known: Mapping[str, Any] = next((row for row in left if len(row) > 1), {})
+        if "accuracy" in known:
+            title, keys = "accuracy", ["accuracy"]
+        elif known.get("tar"):
+            rate = list(known["tar"])[-1]
+            title, keys = f"TAR at FMR {rate}", ["tar", rate]
+        else:
+            title, keys = "rank 1", ["rank", "1"]
+        cells = [
+            "all images over" if row["over"] == 1.0 else _share(reduce(getitem, keys, row)) + _over(row["over"])
+            for row in left
+        ]
+        shown.append((f"{title} within {limit} ms", cells))
+    return shown
+
+
+def _over(share: float) -> str:
+    return f" ({share:.0%} of images over)" if share else ""
 
 
 DISCARD_COLUMNS = ("embedder", "at FMR", *(f"{share:.0%} out" for share in SHARES))
