@@ -93,7 +93,7 @@ def test_wrong_templates(cli: Cli, ijb: Path, tmp_path: Path) -> None:
     pairs = meta / "ijbc_template_pair_label.txt"
     pairs.write_text("1 2 1\n")
     assert "all comparisons are mated" in cli("evaluate", *images, "--templates", meta).error
-    pairs.write_text("1 3 0\n")
+    pairs.write_text("1 1 1\n1 3 0\n")
     assert "template 3 has no images" in cli("evaluate", *images, "--templates", meta).error
 
 

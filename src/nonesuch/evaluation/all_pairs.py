@@ -39,6 +39,14 @@ class AllPairs:
     mated: NDArray[np.bool_]
 
 
+def check_count(images: int) -> None:
+    """Raises NonesuchError for more images than memory is meant for."""
+    if images > _MOST_IMAGES:
+        raise NonesuchError(
+            f"{images:,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); name fewer people"
+        )
+
+
 def compare_all(unit: NDArray[np.float32], people: NDArray[np.int64]) -> AllPairs:
     """Compare every image with every other.
 
@@ -49,10 +57,7 @@ def compare_all(unit: NDArray[np.float32], people: NDArray[np.int64]) -> AllPair
     Raises:
         NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
     """
-    if len(unit) > _MOST_IMAGES:
-        raise NonesuchError(
-            f"{len(unit):,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); name fewer people"
-        )
+    check_count(len(unit))
     left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
     mated = people[left] == people[right]
     if mated.all() or not mated.any():

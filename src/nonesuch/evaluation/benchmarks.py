@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, read_names
-from nonesuch.evaluation.figures import pair_figures
+from nonesuch.evaluation.all_pairs import check_count
+from nonesuch.evaluation.figures import check_both_kinds, pair_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
@@ -75,6 +76,7 @@ def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benc
         NonesuchError: as in `read_names`, or there is nothing to compare.
     """
     kept = _capped(photographs, None if people is None else read_names(people))
+    check_count(len(kept))
     labels = np.unique([photograph.identity for photograph in kept], return_inverse=True)[1]
     title = f"all comparisons of {len(kept):,} images of {labels.max() + 1:,} people, 95% intervals over people"
     return Benchmark(title, kept, partial(people_figures, labels), rates_refusing=partial(people_rates, labels))
@@ -84,9 +86,12 @@ def _of_comparisons(
     photographs: list[Photograph], listed: Comparisons, folds: str | None, groups: Path | None
 ) -> Benchmark:
     rows, comparisons = (listed if folds is None else listed.of_folds(_numbers(folds))).used()
+    check_both_kinds(comparisons.mated)  # before any image is read in vain
+    if len(np.unique(comparisons.folds)) < 2:
+        raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
     used = [photographs[row] for row in rows]
     mated = int(comparisons.mated.sum())
-    title = f"{mated} mated and {len(comparisons.mated) - mated} non-mated comparisons"
+    title = f"{mated:,} mated and {len(comparisons.mated) - mated:,} non-mated comparisons"
     group_of = None if groups is None else _group_of(groups, used)
     return Benchmark(title, used, partial(pair_figures, comparisons, group_of))
 

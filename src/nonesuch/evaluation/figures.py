@@ -31,6 +31,13 @@ def comparison_scores(
     return np.where(acquired[left] & acquired[right], scores, REFUSED)
 
 
+def check_both_kinds(mated: NDArray[np.bool_]) -> None:
+    """Raises NonesuchError if all comparisons are mated, or none is."""
+    if mated.all() or not mated.any():
+        kind = "mated" if mated.all() else "non-mated"
+        raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
+
+
 def verification_figures(
     scores: NDArray[np.floating], mated: NDArray[np.bool_], fmrs: tuple[float, ...] = FMRS
 ) -> dict[str, Any]:
@@ -45,9 +52,7 @@ def verification_figures(
     """
     if not np.isfinite(scores).all():
         raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
-    if mated.all() or not mated.any():
-        kind = "mated" if mated.all() else "non-mated"
-        raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
+    check_both_kinds(mated)
     same, other = scores[mated], scores[~mated]
     return {
         "eer": equal_error_rate(same, other),
@@ -62,6 +67,7 @@ def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, fo
     """What `nonesuch evaluate` reports of a list of comparisons.
 
     Args:
+        comparisons: of two folds at least.
         group_of: (N,) the group of each image, "" for none; None where there are no groups.
         found: the images that the comparisons are of.
 
@@ -71,13 +77,11 @@ def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, fo
         being the norm of the raw embedding; groups: see `group_figures`.
 
     Raises:
-        NonesuchError: as in `verification_figures`, or there is one fold only.
+        NonesuchError: as in `verification_figures`.
     """
     mated, folds = comparisons.mated, comparisons.folds
     scores = comparison_scores(found.unit, comparisons, found.acquired)
     figures = verification_figures(scores, mated)
-    if len(np.unique(folds)) < 2:
-        raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
     accuracies = fold_accuracies(scores, mated, folds)
     figures = {
         "accuracy": float(accuracies.mean()),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph
 from nonesuch.evaluation.benchmarks import Benchmark
+from nonesuch.evaluation.figures import check_both_kinds
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.templates import Enrolled, TemplateTest, template_figures
@@ -72,6 +73,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
         raise NonesuchError(f"{wrong} ({error})") from error
     if table.shape[1:] != (3,) or not np.isin(table[:, 2], (0, 1)).all():
         raise NonesuchError(wrong)
+    check_both_kinds(table[:, 2] == 1)
     left, right = (_places(table[:, side], known, path) for side in (0, 1))
     return Comparisons(left, right, table[:, 2] == 1, np.ones(len(table), dtype=np.int64))
 

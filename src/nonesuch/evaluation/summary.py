@@ -76,7 +76,7 @@ def _time_rows(rows: list[Mapping[str, Any]]) -> list[Row]:
     """Milliseconds, and the main figure that each limit leaves."""
     limited = [row["time_limit"] for row in rows]
     cells = [f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for row in limited]
-    shown = [("ms per image on one core, median (95%)", cells)]
+    shown = [("ms per image on one core, median (95th percentile)", cells)]
     for limit in limited[0]["limits"]:
         left = [row["limits"][limit] for row in limited]
         known: Mapping[str, Any] = next((row for row in left if len(row) > 1), {})

@@ -42,15 +42,20 @@ def template_vectors(
         raise NonesuchError("an embedding holds NaN or infinity")
     pairs, medium = np.unique(np.stack([templates, media], axis=1), axis=0, return_inverse=True)
     medium = medium.ravel()
-    sums = np.zeros((len(pairs), embeddings.shape[1]))
-    np.add.at(sums, medium, embeddings)
-    means = sums / np.bincount(medium)[:, None]
+    means = _sums(embeddings, medium) / np.bincount(medium)[:, None]
     numbers, of_medium = np.unique(pairs[:, 0], return_inverse=True)
-    vectors = np.zeros((len(numbers), embeddings.shape[1]))
-    np.add.at(vectors, of_medium, means)
+    vectors = _sums(means, of_medium)
     if not np.linalg.norm(vectors, axis=1).all():
         raise NonesuchError("a template's embeddings sum to zero")
     return numbers, normalised(vectors.astype(np.float32))
+
+
+def _sums(rows: NDArray[np.floating], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(G, D) sums of the rows (N, D) of each group, which are numbered from 0 on without a gap."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(1, groups.max() + 1))
+    # Several times as fast as np.add.at or np.add.reduceat.
+    return np.array([part.sum(0, dtype=np.float64) for part in np.split(rows[order], starts)])
 
 
 @dataclass(frozen=True)
