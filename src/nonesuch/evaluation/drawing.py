@@ -49,7 +49,14 @@ def draw_all(found: Found) -> list[Picture]:
         _groups: "groups" in first,
     }
     with matplotlib.rc_context(
-        {"font.size": 9, "axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.3, "legend.fontsize": 8}
+        {
+            "font.size": 9,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.formatter.useoffset": False,
+            "grid.alpha": 0.3,
+            "legend.fontsize": 8,
+        }
     ):
         return [draw(found) for draw, possible in wanted.items() if possible]
 
@@ -66,8 +73,7 @@ def _roc(found: Found) -> Picture:
             fmr, fnmr = (np.array(row["curve"][key]) for key in ("fmr", "fnmr"))
             lowest = min(lowest, 100 * (1 - fnmr[fmr <= finest].min()))
             _line(axes, number, name, fmr.clip(_UNSEEN), 100 * (1 - fnmr), steps=True)
-        margin = 0.03 * (100.0 - lowest) + 0.1
-        axes.set(xscale="log", xlim=(finest, 1), ylim=(lowest - margin, 100 + margin), xlabel="FMR", ylabel="TAR (%)")
+        axes.set(xscale="log", xlim=(finest, 1), ylim=_up_to_100(lowest), xlabel="FMR", ylabel="TAR (%)")
 
     caption = "True match rate by false match rate, from the lowest rate that the comparisons resolve."
     return _picture("ROC", caption, draw, "lower right")
@@ -116,7 +122,8 @@ def _cmc(found: Found) -> Picture:
         for number, (name, row) in enumerate(found.items()):
             ranks = np.arange(1, len(row["cmc"]) + 1)
             _line(axes, number, name, ranks, 100 * np.array(row["cmc"]))
-        axes.set(xlabel="rank", ylabel="found within it (%)", xticks=[1, 5, 10, 15, 20])
+        lowest = 100 * min(row["cmc"][0] for row in found.values())
+        axes.set(xlabel="rank", ylabel="found within it (%)", xticks=[1, 5, 10, 15, 20], ylim=_up_to_100(lowest))
 
     return _picture("CMC", "Share of searches that find their person among the first candidates.", draw, "lower right")
 
@@ -164,6 +171,12 @@ def _line(axes: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike, steps:
         color=_colour(number),
         linestyle=_LINES[number % len(_LINES)],
     )
+
+
+def _up_to_100(lowest: float) -> tuple[float, float]:
+    """Limits of an axis from the lowest percentage to 100, with a margin that keeps lines off the frame."""
+    margin = max(0.03 * (100.0 - lowest), 0.2)
+    return lowest - margin, 100.0 + margin
 
 
 def _colour(number: int) -> str:
