@@ -26,7 +26,7 @@ lint: .venv/installed-for-tests
 	@touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,test]"
+	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,report,test]"
 	@touch $@
 
 clean:

@@ -107,7 +107,7 @@ def shipped_weights(name: str) -> Path:
     return path
 
 
-def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32") -> Embedder:
+def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32", threads: int = 0) -> Embedder:
     """An embedder with its weights and card.
 
     Args:
@@ -115,6 +115,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
             with its JSON card beside it.
         device: "auto", "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or (on a GPU) "float16".
+        threads: of an ONNX session on a CPU, 0 for as many as there are cores; torch has its own setting.
 
     Raises:
         NonesuchError: unknown name, missing or damaged weights, weights that are not an embedder's.
@@ -125,7 +126,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
     card = weights.read_card(path, EmbedderCard)
     if path.suffix == ".onnx":
         weights.check_hash(path, card)
-        return Embedder(card, OnnxNetwork(path), place, torch.float32)
+        return Embedder(card, OnnxNetwork(path, threads, place.type != "cpu"), place, torch.float32)
     return Embedder(card, freeze(_network(path, card), place), place, precision)
 
 

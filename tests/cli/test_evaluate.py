@@ -11,8 +11,9 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from nonesuch import load_embedder
+from nonesuch.core.photographs import find
 from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.probes import Probes, probe_embeddings
+from nonesuch.evaluation.probes import embed_images
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
 
@@ -51,8 +52,9 @@ def test_pairs_by_two_embedders(cli: Cli, folder: Path, faces: np.ndarray, tmp_p
     found = json.loads(out.read_text())
     assert found["accuracy"] == found["embedders"]["mobilefacenet"]["accuracy"]
 
-    unit = normalised(load_embedder("dlib_resnet", "cpu").embed(faces)).astype(np.float64)
-    scores, mated = [], []
+    raw = load_embedder("dlib_resnet", "cpu").embed(faces)
+    unit, norms = normalised(raw).astype(np.float64), np.linalg.norm(raw, axis=1)
+    scores, mated, worse = [], [], []
     for line in (folder / "pairs.txt").read_text().splitlines()[1:]:
         fields = line.split("\t")
         rows = [
@@ -61,12 +63,20 @@ def test_pairs_by_two_embedders(cli: Cli, folder: Path, faces: np.ndarray, tmp_p
         ]
         scores.append(unit[rows[0]] @ unit[rows[1]])
         mated.append(len(fields) == 3)
+        worse.append(min(rows, key=lambda row: norms[row]))
     values, same = np.array(scores), np.array(mated)
     false_match, true_match, _ = roc_curve(same, values, drop_intermediate=False)
     figures = found["embedders"]["dlib_resnet"]
     assert figures["tar"]["0.1"] == pytest.approx(true_match[false_match <= 0.1].max())
     at = np.argmin(np.abs(false_match - (1 - true_match)))
     assert figures["eer"] == pytest.approx((false_match[at] + 1 - true_match[at]) / 2)
+    # All 24 images are used: 30% are the seven of the smallest norm.
+    assert figures["discard"]["fmr"] == 0.1
+    kept = same & ~np.isin(worse, np.argsort(norms)[:7])
+    threshold = max(values[~same & (values <= figures["discard"]["threshold"])])
+    assert np.mean(values[~same] > threshold) <= 0.1
+    assert figures["discard"]["fnmr"][-1] == pytest.approx(np.mean(values[kept] <= threshold))
+    assert figures["discard"]["mated"][-1] == kept.sum() < 24
     halves = [slice(0, 24), slice(24, 48)]
     accuracies = []
     for rest, test in (halves, halves[::-1]):
@@ -79,10 +89,13 @@ def test_pairs_by_two_embedders(cli: Cli, folder: Path, faces: np.ndarray, tmp_p
 
 def test_flip_is_the_default(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path) -> None:
     embedder = load_embedder("mobilefacenet", "cpu")
-    probes = Probes(faces, np.ones(len(faces), dtype=bool), [])
-    both = embedder.embed(faces) + embedder.embed(np.ascontiguousarray(faces[:, :, ::-1]))
-    assert np.allclose(probe_embeddings(probes, embedder), normalised(both), atol=1e-5)
-    assert np.allclose(probe_embeddings(probes, embedder, flip=False), normalised(embedder.embed(faces)), atol=1e-5)
+    photographs = find(folder / "images")
+    alone = embedder.embed(faces)
+    for flip, raw in (True, alone + embedder.embed(np.ascontiguousarray(faces[:, :, ::-1]))), (False, alone):
+        (seen,), problems = embed_images(photographs, [embedder], None, flip)
+        assert problems == []
+        assert np.allclose(seen.unit, normalised(raw), atol=1e-5)
+        assert np.allclose(seen.norm, np.linalg.norm(raw, axis=1), rtol=1e-4)
     found = []
     for number, more in enumerate(([], ["--no-flip"])):
         out = tmp_path / f"{number}.json"

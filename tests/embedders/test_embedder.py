@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from nonesuch import NonesuchError, create_model, load_embedder
 from nonesuch.core import weights
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, Preprocessing
+from nonesuch.embedders.onnx import OnnxNetwork
 
 
 @pytest.fixture
@@ -124,6 +125,10 @@ def test_onnx_models_of_any_batch_layout_and_size(
 
     expected = (crops.mean((1, 2))[:, ::-1] - 100) / 50 @ matrix
     assert np.allclose(load_embedder(path, "cpu").embed(crops), expected, atol=1e-3 if side == 112 else 0.1)
+    network = load_embedder(path, "cpu", threads=1).network
+    assert isinstance(network, OnnxNetwork)
+    assert network.session.get_session_options().intra_op_num_threads == 1
+    assert network.session.get_providers() == ["CPUExecutionProvider"]
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(NonesuchError, match="SHA-256"):
         load_embedder(path)

@@ -28,7 +28,7 @@ def test_ranks_by_brute_force() -> None:
         assert found.own[row] == pytest.approx(best[own[row]], abs=1e-6)
         assert found.rank[row] == 1 + sum(value >= best[own[row]] for value in others)
     known = found.rank > 0
-    assert cumulative_match(found, (1, 3)) == {
+    assert cumulative_match(found.rank, (1, 3)) == {
         k: pytest.approx(np.mean([1 <= rank <= k for rank in found.rank[known]])) for k in (1, 3)
     }
     for fpir, tpir in open_set(found, (0.0, 0.3)).items():
@@ -44,7 +44,7 @@ def test_searches_that_cannot_be() -> None:
         search(_unit(draws, 0, 4), np.zeros(0, int), _unit(draws, 2, 4), np.zeros(2, int))
     found = search(_unit(draws, 3, 4), np.arange(3), _unit(draws, 2, 4), np.array([7, 8]))
     with pytest.raises(NonesuchError, match="none of the probes"):
-        cumulative_match(found)
+        cumulative_match(found.rank)
     with pytest.raises(NonesuchError, match="within and without"):
         open_set(found)
     with pytest.raises(NonesuchError, match="NaN"):

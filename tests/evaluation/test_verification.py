@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import true_match_rate
+from nonesuch.core.metrics import fmr, threshold_at, true_match_rate
 from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.all_pairs import all_pairs
+from nonesuch.evaluation.all_pairs import Figure, compare_all, rates_with_intervals
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 
@@ -54,11 +54,24 @@ def test_true_match_rate_is_that_of_scikit_learn(fmr: float) -> None:
     assert true_match_rate(scores[same], scores[~same], fmr) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_no_lower_threshold_keeps_the_rate(kind: type) -> None:
+    other = np.round(np.random.default_rng(0).normal(size=1000), 1).astype(kind)
+    for rate in (0.0, 0.001, 0.01, 0.3):
+        threshold = threshold_at(other, rate)
+        assert fmr(other, threshold) <= rate < fmr(other, float(other[other < threshold].max()))
+    assert threshold_at(other, 1.0) == -np.inf
+
+
+def _rates(vectors: np.ndarray, people: np.ndarray, fmrs: tuple[float, ...], resamples: int) -> dict[str, Figure]:
+    return rates_with_intervals(compare_all(normalised(vectors), people), people, fmrs, resamples)
+
+
 def test_all_pairs_of_planted_people() -> None:
     draws = np.random.default_rng(0)
     people = np.repeat(np.arange(60), 4)
     vectors = (draws.normal(size=(60, 16))[people] + 0.9 * draws.normal(size=(240, 16))).astype(np.float32)
-    found = all_pairs(vectors, people, (1e-2,), resamples=50)
+    found = _rates(vectors, people, (1e-2,), 50)
     unit = normalised(vectors)
     rows, columns = np.triu_indices(240, 1)
     scores, same = (unit[rows] * unit[columns]).sum(1), people[rows] == people[columns]
@@ -78,7 +91,7 @@ def test_intervals_cover_what_other_people_give() -> None:
     for _ in range(40):
         people = np.repeat(np.arange(30), 3)
         vectors = draws.normal(size=(30, 8))[people] + 0.8 * draws.normal(size=(90, 8))
-        found = all_pairs(vectors.astype(np.float32), people, (), resamples=60)["eer"]
+        found = _rates(vectors.astype(np.float32), people, (), 60)["eer"]
         truth.append(found.value)
         intervals.append(found)
     hits = sum(figure.low <= np.mean(truth) <= figure.high for figure in intervals)
@@ -87,12 +100,12 @@ def test_intervals_cover_what_other_people_give() -> None:
 
 def test_nothing_to_compare() -> None:
     with pytest.raises(NonesuchError, match="no mated or no non-mated"):
-        all_pairs(np.eye(3, dtype=np.float32), np.arange(3))
+        compare_all(np.eye(3, dtype=np.float32), np.arange(3))
 
 
 def test_more_images_than_memory_is_meant_for() -> None:
     with pytest.raises(NonesuchError, match="10,001 images are too many"):
-        all_pairs(np.zeros((10_001, 2), dtype=np.float32), np.arange(10_001))
+        compare_all(np.zeros((10_001, 2), dtype=np.float32), np.arange(10_001))
 
 
 def test_the_published_grid() -> None:

@@ -30,13 +30,22 @@ def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
     return float((false_match[at] + false_non_match[at]) / 2)
 
 
+def threshold_at(non_mated: Scores, fmr: float) -> float:
+    """The lowest threshold whose FMR is at most `fmr`; -inf where that is every threshold.
+
+    Args:
+        non_mated: similarity scores, at least one.
+    """
+    ranked = np.sort(non_mated)[::-1]
+    allowed = int(fmr * len(ranked) + 1e-9)
+    # A threshold of ranked[allowed] itself would be one match too many.
+    return float(np.nextafter(ranked[allowed], np.inf, dtype=ranked.dtype)) if allowed < len(ranked) else -np.inf
+
+
 def true_match_rate(mated: Scores, non_mated: Scores, fmr: float) -> float:
     """1 - FNMR at the lowest threshold whose FMR is at most `fmr`.
 
     Args:
-        mated, non_mated: similarity scores, at least one each.
+        mated, non_mated: similarity scores of one dtype, at least one each.
     """
-    ranked = np.sort(non_mated)[::-1]
-    allowed = int(fmr * len(ranked) + 1e-9)
-    # Scores equal to ranked[allowed] would be one match too many.
-    return float(np.mean(mated > ranked[allowed])) if allowed < len(ranked) else 1.0
+    return float(np.mean(mated >= threshold_at(non_mated, fmr)))

@@ -89,6 +89,21 @@ class LmdbPhotograph(Photograph):
         return lmdb_records.read(self.container, self.name)
 
 
+@dataclass(frozen=True)
+class HeldPhotograph(Photograph):
+    """An image whose encoded bytes are in memory, such as one of a packed set.
+
+    Attributes:
+        data: the encoded image.
+    """
+
+    data: bytes = b""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image."""
+        return self.data
+
+
 def find(source: Path, split: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 

@@ -14,6 +14,10 @@ class OnnxNetwork:
 
     Models that take channels last (B, H, W, 3), or batches of one fixed size, are served as well.
 
+    Args:
+        threads: on a CPU, 0 for as many as there are cores.
+        gpu: take a GPU where onnxruntime has one.
+
     Attributes:
         size: side of the input where the model states it, else None.
 
@@ -22,7 +26,7 @@ class OnnxNetwork:
             not an image.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, gpu: bool = True) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -30,11 +34,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        providers = [
-            name
-            for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
-            if name in onnxruntime.get_available_providers()
-        ]
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider") if gpu else ("CPUExecutionProvider",)
+        providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # onnxruntime has a dozen exception classes of its own

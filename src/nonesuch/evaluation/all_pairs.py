@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate, true_match_rate
 from nonesuch.core.seeding import Stream, derive_seed, uniform
-from nonesuch.core.similarity import normalised
 
 _BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
 _MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes
@@ -24,8 +23,51 @@ class Figure:
     high: float
 
 
-def all_pairs(
-    embeddings: NDArray[np.float32],
+@dataclass(frozen=True)
+class AllPairs:
+    """All comparisons of N images.
+
+    Attributes:
+        left, right: (P,) int32 rows of the images, left before right.
+        scores: (P,) float32 cosines.
+        mated: (P,) bool, whether both show one person.
+    """
+
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    mated: NDArray[np.bool_]
+
+
+def check_count(images: int) -> None:
+    """Raises NonesuchError for more images than memory is meant for."""
+    if images > _MOST_IMAGES:
+        raise NonesuchError(
+            f"{images:,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); name fewer people"
+        )
+
+
+def compare_all(unit: NDArray[np.float32], people: NDArray[np.int64]) -> AllPairs:
+    """Compare every image with every other.
+
+    Args:
+        unit: (N, D) unit embeddings.
+        people: (N,) labels.
+
+    Raises:
+        NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
+    """
+    check_count(len(unit))
+    left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
+    mated = people[left] == people[right]
+    if mated.all() or not mated.any():
+        raise NonesuchError("there are no mated or no non-mated pairs; error rates take both kinds")
+    scores = np.concatenate([unit[row] @ unit[row + 1 :].T for row in range(len(unit) - 1)])
+    return AllPairs(left, right, scores, mated)
+
+
+def rates_with_intervals(
+    pairs: AllPairs,
     people: NDArray[np.int64],
     fmrs: tuple[float, ...] = (1e-2, 1e-3),
     resamples: int = 200,
@@ -37,35 +79,24 @@ def all_pairs(
     times.
 
     Args:
-        embeddings: (N, D) of any length.
-        people: (N,) labels.
+        people: (N,) labels of the images.
         fmrs: rates at which the true match rate (TAR) is wanted.
 
     Returns:
         "eer" and "tar@FMR" for each rate.
-
-    Raises:
-        NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
     """
-    if len(embeddings) > _MOST_IMAGES:
-        raise NonesuchError(
-            f"{len(embeddings):,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); "
-            "name fewer people"
-        )
-    unit = normalised(embeddings)
-    labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
-    left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
-    scores = np.concatenate([unit[row] @ unit[row + 1 :].T for row in range(len(unit) - 1)])
-    same = labels[left] == labels[right]
-    mated, non_mated = scores[same], scores[~same]
-    if not len(mated) or not len(non_mated):
-        raise NonesuchError("there are no mated or no non-mated pairs; error rates take both kinds")
+    mated, non_mated = pairs.scores[pairs.mated], pairs.scores[~pairs.mated]
     exact = {"eer": equal_error_rate(mated, non_mated)}
     exact |= {f"tar@{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
 
-    bins = np.clip((scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
-    own, first, second = labels[left[same]], labels[left[~same]], labels[right[~same]]
-    mated_bins, other_bins = bins[same], bins[~same]
+    labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
+    bins = np.clip((pairs.scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+    own, first, second = (
+        labels[pairs.left[pairs.mated]],
+        labels[pairs.left[~pairs.mated]],
+        labels[pairs.right[~pairs.mated]],
+    )
+    mated_bins, other_bins = bins[pairs.mated], bins[~pairs.mated]
     drawn: dict[str, list[float]] = {name: [] for name in exact}
     count = labels.max() + 1
     for number in range(resamples):

@@ -1,4 +1,4 @@
-"""The figures of a test set, JSON-ready."""
+"""The figures of comparisons, JSON-ready."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,82 +8,90 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate, true_match_rate
-from nonesuch.evaluation.all_pairs import all_pairs
+from nonesuch.evaluation.curves import REFUSED, score_curves
+from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.fairness import fairness
-from nonesuch.evaluation.identification import cumulative_match, open_set, search
 from nonesuch.evaluation.pairs import Comparisons
+from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 
 FMRS = (1e-1, 1e-2, 1e-3)
+_BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 
 
-def comparison_scores(unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]) -> NDArray[Any]:
-    """(N,) cosines in float64; -1 where a face was not acquired: such a comparison is refused, as in operation."""
-    scores = np.einsum("nd,nd->n", unit[comparisons.left], unit[comparisons.right], dtype=np.float64)
-    return np.where(acquired[comparisons.left] & acquired[comparisons.right], scores, -1.0)
+def comparison_scores(
+    unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(N,) cosines; REFUSED where a face was not acquired, which no threshold of use accepts."""
+    left, right = comparisons.left, comparisons.right
+    scores = np.empty(len(left))
+    for start in range(0, len(left), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        scores[part] = np.einsum("nd,nd->n", unit[left[part]], unit[right[part]], dtype=np.float64)
+    return np.where(acquired[left] & acquired[right], scores, REFUSED)
 
 
-def pair_figures(scores: NDArray[np.floating], comparisons: Comparisons) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of comparisons.
-
-    Returns:
-        accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
-        folds, accuracy by insightface's grid, EER, TAR at FMR (those that the non-mated comparisons can resolve), and
-        the numbers behind them.
-
-    Raises:
-        NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons, or only one fold.
-    """
-    mated = comparisons.mated
-    if not np.isfinite(scores).all():
-        raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
+def check_both_kinds(mated: NDArray[np.bool_]) -> None:
+    """Raises NonesuchError if all comparisons are mated, or none is."""
     if mated.all() or not mated.any():
         kind = "mated" if mated.all() else "non-mated"
         raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
-    if len(np.unique(comparisons.folds)) < 2:
-        raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
-    folds = fold_accuracies(scores, mated, comparisons.folds)
+
+
+def verification_figures(
+    scores: NDArray[np.floating], mated: NDArray[np.bool_], fmrs: tuple[float, ...] = FMRS
+) -> dict[str, Any]:
+    """Error rates of comparisons over all thresholds.
+
+    Returns:
+        eer; tar: by FMR, those that the non-mated comparisons can resolve; mated, non_mated: numbers of comparisons;
+        and `score_curves`.
+
+    Raises:
+        NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons.
+    """
+    if not np.isfinite(scores).all():
+        raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
+    check_both_kinds(mated)
     same, other = scores[mated], scores[~mated]
     return {
-        "accuracy": float(folds.mean()),
-        "accuracy_sd": float(folds.std()),
-        "accuracy_folds": folds.tolist(),
-        "accuracy_grid": float(grid_accuracies(scores, mated, comparisons.folds).mean()),
         "eer": equal_error_rate(same, other),
-        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in FMRS if fmr * len(other) >= 1},
+        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in fmrs if fmr * len(other) >= 1},
         "mated": len(same),
         "non_mated": len(other),
+        **score_curves(scores, mated),
     }
 
 
-def people_figures(unit: NDArray[np.float32], people: NDArray[np.int64]) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of labelled images without a list of pairs.
-
-    Verification over all pairs (see `all_pairs`). Identification in a gallery of each person's first image, probed by
-    all other images; and in a gallery of every second person, where the other half are strangers.
+def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, found: Embedded) -> dict[str, Any]:
+    """What `nonesuch evaluate` reports of a list of comparisons.
 
     Args:
-        unit: (N, D) unit embeddings.
-        people: (N,) labels; at least two people, one of them twice.
+        comparisons: of two folds at least.
+        group_of: (N,) the group of each image, "" for none; None where there are no groups.
+        found: the images that the comparisons are of.
 
     Returns:
-        eer, tar@1e-2, tar@1e-3: value, low, high; rank: share of probes found among the first 1, 5, 10, 20; tpir: by
-        FPIR (only those that the strangers' number can resolve).
+        accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
+        folds, accuracy by insightface's grid, `verification_figures`; discard: see `error_versus_discard`, quality
+        being the norm of the raw embedding; groups: see `group_figures`.
+
+    Raises:
+        NonesuchError: as in `verification_figures`.
     """
-    found: dict[str, Any] = {key: asdict(figure) for key, figure in all_pairs(unit, people).items()}
-    _, first = np.unique(people, return_index=True)
-    probes = np.setdiff1d(np.arange(len(people)), first)
-    ranks = cumulative_match(search(unit[first], people[first], unit[probes], people[probes]))
-    found["rank"] = {str(k): share for k, share in ranks.items()}
-    known = first[::2]
-    others = np.setdiff1d(np.arange(len(people)), known)
-    searched = search(unit[known], people[known], unit[others], people[others])
-    strangers = int((searched.rank == 0).sum())
-    fpirs = tuple(fpir for fpir in (1e-1, 1e-2) if fpir * strangers >= 1)
-    found["tpir"] = {}
-    if fpirs and strangers < len(others):
-        found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
-    return found
+    mated, folds = comparisons.mated, comparisons.folds
+    scores = comparison_scores(found.unit, comparisons, found.acquired)
+    figures = verification_figures(scores, mated)
+    accuracies = fold_accuracies(scores, mated, folds)
+    figures = {
+        "accuracy": float(accuracies.mean()),
+        "accuracy_sd": float(accuracies.std()),
+        "accuracy_folds": accuracies.tolist(),
+        "accuracy_grid": float(grid_accuracies(scores, mated, folds).mean()),
+        **figures,
+        "discard": error_versus_discard(scores, mated, comparisons.left, comparisons.right, found.norm),
+    }
+    return figures if group_of is None else {**figures, "groups": group_figures(scores, comparisons, group_of)}
 
 
 def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, group_of: NDArray[np.str_]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Identification, 1:N: who of a gallery is it, and is it anyone of the gallery at all (ISO/IEC 19795-1)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 
 _BLOCK = 1024  # probes compared at once
+_CMC = 20  # ranks of the curve
+NEVER = np.iinfo(np.int64).max  # the rank of an identity that cannot be found
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ def search(
 ) -> Search:
     """Search unit vectors (P, D) among unit vectors (G, D); an identity counts by its nearest gallery vector.
 
-    Ties count against the own identity. Memory: blocks of probes against the whole gallery.
+    Ties count against the own identity. A row of zeros, of a face that was not acquired, matches nothing: its identity
+    has no rank that is reached. Memory: blocks of probes against the whole gallery.
 
     Raises:
         NonesuchError: the gallery or the probes are empty, or a vector is not finite.
@@ -46,30 +50,45 @@ def search(
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(identities)))
     ordered = gallery[order]
+    refused = ~ordered.any(1)
     rank, own, other = [], [], []
     for start in range(0, len(probes), _BLOCK):
-        best = np.maximum.reduceat(probes[start : start + _BLOCK] @ ordered.T, starts, axis=1)
+        part = probes[start : start + _BLOCK]
+        cosines = part @ ordered.T
+        cosines[:, refused] = -np.inf
+        cosines[~part.any(1)] = -np.inf
+        best = np.maximum.reduceat(cosines, starts, axis=1)
         people = probe_people[start : start + _BLOCK]
         at = np.searchsorted(identities, people).clip(max=len(identities) - 1)
         known, rows = identities[at] == people, np.arange(len(people))
         mine = np.where(known, best[rows, at], -np.inf)
         best[rows[known], at[known]] = -np.inf
-        rank.append(np.where(known, 1 + (best >= mine[:, None]).sum(1), 0))
+        reached = np.where(np.isneginf(mine), NEVER, 1 + (best >= mine[:, None]).sum(1))
+        rank.append(np.where(known, reached, 0))
         own.append(mine)
         other.append(best.max(1))
     return Search(np.concatenate(rank), np.concatenate(own), np.concatenate(other))
 
 
-def cumulative_match(found: Search, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
+def cumulative_match(places: NDArray[np.int64], ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
     """Share of the probes whose identity the gallery holds that have it among the first k, for each k.
+
+    Args:
+        places: (P,) rank of each probe's own identity, 0 where the gallery does not hold it.
 
     Raises:
         NonesuchError: the gallery holds no probe's identity.
     """
-    known = found.rank[found.rank > 0]
+    known = places[places > 0]
     if not len(known):
         raise NonesuchError("the gallery holds none of the probes' identities")
     return {k: float((known <= k).mean()) for k in ranks}
+
+
+def rank_figures(places: NDArray[np.int64], ranks: tuple[int, ...]) -> dict[str, Any]:
+    """rank: `cumulative_match` at some ranks, JSON-ready; cmc: at 1, 2, .. 20."""
+    shares = cumulative_match(places, tuple(range(1, _CMC + 1)))
+    return {"rank": {str(k): shares[k] for k in ranks}, "cmc": list(shares.values())}
 
 
 def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, float]:

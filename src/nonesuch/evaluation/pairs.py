@@ -2,15 +2,16 @@
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core import images, safe_pickle
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
-from nonesuch.core.photographs import Photograph
+from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.photographs import HeldPhotograph, Photograph
+from nonesuch.evaluation.names import ImageNames
 
 _FOLDS = 10
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
@@ -71,27 +72,6 @@ def read_pairs(path: Path, photographs: list[Photograph]) -> Comparisons:
     return _csv(path, text, photographs) if path.suffix == ".csv" else _lfw(path, text, photographs)
 
 
-def _places(photographs: list[Photograph]) -> dict[str, int]:
-    """Rows by path without suffix and by every shorter end of that path; -1 for an end that several share."""
-    found: dict[str, int] = {}
-    for row, photograph in enumerate(photographs):
-        parts = PurePosixPath(photograph.name).with_suffix("").parts
-        for start in range(len(parts)):
-            end = "/".join(parts[start:])
-            found[end] = row if end not in found else -1
-    return found
-
-
-def _row(path: Path, places: dict[str, int], name: str) -> int:
-    known = name.rsplit(".", 1)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
-    row = places.get(known)
-    if row is None:
-        raise NonesuchError(f"{path}: {name} is not among the images; give the --images that these pairs speak of")
-    if row < 0:
-        raise NonesuchError(f"{path}: several images end in {name}; name them by more of their path")
-    return row
-
-
 def _lfw(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if not lines or len(lines[0]) > 2 or not all(field.isdigit() for field in lines[0]):
@@ -99,13 +79,13 @@ def _lfw(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     folds, each = (int(lines[0][0]), int(lines[0][1])) if len(lines[0]) == 2 else (1, int(lines[0][0]))
     if len(lines) - 1 != folds * 2 * each:
         raise NonesuchError(f"{path}: {len(lines) - 1} pairs, its first line says {folds * 2 * each}; copy it again")
-    places, found = _places(photographs), []
+    rows_of, found = ImageNames(photographs), []
     for number, fields in enumerate(lines[1:]):
         if len(fields) not in (3, 4) or not fields[1].isdigit() or not fields[-1].isdigit():
             raise NonesuchError(f"{path}: line {number + 2} is no pair: {' '.join(fields)}")
         first, second = fields[0], fields[0] if len(fields) == 3 else fields[2]
         names = (f"{first}/{first}_{int(fields[1]):04d}", f"{second}/{second}_{int(fields[-1]):04d}")
-        left, right = (_row(path, places, name) for name in names)
+        left, right = (rows_of.row(name, path) for name in names)
         found.append((left, right, len(fields) == 3, number // (2 * each) + 1))
     return _comparisons(path, found)
 
@@ -114,7 +94,7 @@ def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     rows = list(csv.DictReader(text.splitlines()))
     if not rows or not {"left", "right", "mated"} <= set(rows[0]):
         raise NonesuchError(f"{path}: a CSV of pairs has the columns left, right, mated (1 or 0) and perhaps fold")
-    places, found = _places(photographs), []
+    rows_of, found = ImageNames(photographs), []
     seen = {True: 0, False: 0}
     counts = {kind: sum(str(row["mated"]).strip().lower() in words for row in rows) for kind, words in _WORDS.items()}
     for number, row in enumerate(rows):
@@ -126,7 +106,7 @@ def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
         if not fold.isdigit():
             raise NonesuchError(f"{path}: line {number + 2}: fold must be a number")
         seen[said] += 1
-        found.append((_row(path, places, row["left"]), _row(path, places, row["right"]), said, int(fold)))
+        found.append((rows_of.row(row["left"], path), rows_of.row(row["right"], path), said, int(fold)))
     return _comparisons(path, found)
 
 
@@ -138,12 +118,12 @@ def _cfp(folder: Path, photographs: list[Photograph]) -> Comparisons:
     try:
         lists = [_cfp_list(folder / f"Pair_list_{letter}.txt") for letter in ("F", kind[1])]
         splits = sorted((folder / "Split" / kind).iterdir())
-        places, found = _places(photographs), []
+        rows_of, found = ImageNames(photographs), []
         for fold, split in enumerate(splits, start=1):
             for file, mated in (("same.txt", True), ("diff.txt", False)):
                 for line in (split / file).read_text().split():
                     numbers = line.split(",")
-                    left, right = (_row(folder, places, names[int(n)]) for names, n in zip(lists, numbers, strict=True))
+                    left, right = (rows_of.row(names[int(n)], folder) for names, n in zip(lists, numbers, strict=True))
                     found.append((left, right, mated, fold))
     except (OSError, ValueError, KeyError) as error:
         raise NonesuchError(f"{folder}: not CFP's protocol folder ({error})") from error
@@ -162,14 +142,14 @@ def _comparisons(path: Path, found: list[tuple[int, int, bool, int]]) -> Compari
     return Comparisons(left.astype(np.int64), right.astype(np.int64), mated.astype(bool), folds.astype(np.int64))
 
 
-def read_packed(path: Path) -> tuple[Pixels, Comparisons]:
+def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
     """insightface's `.bin`, or the same compressed (`.xz`): aligned crops and their comparisons, ten folds in order.
 
     Returns:
-        (2N, 112, 112, 3) uint8 RGB crops, and comparisons of rows 2i and 2i + 1.
+        2N images, and comparisons of rows 2i and 2i + 1.
 
     Raises:
-        NonesuchError: refused or damaged, or an image cannot be decoded or has another size.
+        NonesuchError: refused or damaged, or an image cannot be decoded or has another size than 112x112.
     """
     content = safe_pickle.plain(safe_pickle.load(path))
     parts = [safe_pickle.plain(part) for part in content] if isinstance(content, list | tuple) else []
@@ -178,18 +158,18 @@ def read_packed(path: Path) -> tuple[Pixels, Comparisons]:
     encoded, labels = parts
     if len(encoded) != 2 * len(labels) or not len(labels):
         raise NonesuchError(f"{path}: {len(encoded)} images for {len(labels)} pairs")
-    crops = np.empty((len(encoded), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    held = []
     for number, data in enumerate(encoded):
         item = safe_pickle.plain(data)
         raw = item.tobytes() if isinstance(item, np.ndarray) else item
         if not isinstance(raw, bytes):
             raise NonesuchError(f"{path}: image {number} is no encoded image")
-        pixels = images.decode(raw, f"{path}: image {number}")
-        if pixels.shape != crops.shape[1:]:
-            raise NonesuchError(f"{path}: image {number} is {pixels.shape[1]}x{pixels.shape[0]}, not 112x112")
-        crops[number] = pixels
+        height, width = images.decode(raw, f"{path}: image {number}").shape[:2]
+        if (height, width) != (CROP_SIZE, CROP_SIZE):
+            raise NonesuchError(f"{path}: image {number} is {width}x{height}, not 112x112")
+        held.append(HeldPhotograph(f"image {number}", "", path, data=raw))
     if not all(isinstance(label, bool | int | np.bool_ | np.integer) for label in labels):
         raise NonesuchError(f"{path}: its labels are no truth values")
     at = np.arange(len(labels))
     mated = np.array([bool(label) for label in labels])
-    return crops, Comparisons(2 * at, 2 * at + 1, mated, at * _FOLDS // len(labels) + 1)
+    return held, Comparisons(2 * at, 2 * at + 1, mated, at * _FOLDS // len(labels) + 1)

@@ -1,4 +1,4 @@
-"""The images of a test set, aligned, and what an embedder makes of them."""
+"""The images of a test and what embedders make of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.images import Pixels
 from nonesuch.core.photographs import Photograph
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.perception.detection import Detector
@@ -17,69 +17,91 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Probes:
-    """Aligned crops of a test set.
+class Embedded:
+    """A test's images as one embedder sees them.
 
     Attributes:
-        crops: (N, 112, 112, 3) uint8; black where no face was acquired.
-        acquired: (N,) bool.
-        problems: in words, of each image that was not.
+        unit: (N, D) float32 embeddings of length 1; zeros where no face was acquired.
+        norm: (N,) float32 length of the raw embedding, which tells quality (MagFace, arXiv 2103.06627); 0 where no
+            face was acquired.
     """
 
-    crops: Pixels
-    acquired: NDArray[np.bool_]
-    problems: list[str]
+    unit: NDArray[np.float32]
+    norm: NDArray[np.float32]
+
+    @property
+    def acquired(self) -> NDArray[np.bool_]:
+        """(N,) whether a face was found."""
+        return self.norm > 0
+
+    def without(self, refused: NDArray[np.bool_]) -> "Embedded":
+        """The same with (N,) some faces not acquired."""
+        kept = (~refused).astype(np.float32)
+        return Embedded(self.unit * kept[:, None], self.norm * kept)
 
 
-def read_probes(
-    photographs: Sequence[Photograph],
-    detector: Detector | None,
-    always_align: bool = False,
-    on_image: Callable[[int], None] = lambda done: None,
-) -> Probes:
-    """Decode and align the images of a test set; see `aligned_face` for what counts as aligned.
-
-    Raises:
-        NonesuchError: not one of them shows a face.
-    """
-    crops = np.zeros((len(photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-    acquired, problems = np.zeros(len(photographs), dtype=bool), []
-    for row, photograph in enumerate(photographs):
-        crop, problem = aligned_face(photograph, detector, always_align)
-        if crop is None:
-            problems.append(problem)
-        else:
-            crops[row], acquired[row] = crop, True
-        on_image(row + 1)
-    if not acquired.any():
-        raise NonesuchError(f"none of {len(photographs)} images shows a face; the first: {problems[0]}")
-    return Probes(crops, acquired, problems)
-
-
-def probe_embeddings(
-    images: Probes, embedder: Embedder, flip: bool = True, on_image: Callable[[int], None] = lambda done: None
-) -> NDArray[np.float32]:
-    """(N, D) embeddings of length 1, the published way: raw embeddings of a crop and its mirror image, summed.
-
-    A row of zeros stands for an image without a face: its cosine to anything is 0.
+def raw_embeddings(embedder: Embedder, crops: Pixels, flip: bool = True) -> NDArray[np.float32]:
+    """(N, D) embeddings of crops, the published way: raw embeddings of a crop and its mirror image, summed.
 
     Args:
+        crops: (N, 112, 112, 3) uint8 RGB.
         flip: False for the crop alone.
+    """
+    raw = embedder.embed(crops, _BATCH)
+    return raw + embedder.embed(np.ascontiguousarray(crops[:, :, ::-1]), _BATCH) if flip else raw
+
+
+def embed_images(
+    photographs: Sequence[Photograph],
+    embedders: Sequence[Embedder],
+    detector: Detector | None,
+    flip: bool = True,
+    always_align: bool = False,
+    landmarks: NDArray[np.float64] | None = None,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> tuple[list[Embedded], list[str]]:
+    """Read, align and embed the images of a test; each is read once, and few are in memory at a time.
+
+    Args:
+        flip: as in `raw_embeddings`.
+        detector, always_align: see `aligned_face` for what counts as aligned.
+        landmarks: (N, 5, 2) known ones, which take the detector's place.
+
+    Returns:
+        What each embedder makes of the images, and in words why an image shows no face, for each that does not.
 
     Raises:
-        NonesuchError: the embedder gives NaN, infinity or a zero vector.
+        NonesuchError: not one image shows a face, or an embedding is zero or holds NaN or infinity.
     """
-    rows = np.flatnonzero(images.acquired)
-    found = np.zeros((len(images.crops), embedder.card.embedding_dim), dtype=np.float32)
-    for start in range(0, len(rows), _BATCH):
-        part = rows[start : start + _BATCH]
-        raw = embedder.embed(images.crops[part], _BATCH)
-        if flip:
-            raw = raw + embedder.embed(np.ascontiguousarray(images.crops[part][:, :, ::-1]), _BATCH)
-        length = np.linalg.norm(raw, axis=1, keepdims=True)
-        if not np.isfinite(length).all() or (length == 0).any():
-            bad = int(part[np.flatnonzero(~(np.isfinite(length) & (length > 0))[:, 0])[0]])
-            raise NonesuchError(f"{embedder.name}: its embedding of image {bad} is zero or holds NaN or infinity")
-        found[part] = raw / length
-        on_image(start + len(part))
-    return found
+    count = len(photographs)
+    found = [
+        Embedded(np.zeros((count, item.card.embedding_dim), np.float32), np.zeros(count, np.float32))
+        for item in embedders
+    ]
+    problems = []
+    for start in range(0, count, _BATCH):
+        rows, crops = [], []
+        for row in range(start, min(start + _BATCH, count)):
+            points = None if landmarks is None else landmarks[row]
+            crop, problem = aligned_face(photographs[row], detector, always_align, points)
+            if crop is None:
+                problems.append(problem)
+            else:
+                rows.append(row)
+                crops.append(crop)
+        if rows:
+            for embedder, result in zip(embedders, found, strict=True):
+                raw = raw_embeddings(embedder, np.stack(crops), flip)
+                norm = np.linalg.norm(raw, axis=1)
+                good = np.isfinite(norm) & (norm > 0)
+                if not good.all():
+                    name = photographs[rows[int(np.argmin(good))]].name
+                    raise NonesuchError(
+                        f"{embedder.name}: its embedding of {name} is zero or holds NaN or infinity; "
+                        "check the weights and the card's preprocessing"
+                    )
+                result.unit[rows], result.norm[rows] = raw / norm[:, None], norm
+        on_image(min(start + _BATCH, count))
+    if len(problems) == count:
+        raise NonesuchError(f"none of {count} images shows a face; the first: {problems[0]}")
+    return found, problems

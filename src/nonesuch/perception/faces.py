@@ -1,5 +1,8 @@
 """The face of a photograph as an aligned crop."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.photographs import Photograph
@@ -8,12 +11,18 @@ from nonesuch.perception.detection import Detector
 
 
 def aligned_face(
-    photograph: Photograph, detector: Detector | None, always_align: bool = False
+    photograph: Photograph,
+    detector: Detector | None,
+    always_align: bool = False,
+    landmarks: NDArray[np.float64] | None = None,
 ) -> tuple[Pixels | None, str]:
     """The largest face of a photograph.
 
     A 112x112 image counts as aligned unless `always_align`. Nothing is resized in a face's place. Without a detector
     only 112x112 images have one.
+
+    Args:
+        landmarks: (5, 2) known ones as in `align`; nothing is then detected.
 
     Returns:
         (112, 112, 3) uint8 RGB or None, and in words why there is none ("" where there is one).
@@ -24,6 +33,8 @@ def aligned_face(
         return None, str(error)
     if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
         return image, ""
+    if landmarks is not None:
+        return align(image, landmarks), ""
     if detector is None:
         height, width = image.shape[:2]
         mend = "align it with 'nonesuch embed IN --crops FOLDER'"

@@ -1,0 +1,78 @@
+"""The figures of labelled images that come without a list of comparisons, JSON-ready."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.metrics import threshold_at
+from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
+from nonesuch.evaluation.clustering import cluster_scores, linked
+from nonesuch.evaluation.curves import REFUSED, score_curves
+from nonesuch.evaluation.discard import error_versus_discard
+from nonesuch.evaluation.figures import verification_figures
+from nonesuch.evaluation.identification import open_set, rank_figures, search
+from nonesuch.evaluation.probes import Embedded
+
+_CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
+
+
+def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, Any]:
+    """What `nonesuch evaluate` reports of labelled images without a list of pairs.
+
+    Verification over all pairs. Identification in a gallery of each person's first image, probed by all other images;
+    and in a gallery of every second person, where the other half are strangers. Clusters of images that are linked at
+    the thresholds of several FMRs. Images without a face are left out.
+
+    Args:
+        labels: (N,) who each image shows; at least two people, one of them twice.
+
+    Returns:
+        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank:
+        share of probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters
+        by FMR (only those that the numbers can resolve), the latter with threshold, number of clusters and
+        `cluster_scores`; discard: see `error_versus_discard`, quality being the norm of the raw embedding.
+    """
+    acquired = embedded.acquired
+    unit, people = embedded.unit[acquired], labels[acquired]
+    pairs = compare_all(unit, people)
+    found: dict[str, Any] = {key: asdict(figure) for key, figure in rates_with_intervals(pairs, people).items()}
+    found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
+    found |= score_curves(pairs.scores, pairs.mated)
+    found["clusters"] = _clusters(pairs, people)
+    found["discard"] = error_versus_discard(pairs.scores, pairs.mated, pairs.left, pairs.right, embedded.norm[acquired])
+    _, first = np.unique(people, return_index=True)
+    probes = np.setdiff1d(np.arange(len(people)), first)
+    places = search(unit[first], people[first], unit[probes], people[probes]).rank
+    found |= rank_figures(places, (1, 5, 10, 20))
+    known = first[::2]
+    others = np.setdiff1d(np.arange(len(people)), known)
+    searched = search(unit[known], people[known], unit[others], people[others])
+    strangers = int((searched.rank == 0).sum())
+    fpirs = tuple(fpir for fpir in (1e-1, 1e-2) if fpir * strangers >= 1)
+    found["tpir"] = {}
+    if fpirs and strangers < len(others):
+        found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
+    return found
+
+
+def people_rates(labels: NDArray[np.int64], embedded: Embedded, refused: NDArray[np.bool_]) -> dict[str, Any]:
+    """`verification_figures` over all pairs, with (N,) some images refused; those without a face are left out."""
+    acquired = embedded.acquired
+    pairs = compare_all(embedded.unit[acquired], labels[acquired])
+    gone = refused[acquired]
+    scores = np.where(gone[pairs.left] | gone[pairs.right], np.float32(REFUSED), pairs.scores)
+    return verification_figures(scores, pairs.mated)
+
+
+def _clusters(pairs: AllPairs, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    non_mated = pairs.scores[~pairs.mated]
+    found = {}
+    for rate in (fmr for fmr in _CLUSTER_FMRS if fmr * len(non_mated) >= 1):
+        threshold = threshold_at(non_mated, rate)
+        links = pairs.scores >= threshold
+        clusters = linked(len(people), pairs.left[links], pairs.right[links])
+        counted = {"threshold": threshold, "clusters": int(clusters.max()) + 1}
+        found[f"{rate:g}"] = {**counted, **cluster_scores(people, clusters)}
+    return found

@@ -1,0 +1,57 @@
+"""One HTML page about a test, which opens offline. Needs jinja2 and matplotlib (the `[report]` extra)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from nonesuch import __version__
+from nonesuch.core import files
+from nonesuch.evaluation.drawing import draw_all
+from nonesuch.evaluation.summary import (
+    DISCARD_COLUMNS,
+    GROUP_COLUMNS,
+    Found,
+    discard_rows,
+    figure_rows,
+    group_rows,
+)
+
+_PAGE = Path(__file__).with_name("report.html.jinja")
+
+
+def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
+    """Write the page: the table of figures, curves as inline SVG, groups. Everything in it stands in the JSON too.
+
+    Args:
+        test: title, and what else is told of the test, such as the images' source.
+        found: figures by embedder.
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written.
+    """
+    first = next(iter(found.values()))
+    tables: list[dict[str, object]] = []
+    if discards := discard_rows(found):
+        title = "FNMR with the images of the smallest embedding norms left out"
+        tables.append({"title": title, "columns": DISCARD_COLUMNS, "rows": discards})
+    if "groups" in first:
+        tables.append(
+            {"title": "Groups, at one threshold for all", "columns": GROUP_COLUMNS, "rows": group_rows(found)}
+        )
+    about = ", ".join(f"{key} {value}" for key, value in test.items() if key != "title")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_PAGE.read_text(encoding="utf-8")).render(
+        title=test["title"],
+        about=about,
+        embedders=[(name, row["sha256"]) for name, row in found.items()],
+        rows=figure_rows(found),
+        pictures=draw_all(found),
+        tables=tables,
+        intervals=isinstance(first.get("eer"), Mapping),
+        flip=first["flip"],
+        time_limit=first.get("time_limit"),
+        version=__version__,
+    )
+    with files.replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
