@@ -29,9 +29,10 @@ from nonesuch.core.allocator import keep_memory
 from nonesuch.core.photographs import find, read_names
 from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
-from nonesuch.evaluation.all_pairs import all_pairs
-from nonesuch.evaluation.figures import comparison_scores, pair_figures
+from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
+from nonesuch.evaluation.figures import comparison_scores
 from nonesuch.evaluation.pairs import read_pairs
+from nonesuch.evaluation.verification import fold_accuracies
 
 MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}
 console = Console(highlight=False, width=150)
@@ -111,9 +112,9 @@ class Bench:
         """What a table row shows, from raw embeddings of the test crops."""
         unit = normalised(embeddings.astype(np.float32))
         scores = comparison_scores(unit[self.pair_rows], self.pairs, np.ones(len(self.pair_rows), dtype=bool))
-        found = all_pairs(unit[self.capped], self.people)
+        found = rates_with_intervals(compare_all(unit[self.capped], self.people), self.people)
         return {
-            "accuracy": pair_figures(scores, self.pairs)["accuracy"],
+            "accuracy": float(fold_accuracies(scores, self.pairs.mated, self.pairs.folds).mean()),
             **{name: [figure.value, figure.low, figure.high] for name, figure in found.items()},
         }
 

@@ -131,8 +131,8 @@ def test_groups_at_one_threshold(cli: Cli, folder: Path, tmp_path: Path) -> None
     assert set(found["groups"]) == {"x", "y"}
     # Every mated pair lies within a group: 12 of each, by the made list.
     assert [found["groups"][name]["mated"] for name in "xy"] == [12, 12]
-    accuracies = [found["groups"][name]["accuracy"] for name in "xy"]
-    assert found["trade_off"] == pytest.approx(np.mean(accuracies) - np.std(accuracies))
+    accuracies = [found["groups"][name]["accuracy"]["value"] for name in "xy"]
+    assert found["trade_off"]["value"] == pytest.approx(np.mean(accuracies) - np.std(accuracies))
     groups.write_text("identity,group\nZ,x\n")
     assert "names none of the test's people" in cli("evaluate", *options, "--groups", groups).error
     assert "--groups goes with --pairs" in cli("evaluate", "--images", folder / "images", "--groups", groups).error

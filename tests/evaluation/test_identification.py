@@ -55,12 +55,29 @@ def test_groups_by_hand() -> None:
     scores = np.array([0.9, 0.4, 0.1, 0.6, 0.9, 0.8, 0.2, 0.1])
     mated = np.array([True, True, False, False] * 2)
     groups = np.array(["a"] * 4 + ["b"] * 4)
-    found = fairness(scores, mated, groups, 0.5)
-    assert (found.groups["a"].fmr, found.groups["a"].fnmr, found.groups["a"].accuracy) == (0.5, 0.5, 0.5)
-    assert (found.groups["b"].fmr, found.groups["b"].fnmr, found.groups["b"].accuracy) == (0.0, 0.0, 1.0)
-    assert (found.mean, found.deviation, found.trade_off) == (0.75, 0.25, 0.5)
-    assert found.skewed_error_ratio is None
+    left, right = np.array([0, 1, 0, 1, 4, 5, 4, 5]), np.array([0, 1, 2, 3, 4, 5, 6, 7])
+    found = fairness(scores, mated, groups, 0.5, left, right)
+    rates = [(group.fmr, group.fnmr, group.accuracy) for group in found.groups.values()]
+    assert [tuple(rate.value for rate in of_group if rate) for of_group in rates] == [(0.5, 0.5, 0.5), (0.0, 0.0, 1.0)]
+    assert (found.mean.value, found.deviation.value, found.trade_off.value) == (0.75, 0.25, 0.5)
+    assert found.skewed_error_ratio.value == np.inf
     # At .85 group a has one error in four, b one.
-    assert fairness(scores, mated, groups, 0.85).skewed_error_ratio == 1.0
+    assert fairness(scores, mated, groups, 0.85, left, right).skewed_error_ratio.value == 1.0
     with pytest.raises(NonesuchError, match="at least two"):
-        fairness(scores, mated, np.array(["a"] * 8), 0.5)
+        fairness(scores, mated, np.array(["a"] * 8), 0.5, left, right)
+
+
+def test_intervals_of_groups_hold_what_new_people_show() -> None:
+    """Of 200 sets of people, whose true FNMR is known, about 95% have it in their interval."""
+    draws = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        people = np.repeat(np.arange(40), 3)  # three comparisons of a person, all right or nearly all wrong
+        bad = draws.random(40) < 0.3
+        scores = np.where(bad[people], draws.random(120) < 0.2, draws.random(120) < 0.9).astype(float)
+        groups = np.array(["a", "b"])[people % 2]
+        found = fairness(scores, np.ones(120, dtype=bool), groups, 0.5, people, people)
+        rate = found.groups["a"].fnmr
+        assert rate is not None
+        held += rate.low <= 0.3 * 0.8 + 0.7 * 0.1 <= rate.high
+    assert 0.88 <= held / 200 <= 0.99

@@ -7,20 +7,10 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate, true_match_rate
-from nonesuch.core.seeding import Stream, derive_seed, uniform
+from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
 
 _BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
 _MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes
-_INTERVAL = (2.5, 97.5)  # percent
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -70,13 +60,10 @@ def rates_with_intervals(
     pairs: AllPairs,
     people: NDArray[np.int64],
     fmrs: tuple[float, ...] = (1e-2, 1e-3),
-    resamples: int = 200,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """EER and true match rates over all pairs, with bootstrap intervals over people.
-
-    In a resample a person drawn k times counts k times: k for mated pairs, k * l for non-mated pairs with one drawn l
-    times.
+    """EER and true match rates over all pairs, with bootstrap intervals over people (see `people_drawn`).
 
     Args:
         people: (N,) labels of the images.
@@ -98,16 +85,15 @@ def rates_with_intervals(
     )
     mated_bins, other_bins = bins[pairs.mated], bins[~pairs.mated]
     drawn: dict[str, list[float]] = {name: [] for name in exact}
-    count = labels.max() + 1
+    count = int(labels.max()) + 1
     for number in range(resamples):
-        picks = (uniform(derive_seed(seed, number), Stream.RESAMPLE, count) * count).astype(np.int64)
-        weight = np.bincount(picks, minlength=count).astype(np.float64)
+        weight = people_drawn(count, number, seed)
         hits = np.bincount(mated_bins, weight[own], _BINS).astype(np.float64)
         misses = np.bincount(other_bins, weight[first] * weight[second], _BINS).astype(np.float64)
         if hits.sum() and misses.sum():
             for name, value in _binned(hits, misses, fmrs).items():
                 drawn[name].append(value)
-    return {name: Figure(value, *np.percentile(drawn[name], _INTERVAL)) for name, value in exact.items()}
+    return {name: with_interval(value, drawn[name]) for name, value in exact.items()}
 
 
 def _binned(hits: NDArray[np.float64], misses: NDArray[np.float64], fmrs: tuple[float, ...]) -> dict[str, float]:

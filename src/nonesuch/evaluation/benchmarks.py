@@ -13,6 +13,7 @@ from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, read_names
 from nonesuch.evaluation.all_pairs import check_count
+from nonesuch.evaluation.fairness import Groups
 from nonesuch.evaluation.figures import check_both_kinds, pair_figures
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
@@ -92,18 +93,17 @@ def _of_comparisons(
     used = [photographs[row] for row in rows]
     mated = int(comparisons.mated.sum())
     title = f"{mated:,} mated and {len(comparisons.mated) - mated:,} non-mated comparisons"
-    group_of = None if groups is None else _group_of(groups, used)
-    return Benchmark(title, used, partial(pair_figures, comparisons, group_of))
+    known = None if groups is None else _groups(groups, used)
+    return Benchmark(title, used, partial(pair_figures, comparisons, known))
 
 
-def _group_of(path: Path, photographs: list[Photograph]) -> NDArray[np.str_]:
-    """The group of each image, "" for none."""
+def _groups(path: Path, photographs: list[Photograph]) -> Groups:
     table = tables.read_columns(path, ["identity", "group"])
     known = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}
     found = np.array([known.get(photograph.identity, "") for photograph in photographs])
     if not (found != "").any():
         raise NonesuchError(f"{path}: names none of the test's people, such as {photographs[0].identity}")
-    return found
+    return Groups(found, np.unique([item.identity for item in photographs], return_inverse=True)[1].astype(np.int64))
 
 
 def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Photograph]:

@@ -146,13 +146,17 @@ def _groups(found: Found) -> Picture:
     width = 0.8 / len(found)
     for panel, (key, title) in zip(figure.subplots(1, 2), (("fnmr", "FNMR (%)"), ("fmr", "FMR (%)")), strict=True):
         for number, (name, row) in enumerate(found.items()):
-            rates = [row["groups"]["groups"][group][key] or 0.0 for group in names]
+            known = [row["groups"]["groups"][group][key] or {} for group in names]
+            rates, low, high = (
+                100 * np.array([rate.get(part) or 0.0 for rate in known]) for part in ("value", "low", "high")
+            )
+            reach = np.maximum([rates - low, high - rates], 0.0)
             places = np.arange(len(names)) + (number - (len(found) - 1) / 2) * width
-            panel.bar(places, 100 * np.array(rates), width, label=_label(name), color=_colour(number))
+            panel.bar(places, rates, width, yerr=reach, capsize=2, label=_label(name), color=_colour(number))
         panel.set_xticks(np.arange(len(names)), [_label(group) for group in names])
         panel.set_ylabel(title)
         panel.legend()
-    caption = "Error rates of each group, at the one threshold that is best for all groups together."
+    caption = "Error rates of each group, at the one threshold that is best for all groups together; 95% over people."
     return Picture("Groups", caption, _svg(figure, "groups"), wide=True)
 
 

@@ -10,7 +10,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.metrics import equal_error_rate, true_match_rate
 from nonesuch.evaluation.curves import REFUSED, score_curves
 from nonesuch.evaluation.discard import error_versus_discard
-from nonesuch.evaluation.fairness import fairness
+from nonesuch.evaluation.fairness import Groups, fairness
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
@@ -63,12 +63,12 @@ def verification_figures(
     }
 
 
-def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, found: Embedded) -> dict[str, Any]:
+def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedded) -> dict[str, Any]:
     """What `nonesuch evaluate` reports of a list of comparisons.
 
     Args:
         comparisons: of two folds at least.
-        group_of: (N,) the group of each image, "" for none; None where there are no groups.
+        groups: of the images; None where there are none.
         found: the images that the comparisons are of.
 
     Returns:
@@ -91,23 +91,37 @@ def pair_figures(comparisons: Comparisons, group_of: NDArray[np.str_] | None, fo
         **figures,
         "discard": error_versus_discard(scores, mated, comparisons.left, comparisons.right, found.norm),
     }
-    return figures if group_of is None else {**figures, "groups": group_figures(scores, comparisons, group_of)}
+    return figures if groups is None else {**figures, "groups": group_figures(scores, comparisons, groups)}
 
 
-def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, group_of: NDArray[np.str_]) -> dict[str, Any]:
+def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, groups: Groups) -> dict[str, Any]:
     """Fairness over the comparisons within groups, at the threshold that is best for all of these together.
 
     Args:
         scores: (N,) of the comparisons.
-        group_of: (M,) the group of each image, "" for none.
+        groups: of the images.
+
+    Returns:
+        `Fairness` as a dictionary; None stands for a figure that is infinite or unknown.
 
     Raises:
         NonesuchError: the comparisons lie within fewer than two groups.
     """
-    left, right = group_of[comparisons.left], group_of[comparisons.right]
-    within = (left == right) & (left != "")
+    left, right = comparisons.left, comparisons.right
+    group = groups.group[left]
+    within = (group == groups.group[right]) & (group != "")
     mated = comparisons.mated[within]
     if not within.any():
         raise NonesuchError("--groups: no comparison lies within a group")
     threshold = best_threshold(scores[within], mated)
-    return asdict(fairness(scores[within], mated, left[within], threshold))
+    people = (groups.person[side[within]] for side in (left, right))
+    found: dict[str, Any] = _without_infinities(
+        asdict(fairness(scores[within], mated, group[within], threshold, *people))
+    )
+    return found
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinities(part) for key, part in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value

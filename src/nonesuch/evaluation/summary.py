@@ -64,11 +64,16 @@ def group_rows(found: Found) -> list[tuple[str, ...]]:
     for name, row in found.items():
         fair = row["groups"]
         for group, rates in fair["groups"].items():
-            shares = ("-" if rates[key] is None else f"{rates[key]:.2%}" for key in ("fnmr", "fmr", "accuracy"))
+            shares = ("-" if rates[key] is None else _share(rates[key]) for key in ("fnmr", "fmr", "accuracy"))
             shown.append((name, group, str(rates["mated"]), str(rates["non_mated"]), *shares))
-        ratio = fair["skewed_error_ratio"]
-        spread = f"mean {fair['mean']:.2%}, sd {fair['deviation']:.2%}, mean - sd {fair['trade_off']:.2%}"
-        shown.append((name, f"{spread}, error ratio {'infinite' if ratio is None else f'{ratio:.2f}'}", *[""] * 5))
+        ratio = "{value} ({low}-{high})".format(
+            **{
+                key: "infinite" if value is None else f"{value:.2f}"
+                for key, value in fair["skewed_error_ratio"].items()
+            }
+        )
+        spread = f"mean {_share(fair['mean'])}, sd {_share(fair['deviation'])}, mean - sd {_share(fair['trade_off'])}"
+        shown.append((name, f"{spread}, error ratio {ratio}", *[""] * 5))
     return shown
 
 
@@ -103,7 +108,8 @@ DISCARD_COLUMNS = ("embedder", "at FMR", *(f"{share:.0%} out" for share in SHARE
 GROUP_COLUMNS = ("embedder", "group", "mated", "non-mated", "FNMR", "FMR", "accuracy")
 
 
-def _share(value: float | Mapping[str, float]) -> str:
+def _share(value: float | Mapping[str, float | None]) -> str:
     if isinstance(value, Mapping):
-        return f"{value['value']:.2%} ({value['low']:.2%}-{value['high']:.2%})"
+        shown = ("?" if part is None else f"{part:.2%}" for part in (value[key] for key in ("value", "low", "high")))
+        return "{} ({}-{})".format(*shown)
     return f"{value:.2%}"
