@@ -21,6 +21,7 @@ ORDER = [
     "dataset",
     "recognition",
     "evaluation",
+    "audit",
     "cli",
 ]
 FREE_OF_EACH_OTHER = {("generators", "perception")}

@@ -1,0 +1,1 @@
+"""What a labelled face dataset is worth."""
