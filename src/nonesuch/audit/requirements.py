@@ -1,0 +1,84 @@
+"""Requirements on the figures of an audit, such as 'eer<=0.1': the verdict of a pipeline."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+from nonesuch.core.errors import NonesuchError
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
+_WRITTEN = re.compile(r"\s*([^<>=]+?)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")
+_VALUE = "value"  # of a figure with an interval
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a figure must be.
+
+    Attributes:
+        path: of the figure in audit.json, its keys joined by "/".
+        comparison: one of <=, >=, <, >, ==.
+        bound: what it is compared with.
+    """
+
+    path: str
+    comparison: str
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.path}{self.comparison}{self.bound:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value meets it; NaN never does."""
+        return _COMPARISONS[self.comparison](value, self.bound)
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Read 'eer<=0.1'.
+
+    Raises:
+        NonesuchError: it is written otherwise, or the bound is no finite number.
+    """
+    match = _WRITTEN.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        bound = float(match[3])
+        if bound != bound or bound in (float("inf"), float("-inf")):
+            raise ValueError
+    except ValueError as error:
+        raise NonesuchError(f"--require {text!r}: write it as 'eer<=0.1', with <=, >=, <, > or ==") from error
+    return Requirement(match[1], match[2], bound)
+
+
+def figure_at(figures: Mapping[str, Any], path: str) -> float:
+    """The number that a path means: all keys from the top, or the last of them where only one figure ends so.
+
+    A figure with an interval counts by its value; True and False as 1 and 0.
+
+    Raises:
+        NonesuchError: no figure is called so, or several are.
+    """
+    known = dict(_numbers(figures, ()))
+    wanted = tuple(path.split("/"))
+    fitting = [keys for keys in known if keys == wanted] or [keys for keys in known if keys[-len(wanted) :] == wanted]
+    if not fitting:
+        names = sorted({keys[-1] for keys in known})
+        near = [name for name in names if path.split("/")[-1].lower() in name.lower()] or names
+        raise NonesuchError(f"--require: the audit has no figure {path!r}; it has {', '.join(near[:12])}")
+    if len(fitting) > 1:
+        listed = ", ".join("/".join(keys) for keys in fitting[:6])
+        raise NonesuchError(f"--require: {path!r} may mean {listed}; name more of it")
+    return known[fitting[0]]
+
+
+def _numbers(figures: Any, keys: tuple[str, ...]) -> list[tuple[tuple[str, ...], float]]:
+    if isinstance(figures, bool | int | float):
+        return [(keys, float(figures))]
+    if not isinstance(figures, Mapping):
+        return []
+    if isinstance(figures.get(_VALUE), int | float):
+        return [(keys, float(figures[_VALUE]))]
+    return [found for key, part in figures.items() for found in _numbers(part, (*keys, str(key)))]
