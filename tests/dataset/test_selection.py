@@ -71,6 +71,7 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
     ("condition", "problem"),
     [
         ("beauty > 3", "beauty"),
+        ("qualty > 3", "Candidate bindings"),
         ("yaw > 3", "Ambiguous"),
         ("quality >", "syntax error"),
         ("1=1); DROP TABLE images; SELECT ('0000000/00000'", "syntax error"),

@@ -38,7 +38,9 @@ def select(source: Path, photographs: Sequence[Photograph], condition: str) -> l
             duckdb.SQLExpression(condition)  # an expression and nothing behind it, or an error
             found = connection.execute(f"SELECT {key} FROM {joined} WHERE ({condition})").fetchall()
         except duckdb.Error as error:
-            raise NonesuchError(f"--where {condition!r}: {str(error).splitlines()[0]}{missing}") from error
+            told = str(error).splitlines()
+            candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))
+            raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
         except RuntimeError as error:  # what Ctrl-C is to DuckDB
             raise KeyboardInterrupt from error
     names = {row[0] for row in found}
