@@ -103,7 +103,9 @@ def published(photographs: list[Photograph], backbone: str, batch: int, steps: i
 
 
 def ours(photographs: list[Photograph], backbone: str, batch: int, steps: int, way: str) -> float:
-    samples = FaceSamples(photographs, cached=way.endswith("memory"))
+    samples = FaceSamples(photographs)
+    if way.endswith("memory"):
+        samples.keep()
     network = create_model(backbone)
     width = network.eval()(torch.zeros(1, 3, 112, 112)).shape[1]
     recogniser = channels_last(Recogniser(network, create_head("arcface", width, len(samples.identities))))
@@ -141,6 +143,8 @@ def main() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
         keep_memory()
     photographs = find(options.faces, split="train")
+    if len(photographs) < options.batch:
+        parser.error(f"{len(photographs)} images make no batch of {options.batch}")
     rest = (photographs, options.backbone, options.batch, options.steps)
     print(published(*rest) if options.way == "published" else ours(*rest, options.way))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import find
 from nonesuch.core.shards import read_index, shard_files
-from nonesuch.dataset.columns import write_columns
+from nonesuch.dataset.columns import columns_file, write_columns
 from nonesuch.dataset.selection import select
 from tests.conftest import Cli
 
@@ -40,6 +40,21 @@ def test_images_are_chosen_by_the_columns_of_all_groups(dataset: Path) -> None:
     assert select(dataset, photographs, "sigma > 0.5") == [photographs[row] for row in np.flatnonzero(sigmas > 0.5)]
 
 
+def test_columns_that_are_not_whole_are_left_out(dataset: Path) -> None:
+    """As an interrupted command leaves them: what needs no other columns works."""
+    columns_file(dataset, "other", 1).unlink()
+    photographs = find(dataset)
+    assert select(dataset, photographs, "yaw > 50") == [photographs[5], photographs[11]]
+    with pytest.raises(NonesuchError, match=r"quality.*not there: other \(lacks the columns other\)"):
+        select(dataset, photographs, "quality > 3")
+
+
+def test_a_folder_named_by_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NonesuchError, match="has no columns"):
+        select(Path(), [], "age > 30")
+
+
 def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "faces.tar", "w") as archive:
         for name in ("ann/1.png", "ann/2.png", "bob/1.png"):
@@ -56,8 +71,12 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
     ("condition", "problem"),
     [
         ("beauty > 3", "beauty"),
+        ("qualty > 3", "Candidate bindings"),
         ("yaw > 3", "Ambiguous"),
         ("quality >", "syntax error"),
+        ("1=1); DROP TABLE images; SELECT ('0000000/00000'", "syntax error"),
+        ("1=1)--", "syntax error"),
+        ("quality > 1 LIMIT 1", "modifier"),
         ("quality > 1000", "none of the 12 images"),
         ("exists (select * from read_text('/etc/hostname'))", "disabled"),
     ],

@@ -16,6 +16,7 @@ from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder, EmbedderCard
 from nonesuch.evaluation.benchmarks import Benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.evaluation.summary import figure_rows
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 
 PEOPLE, EACH, SLOW = 20, 4, 0.12
@@ -78,6 +79,18 @@ def test_images_over_the_limit_are_refused(images: Path, tmp_path: Path) -> None
         assert limits["100"]["tar"]["0.01"] == pytest.approx(0.25, abs=0.12)
         slow = time_limit_figures(test, found, np.array([2000.0]))
         assert slow["limits"]["1000"] == {"over": 1.0}
+
+
+def test_rows_of_a_small_test_without_a_list() -> None:
+    """Too few comparisons for any TAR: the EER stands in its place, and a limit that nothing meets is said."""
+    limits = {"100": {"over": 1.0}, "500": {"over": 0.25, "eer": 0.2, "tar": {}}, "1000": {"over": 0.0, "eer": 0.1}}
+    timed = {"measured": 4, "median_ms": 200.0, "p95_ms": 400.0, "limits": limits}
+    interval = {"value": 0.1, "low": 0.0, "high": 0.2}
+    rows = dict(figure_rows({"a": {"eer": interval, "failed_to_acquire": 0, "time_limit": timed}}))
+    assert rows["EER within 100 ms"] == ["all images over"]
+    assert rows["EER within 500 ms"] == ["20.00% (25% of images over)"]
+    assert rows["EER within 1000 ms"] == ["10.00%"]
+    assert rows["ms per image on one core, median (95th percentile)"] == ["200.0 (400.0)"]
 
 
 def test_who_is_refused(images: Path, tmp_path: Path) -> None:

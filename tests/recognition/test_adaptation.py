@@ -28,7 +28,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> FaceSamples:
     folder = tmp_path_factory.mktemp("people")
     for person in range(6):
         planted_person(folder, person, range(8))
-    return FaceSamples(find(folder), cached=True)
+    return FaceSamples(find(folder))
 
 
 def _task(samples: FaceSamples, name: str) -> tuple[AdaptedNetwork, RecogniserTask]:

@@ -39,7 +39,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
 
 
 def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, cached: bool = True) -> Trainer:
-    samples = FaceSamples(photographs, cached)
+    samples = FaceSamples(photographs)
+    if cached:
+        samples.keep()
     torch.manual_seed(0)
     head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0))
     task = RecogniserTask(Recogniser(create_model("iresnet_tiny"), head), Augmentation(erase=0.3))
@@ -111,7 +113,7 @@ def test_the_mini_backbone_is_as_small_as_it_says() -> None:
 
 def test_a_share_of_the_centres_and_symmetry_resume_too(photographs: list[Photograph], tmp_path: Path) -> None:
     def trainer(folder: Path) -> Trainer:
-        samples = FaceSamples(photographs, cached=True)
+        samples = FaceSamples(photographs)
         torch.manual_seed(0)
         head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0), share=0.5)
         task = RecogniserTask(Recogniser(create_model("vit_tiny"), head), Augmentation(), symmetry=0.1)

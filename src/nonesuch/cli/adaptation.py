@@ -76,7 +76,7 @@ def adapt(
     recipe = adaptation_recipe(base.card.architecture)
     changes: dict[str, Any] = {"epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    samples, source = face_samples(data, from_generator, excluded, where, cache, place)
+    samples, source = face_samples(data, from_generator, excluded, where, place)
     settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
         **source,
@@ -104,7 +104,7 @@ def adapt(
         thresholds={},
         adapter_rank=rank,
     )
-    run(trainer, out / "adapted.safetensors", card)
+    run(trainer, samples, cache, out / "adapted.safetensors", card)
 
 
 def _adapted(base: Embedder, name: str, rank: int) -> AdaptedNetwork:

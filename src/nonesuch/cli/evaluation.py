@@ -76,6 +76,8 @@ def evaluate(
     write_report = None if report is None else _reporter()
     for path in (path for path in (out, report) if path is not None and not path.parent.is_dir()):
         raise NonesuchError(f"{path}: there is no folder {path.parent}; make it first")
+    for path in (path for path in (out, report) if path is not None and path.is_dir()):
+        raise NonesuchError(f"{path}: is a folder; name a file")
     names = list(dict.fromkeys(embedders or ("mobilefacenet",)))
     models = [load_embedder(name, device, dtype) for name in names]
     test = _benchmark(images, pairs, templates, folds, people, groups, align)

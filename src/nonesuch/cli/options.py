@@ -63,7 +63,7 @@ from_generator = click.option(
 )
 where = click.option("--where", help="Only images whose columns meet this, as 'quality > 40 and abs(yaw) < 30'.")
 excluded = click.option("--exclude", "excluded", type=PATH, help="Text file of people or files to leave out.")
-cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each.")
+cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each, in each process.")
 images_seen = click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
 batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
 epochs = click.option(

@@ -29,7 +29,6 @@ def face_samples(
     from_generator: str | None,
     excluded: Path | None,
     where: str | None,
-    cache: bool,
     device: torch.device,
 ) -> tuple[FaceSamples, dict[str, Any]]:
     """All images of all sources, and what a run's folder keeps of them; of several sources an identity is called by its
@@ -45,9 +44,7 @@ def face_samples(
         parts = [
             [replace(item, identity=f"{number}/{item.identity}") for item in part] for number, part in enumerate(parts)
         ]
-    samples = FaceSamples(
-        [item for part in parts for item in part], cache, partial(read_planned, plans) if plans else None
-    )
+    samples = FaceSamples([item for part in parts for item in part], partial(read_planned, plans) if plans else None)
     return samples, {"data": signature(samples.photographs), "plans": [plan.signature for plan in plans]}
 
 
@@ -89,7 +86,7 @@ def train_settings(recipe: RecogniserRecipe, size: int, seed: int, dtype: str) -
     )
 
 
-def run(trainer: Trainer, path: Path, card: EmbedderCard) -> None:
+def run(trainer: Trainer, samples: FaceSamples, cache: bool, path: Path, card: EmbedderCard) -> None:
     """Train a `Recogniser` to the end; its backbone is written to `path` with the card at every save."""
 
     def export() -> None:
@@ -104,6 +101,8 @@ def run(trainer: Trainer, path: Path, card: EmbedderCard) -> None:
             if first:
                 bar("training", progress.seen, progress.total, progress.note)
 
+        if cache and trainer.seen < trainer.settings.images:
+            samples.keep(lambda done: bar("reading", done, len(samples)))
         trainer.run(show, export)
     distributed.stop()
     if first:

@@ -112,7 +112,7 @@ def train(
     recipe = _recipe(preset, backbone, head, scale, straight_through)
     changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
     recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-    samples, source = face_samples(data, from_generator, excluded, where, cache, place)
+    samples, source = face_samples(data, from_generator, excluded, where, place)
     settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
         **source,
@@ -140,7 +140,7 @@ def train(
         embedding_dim=width,
         preprocessing={},
     )
-    run(trainer, out / f"{preset}.safetensors", card)
+    run(trainer, samples, cache, out / f"{preset}.safetensors", card)
 
 
 def _recipe(
@@ -151,7 +151,8 @@ def _recipe(
         known = [name for pattern in _BACKBONES for name in list_models(pattern)]
         if backbone not in known:
             raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
-        recipe = replace(recipe, backbone=backbone, backbone_options={})
+        kept = recipe.backbone_options if "iresnet" in backbone else {}  # all options there are belong to IResNet
+        recipe = replace(recipe, backbone=backbone, backbone_options=kept)
     if head is not None and head != recipe.head:
         keeps_scale = "scale" in recipe.head_options and head != "triplet"
         recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})

@@ -114,6 +114,23 @@ def parts_of_all(part: Tensor) -> Tensor:
     return sum_of_all(padded)
 
 
+def rows_of_all(part: Tensor) -> Tensor:
+    """The rows of all processes, one after the other, in the first one's main memory; the others get `part` back."""
+    if world_size() == 1:
+        return part
+    counts = [torch.zeros(1, dtype=torch.int64, device=part.device) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
+    if rank():
+        dist.send(part.contiguous(), 0)
+        return part
+    parts = [part.cpu()]
+    for other in range(1, world_size()):
+        received = part.new_empty(int(counts[other]), *part.shape[1:])
+        dist.recv(received, other)
+        parts.append(received.cpu())
+    return torch.cat(parts)
+
+
 def any_of_us(condition: bool) -> bool:
     """Whether the condition holds in any process."""
     if world_size() == 1:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nonesuch.core import distributed
 
 _ROWS = "rows_of_all"
+_DRAWN = 65_536  # rows drawn at once: whoever holds few of them need not hold all
 
 
 def own_rows(total: int) -> slice:
@@ -34,20 +35,29 @@ def is_sharded(parameter: Tensor) -> bool:
 
 
 def whole(part: Tensor, parameter: Tensor) -> Tensor:
-    """All rows of what a process holds its rows of: a parameter itself, its average, its momentum."""
+    """All rows of what a process holds its rows of: a parameter itself, its average, its momentum.
+
+    They are put together in the first process's main memory; the others get their own part back.
+    """
     if not is_sharded(parameter) or part.shape != parameter.shape:
         return part
-    total = int(getattr(parameter, _ROWS))
-    rows = part.new_zeros(total, *part.shape[1:])
-    rows[own_rows(total)] = part
-    return distributed.sum_of_all(rows)
+    return distributed.rows_of_all(part.detach())
 
 
 def part(rows: Tensor, parameter: Tensor) -> Tensor:
-    """Our rows of what `whole` put together."""
+    """A copy of our rows of what `whole` put together."""
     if not is_sharded(parameter) or rows.ndim == 0:
         return rows
-    return rows[own_rows(int(getattr(parameter, _ROWS)))]
+    return rows[own_rows(int(getattr(parameter, _ROWS)))].clone()
+
+
+def drawn_rows(total: int, width: int) -> Tensor:
+    """Our rows of standard normal draws (total, width), the same whatever the number of processes."""
+    mine, kept = own_rows(total), []
+    for start in range(0, total, _DRAWN):
+        drawn = torch.randn(min(_DRAWN, total - start), width)
+        kept.append(drawn[max(mine.start - start, 0) : max(mine.stop - start, 0)].clone())
+    return torch.cat(kept)
 
 
 def network_state(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -277,14 +277,15 @@ class Trainer:
     def _resume(self) -> None:
         path = self.folder / STATE
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             for player, saved in zip(self.players, state["networks"], strict=True):
                 player.network.load_state_dict(sharding.network_part(player.network, saved))
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(sharding.optimizer_part(optimizer, saved))
             for scaler, saved in zip(self.scalers, state["scalers"], strict=True):
                 scaler.load_state_dict(saved)
-            self.average.update(sharding.network_part(self.network, state["average"]))
+            for name, tensor in sharding.network_part(self.network, state["average"]).items():
+                self.average[name].copy_(tensor)
             self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
             raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error

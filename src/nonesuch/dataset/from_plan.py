@@ -16,8 +16,8 @@ from nonesuch.core.photographs import Photograph
 from nonesuch.core.plan import PLAN, Plan, PlanRows
 from nonesuch.core.shards import image_key
 from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.generate import RenderSettings, default_workers, image_vectors
-from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.dataset.generate import RenderSettings, default_workers, render_rows
+from nonesuch.generators.generator import Generator
 
 
 class PlannedImages:
@@ -45,6 +45,8 @@ class PlannedImages:
                 f"{folder}: its images are steered; make them with 'nonesuch generate' and train on these"
             )
         self.generator, self.settings = generator, RenderSettings(**manifest.render)
+        if self.settings.device != generator.device.type:
+            raise NonesuchError(f"{folder}: was planned for --device {self.settings.device}, which decides its pixels")
         self.signature = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
         self._rows = _all_rows(Plan(folder))
         self.container = folder / PLAN
@@ -71,12 +73,7 @@ class PlannedImages:
             return np.concatenate(list(self._pool.map(self._render, parts)))
 
     def _render(self, rows: NDArray[np.int64]) -> Pixels:
-        chosen = self._rows.part(rows)
-        settings = self.settings
-        made = self.generator.render(
-            image_vectors(chosen, self.generator), chosen.seed, settings.micro_batch, settings.style
-        )
-        encoded = [images.encode(image, settings.codec, settings.quality) for image in to_grey_levels(made)]
+        encoded = render_rows(self._rows.part(rows), self.generator, self.settings)
         return np.stack([images.decode(data, PLAN) for data in encoded])
 
 

@@ -220,18 +220,29 @@ def _render(
             count.add(done - told)
             told = done
 
-    try:
+    if steerer is None:
+        return render_rows(rows, generator, settings), None
+    with _enough_memory(generator, settings):
+        bases, vectors = rows.vectors[rows.vector_row], image_vectors(rows, generator)
+        found = steerer.steer(bases, vectors, rows.seed, settings.micro_batch, settings.style, heed)
+    encoded = [images.encode(image, settings.codec, settings.quality) for image in found.images]
+    return encoded, steered_columns(steerer.wishes, found)
+
+
+def render_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
+    """The encoded images of planned rows; raises NonesuchError where memory does not suffice."""
+    with _enough_memory(generator, settings):
         vectors = image_vectors(rows, generator)
-        if steerer is None:
-            pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style))
-            record = None
-        else:
-            bases = rows.vectors[rows.vector_row]
-            found = steerer.steer(bases, vectors, rows.seed, settings.micro_batch, settings.style, heed)
-            pixels, record = found.images, steered_columns(steerer.wishes, found)
+        pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style))
+    return [images.encode(image, settings.codec, settings.quality) for image in pixels]
+
+
+@contextlib.contextmanager
+def _enough_memory(generator: Generator, settings: RenderSettings) -> Iterator[None]:
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         raise NonesuchError(f"{generator.device}: out of memory; lower --micro-batch {settings.micro_batch}") from error
-    return [images.encode(image, settings.codec, settings.quality) for image in pixels], record
 
 
 def image_vectors(rows: PlanRows, generator: Generator) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
@@ -12,7 +13,7 @@ from nonesuch.core.photographs import Photograph, table_beside
 from nonesuch.core.plan import Plan
 from nonesuch.core.shards import read_index, shard_files
 from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import read_columns
+from nonesuch.dataset.columns import columns_file, columns_problem
 
 
 def select(source: Path, photographs: Sequence[Photograph], condition: str) -> list[Photograph]:
@@ -30,16 +31,24 @@ def select(source: Path, photographs: Sequence[Photograph], condition: str) -> l
     """
     with duckdb.connect() as connection:
         ours = (source / manifests.MANIFEST).is_file()
-        joined, key = _of_dataset(connection, source) if ours else _of_table(connection, source)
+        joined, key, missing = _of_dataset(connection, source) if ours else _of_table(connection, source)
         try:
             connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            duckdb.SQLExpression(condition)  # an expression and nothing behind it, or an error
             found = connection.execute(f"SELECT {key} FROM {joined} WHERE ({condition})").fetchall()
         except duckdb.Error as error:
-            raise NonesuchError(f"--where {condition!r}: {str(error).splitlines()[0]}") from error
+            told = str(error).splitlines()
+            candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))
+            raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
+        except RuntimeError as error:  # what Ctrl-C is to DuckDB
+            raise KeyboardInterrupt from error
     names = {row[0] for row in found}
     kept = [item for item in photographs if (_key(item) if ours else item.name) in names]
     if not kept:
-        raise NonesuchError(f"--where {condition!r}: none of the {len(photographs)} images of {source} meets it")
+        raise NonesuchError(
+            f"--where {condition!r}: none of the {len(photographs)} images of {source} meets it{missing}"
+        )
     return kept
 
 
@@ -47,23 +56,32 @@ def _key(photograph: Photograph) -> str:
     return PurePosixPath(photograph.name).with_suffix("").as_posix()
 
 
-def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str]:
-    shards = range(Plan(folder).shards)
+def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str, str]:
+    """What to select from, the key, and which groups of columns are not whole."""
+    shards = [number for number in range(Plan(folder).shards) if shard_files(folder, number).index.is_file()]
+    if not shards:
+        raise NonesuchError(f"{folder}: holds no images yet; run the command that makes it again")
     index = pa.concat_tables([read_index(shard_files(folder, shard).index) for shard in shards])
     connection.register("images", index.replace_schema_metadata(None))
-    joined = "images"
+    joined, missing = "images", ""
     for group in sorted(path.name for path in (folder / "columns").glob("*") if path.is_dir()):
-        connection.register(group, read_columns(folder, group))
+        problems = [columns_problem(folder, group, shard) for shard in shards]
+        if problem := next((problem for problem in problems if problem), None):
+            missing += f"; not there: {group} ({problem})"
+            continue
+        parts = [pq.read_table(columns_file(folder, group, shard)) for shard in shards]
+        connection.register(group, pa.concat_tables([part.replace_schema_metadata(None) for part in parts]))
         joined += f' JOIN "{group}" USING (key)'
-    return joined, "images.key"
+    return joined, "images.key", missing
 
 
-def _of_table(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[str, str]:
+def _of_table(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[str, str, str]:
     path = table_beside(source)
     if path is None:
+        source = source.resolve()
         raise NonesuchError(
             f"{source}: has no columns; add some with 'nonesuch perceive', for a folder or tar as "
             f"--out {source.with_name(source.name.removesuffix('.tar') + '.parquet')}"
         )
     tables.load_into(connection, path, "columns", "file")
-    return "columns", "file"
+    return "columns", "file", ""

@@ -14,7 +14,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, read_names
 from nonesuch.evaluation.all_pairs import check_count
 from nonesuch.evaluation.fairness import Groups
-from nonesuch.evaluation.figures import check_both_kinds, pair_figures
+from nonesuch.evaluation.figures import check_both_kinds, pair_figures, within_groups
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
@@ -94,6 +94,8 @@ def _of_comparisons(
     mated = int(comparisons.mated.sum())
     title = f"{mated:,} mated and {len(comparisons.mated) - mated:,} non-mated comparisons"
     known = None if groups is None else _groups(groups, used)
+    if known is not None:
+        within_groups(comparisons, known)  # or an error, before any image is read in vain
     return Benchmark(title, used, partial(pair_figures, comparisons, known))
 
 

@@ -162,7 +162,7 @@ def _groups(found: Found) -> Picture:
 
 def _finest(found: Found, kind: str) -> float:
     """The lowest rate that an axis shows: one comparison among all."""
-    return 1.0 / max(row[kind] for row in found.values())
+    return min(1.0 / max(row[kind] for row in found.values()), 0.1)
 
 
 def _line(axes: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike, steps: bool = False) -> None:

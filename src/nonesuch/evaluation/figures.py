@@ -107,18 +107,25 @@ def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, groups
     Raises:
         NonesuchError: the comparisons lie within fewer than two groups.
     """
-    left, right = comparisons.left, comparisons.right
-    group = groups.group[left]
-    within = (group == groups.group[right]) & (group != "")
+    left, right, group = comparisons.left, comparisons.right, groups.group[comparisons.left]
+    within = within_groups(comparisons, groups)
     mated = comparisons.mated[within]
-    if not within.any():
-        raise NonesuchError("--groups: no comparison lies within a group")
     threshold = best_threshold(scores[within], mated)
     people = (groups.person[side[within]] for side in (left, right))
     found: dict[str, Any] = _without_infinities(
         asdict(fairness(scores[within], mated, group[within], threshold, *people))
     )
     return found
+
+
+def within_groups(comparisons: Comparisons, groups: Groups) -> NDArray[np.bool_]:
+    """(N,) which comparisons lie within a group; raises NonesuchError unless at least two groups have some."""
+    group = groups.group[comparisons.left]
+    within: NDArray[np.bool_] = (group == groups.group[comparisons.right]) & (group != "")
+    count = len(np.unique(group[within]))
+    if count < 2:
+        raise NonesuchError(f"--groups: comparisons lie within {count} of the groups; fairness compares at least two")
+    return within
 
 
 def _without_infinities(value: Any) -> Any:

@@ -85,11 +85,13 @@ def _time_rows(rows: list[Mapping[str, Any]]) -> list[Row]:
     for limit in limited[0]["limits"]:
         left = [row["limits"][limit] for row in limited]
         known: Mapping[str, Any] = next((row for row in left if len(row) > 1), {})
-        if "accuracy" in known:
+        if "accuracy" in rows[0]:
             title, keys = "accuracy", ["accuracy"]
         elif known.get("tar"):
             rate = list(known["tar"])[-1]
             title, keys = f"TAR at FMR {rate}", ["tar", rate]
+        elif "eer" in rows[0]:
+            title, keys = "EER", ["eer"]
         else:
             title, keys = "rank 1", ["rank", "1"]
         cells = [

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nonesuch.core import distributed
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.sharding import own_rows, sharded
+from nonesuch.core.sharding import drawn_rows, own_rows, sharded
 from nonesuch.recognition.margins import MagMargin
 
 _DEVIATION = 0.01  # of the centres at the start, as published
@@ -28,9 +28,8 @@ class _Centres(nn.Module):
         super().__init__()
         if classes < distributed.world_size():
             raise NonesuchError(f"{classes} identities cannot be shared among {distributed.world_size()} processes")
-        mine = own_rows(classes)
-        self.first = mine.start
-        self.centres = sharded(_DEVIATION * torch.randn(classes, embedding_dim)[mine], classes)
+        self.first = own_rows(classes).start
+        self.centres = sharded(_DEVIATION * drawn_rows(classes, embedding_dim), classes)
 
     def cosines(self, embeddings: Tensor, columns: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Cosines to the own centres (N,), to these centres (N, K), and which of the latter are the own (N, K) bool.
@@ -63,7 +62,7 @@ class MarginHead(_Centres):
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss, a scalar, computed in float32 or better."""
-        embeddings, columns = _exact(distributed.parts_of_all(embeddings)), distributed.parts_of_all(labels)
+        embeddings, columns = distributed.parts_of_all(_exact(embeddings)), distributed.parts_of_all(labels)
         columns = columns - self.first
         centres: Tensor = self.centres
         if self.training and self.share < 1.0:
@@ -86,7 +85,7 @@ class MarginHead(_Centres):
         count = len(self.centres)
         ours = (columns >= 0) & (columns < count)
         present = torch.unique(columns[ours])
-        wanted = max(round(self.share * count), len(present))
+        wanted = max(round(self.share * count), len(present), 1)
         # The generator of the step draws, so that a resumed run draws the same.
         ranks = torch.rand(count).to(columns.device)
         ranks[present] = -1.0
@@ -122,7 +121,7 @@ class UniFaceHead(_Centres):
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss, a scalar, computed in float32 or better."""
-        embeddings, labels = _exact(distributed.parts_of_all(embeddings)), distributed.parts_of_all(labels)
+        embeddings, labels = distributed.parts_of_all(_exact(embeddings)), distributed.parts_of_all(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             own, cosine, is_own = self.cosines(embeddings, labels - self.first, self.centres)
             pulled = F.softplus(self.threshold - self.scale * (own - self.m))
@@ -150,7 +149,7 @@ class TripletHead(nn.Module):
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss, a scalar, computed in float32 or better."""
-        embeddings = _exact(embeddings)
+        embeddings, labels = distributed.parts_of_all(_exact(embeddings)), distributed.parts_of_all(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             unit = F.normalize(embeddings)
             distance = (2.0 - 2.0 * unit @ unit.T).clamp(min=0.0)

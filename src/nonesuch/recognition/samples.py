@@ -22,21 +22,18 @@ class FaceSamples:
 
     Args:
         photographs: their identity is the class.
-        cached: read all of them now and keep them, 38 KB each.
         read: gives the crops (N, 112, 112, 3) uint8 of some photographs; decodes their files by default.
 
     Attributes:
         identities: the classes' names, in their order.
 
     Raises:
-        NonesuchError: fewer than two identities, none with two images, or (if cached) an image that cannot be read or
-            has another size.
+        NonesuchError: fewer than two identities, or none with two images.
     """
 
     def __init__(
         self,
         photographs: Sequence[Photograph],
-        cached: bool = False,
         read: Callable[[Sequence[Photograph]], Pixels] | None = None,
     ) -> None:
         self.photographs = list(photographs)
@@ -50,11 +47,14 @@ class FaceSamples:
         self._pool = ThreadPoolExecutor(2)
         self._read = read or self._decode
         self._pixels: Pixels | None = None
-        if cached:
-            pixels = np.empty((len(self.photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-            for start in range(0, len(pixels), _BLOCK):
-                pixels[start : start + _BLOCK] = self._read(self.photographs[start : start + _BLOCK])
-            self._pixels = pixels
+
+    def keep(self, on_image: Callable[[int], None] = lambda done: None) -> None:
+        """Read all of them now and keep them in memory, 38 KB each; errors as in reading."""
+        pixels = np.empty((len(self.photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        for start in range(0, len(pixels), _BLOCK):
+            pixels[start : start + _BLOCK] = self._read(self.photographs[start : start + _BLOCK])
+            on_image(min(start + _BLOCK, len(pixels)))
+        self._pixels = pixels
 
     def __len__(self) -> int:
         return len(self.photographs)
