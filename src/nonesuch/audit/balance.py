@@ -56,7 +56,7 @@ def balance(
         counted = np.bincount(place, weight, len(names))
         return counted / counted.sum()
 
-    def distance(of: NDArray[np.float64]) -> float:
+    def distance(of: NDArray[np.float64], target: NDArray[np.float64]) -> float:
         return float(np.abs(of - target).sum() / 2)
 
     exact = shares(np.ones(len(place)))
@@ -64,7 +64,7 @@ def balance(
     return Balance(
         {name: with_interval(float(exact[at]), drawn[:, at].tolist()) for at, name in enumerate(names)},
         float((~known).mean()),
-        None if target is None else with_interval(distance(exact), [distance(row) for row in drawn]),
+        None if target is None else with_interval(distance(exact, target), [distance(row, target) for row in drawn]),
         float(exact.min() / exact.max()),
     )
 
