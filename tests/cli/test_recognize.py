@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from nonesuch import load_embedder
+from nonesuch.core.devices import one_core
 from nonesuch.core.similarity import normalised
 from tests.conftest import Cli
 from tests.people import planted_person
@@ -88,26 +89,20 @@ def test_gradients_straight_through_the_margin(cli: Cli, folder: Path, tmp_path:
     assert "--straight-through goes with softmax" in adaface.error
 
 
-def test_under_torchrun(folder: Path, tmp_path: Path) -> None:
-    """Two processes train and report once; one goes on from where they stopped."""
+def test_under_torchrun(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    """Two processes train until they are stopped, and one goes on from there."""
     run = tmp_path / "run"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nonesuch"]
     options = ["recognize", "train", str(run), "--data", str(folder / "train"), *_STEPS]
-    with subprocess.Popen([*torchrun, "-m", "nonesuch", *options], stdout=subprocess.PIPE, env=_QUICK) as process:
+    with subprocess.Popen([*torchrun, *options], stdout=subprocess.PIPE, env=_QUICK) as process:
         while not (run / "state.pt").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
-    done = len((run / "log.jsonl").read_text().splitlines())
-    assert 0 < done < 120, "the run was not interrupted"
+    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 120, "the run was not interrupted"
     assert torch.load(run / "state.pt", weights_only=True)["networks"][0]["head.centres"].shape == (8, 32)
-    again = subprocess.run(
-        [*torchrun, "-m", "nonesuch", *options], check=True, capture_output=True, text=True, env=_QUICK
-    )
-    assert again.stdout.count("trained on 1,920 images") == 1
+    _to_the_end(cli, folder, run)
     assert len((run / "log.jsonl").read_text().splitlines()) == 120
-    alone = subprocess.run(_command(folder, run), check=True, capture_output=True, text=True, env=_QUICK)
-    assert "trained on 1,920 images" in alone.stdout
 
 
 def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path) -> None:
@@ -127,43 +122,34 @@ def _command(folder: Path, run: Path, start: str = "") -> list[str]:
     return [*begin, "recognize", "train", str(run), "--data", str(folder / "train"), *_STEPS]
 
 
-@pytest.fixture(scope="module")
-def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nothing disturbed."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run(_command(folder, run), check=True, capture_output=True, env=_QUICK)
-    return run
+def _to_the_end(cli: Cli, folder: Path, run: Path) -> bytes:
+    """The weights of the same command in this process."""
+    with one_core(torch.device("cpu")):
+        outcome = cli("recognize", "train", run, "--data", folder / "train", *_STEPS)
+    assert outcome.status == 0, outcome.err
+    return (run / "tiny.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
-def test_stopped_in_mid_epoch_it_goes_on_to_the_same_weights(
-    folder: Path, whole: Path, tmp_path: Path, stop: signal.Signals
-) -> None:
-    parts = tmp_path / "parts"
-    with subprocess.Popen(_command(folder, parts), stderr=subprocess.PIPE, env=_QUICK) as process:
-        while not (parts / "state.pt").exists() and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(stop)
-        process.communicate(timeout=60)
-    done = len((parts / "log.jsonl").read_text().splitlines())
-    assert 0 < done < 120, "the run was not interrupted"
-    subprocess.run(_command(folder, parts), check=True, capture_output=True, env=_QUICK)
-    assert (parts / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
-
-
-def test_a_full_disk_keeps_the_last_state(folder: Path, whole: Path, tmp_path: Path) -> None:
+def test_killed_and_on_a_full_disk_it_goes_on_to_the_same_weights(cli: Cli, folder: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk: log and card fit below it, the training state does not."""
     run = tmp_path / "run"
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
-    assert (whole / "state.pt").stat().st_size > 20_000
-    first = subprocess.run(_command(folder, run, limit), capture_output=True, text=True, env=_QUICK)
-    assert first.returncode == 1
-    assert [line[:7] for line in first.stderr.splitlines()] == ["error: "]
-    assert "space" in first.stderr
-    assert not (run / "state.pt").exists()
-    assert not list(run.glob(".*.tmp"))
-    subprocess.run(_command(folder, run), check=True, capture_output=True, env=_QUICK)
-    assert (run / "tiny.safetensors").read_bytes() == (whole / "tiny.safetensors").read_bytes()
+    with subprocess.Popen(_command(folder, run), stderr=subprocess.PIPE, env=_QUICK) as process:
+        while not (run / "state.pt").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate(timeout=60)
+    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 120, "the run was not interrupted"
+    state = (run / "state.pt").read_bytes()
+    assert len(state) > 50_000
+    of_the_killed = set(run.glob(".*.tmp"))  # it may have been killed while it wrote
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
+    full = subprocess.run(_command(folder, run, limit), capture_output=True, text=True, env=_QUICK)
+    assert full.returncode == 1
+    assert [line[:7] for line in full.stderr.splitlines()] == ["error: "]
+    assert "space" in full.stderr
+    assert (run / "state.pt").read_bytes() == state
+    assert set(run.glob(".*.tmp")) <= of_the_killed
+    assert _to_the_end(cli, folder, run) == _to_the_end(cli, folder, tmp_path / "whole")
 
 
 def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ class Faces:
 
 torch.set_num_threads(1)
 distributed.start(torch.device("cpu"))
-folder, stop, *heads = sys.argv[1:]
-for name in heads:
+HEADS = sys.argv[1].split(",")
+for job, name in ((job, name) for job in sys.argv[2:] for name in HEADS):
+    folder, stop = job.split("@")
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AvgPool2d(28), nn.Flatten(), nn.Linear(48, 8))
     task = RecogniserTask(Recogniser(backbone, create_head(name, 8, CLASSES)), Augmentation())
@@ -64,22 +65,21 @@ distributed.stop()
 HEADS = ["cosface", "arcface", "curricularface", "magface", "adaface", "uniface", "triplet"]
 
 
-def _run(folder: Path, script: Path, processes: int, stop: int = -1) -> None:
+def _run(processes: int, script: Path, *jobs: str) -> None:
+    """Train all heads, for each job FOLDER@IMAGES until so many images are seen."""
     root = str(Path(__file__).parents[2])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(script), ",".join(HEADS), *jobs]
     environment = os.environ | {"PYTHONPATH": f"{root}/src", "OMP_NUM_THREADS": "1"}
-    arguments = [str(script), str(folder), str(stop), *HEADS]
-    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+    subprocess.run(command, check=True, capture_output=True, env=environment)
 
 
 def test_two_processes_equal_one_and_may_go_on_as_one(tmp_path: Path) -> None:
     script = tmp_path / "ranks.py"
     script.write_text(_RANKS)
-    _run(tmp_path / "one", script, 1)
-    _run(tmp_path / "two", script, 2)
-    # What was saved after six steps of two processes, for one process to go on with.
-    _run(tmp_path / "both", script, 2, stop=112)
-    _run(tmp_path / "both", script, 1)
+    # What is saved after six steps of two processes is for one process to go on with.
+    _run(2, script, f"{tmp_path}/two@-1", f"{tmp_path}/both@112")
+    _run(1, script, f"{tmp_path}/one@-1", f"{tmp_path}/both@-1")
     for head in HEADS:
         states = [torch.load(tmp_path / run / head / "state.pt", weights_only=True) for run in ("one", "two", "both")]
         if head != "triplet":

@@ -1,15 +1,14 @@
 """The command that adapts a trained recogniser to images of low resolution."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 import torch
 
 from nonesuch.cli import options
-from nonesuch.cli.recogniser_runs import about_faces, face_samples, run, train_settings
+from nonesuch.cli.recogniser_runs import about_faces, face_samples, recipe_record, run, train_settings, with_options
 from nonesuch.core import distributed
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
@@ -73,17 +72,14 @@ def adapt(
     place = distributed.start(pick_device(device))
     pick_dtype(dtype, place)
     base = load_embedder(embedder, str(place))
-    recipe = adaptation_recipe(base.card.architecture)
-    changes: dict[str, Any] = {"epochs": epochs, "batch": batch, "lr": lr}
-    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    recipe = with_options(adaptation_recipe(base.card.architecture), epochs=epochs, batch=batch, lr=lr)
     samples, source = face_samples(data, from_generator, excluded, where, place)
     settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
         **source,
-        "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
+        **recipe_record(recipe),
         "embedder": base.card.sha256,
         "rank": rank,
-        "augmentation": asdict(recipe.augmentation),
     }
     torch.manual_seed(seed)
     width = base.embed(np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)).shape[1]  # and the card's, or an error

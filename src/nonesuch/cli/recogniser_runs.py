@@ -1,6 +1,6 @@
 """What the commands that train recognisers share: their data, their schedule, and the run itself."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from nonesuch.core import distributed, weights
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.progress import progress_bar
-from nonesuch.core.training import Progress, Trainer, TrainSettings
+from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
@@ -62,6 +62,19 @@ def _found(source: Path, where: str | None) -> list[Photograph]:
     return photographs if where is None else select(source, photographs, where)
 
 
+def with_options(recipe: RecogniserRecipe, **options: Any) -> RecogniserRecipe:
+    """The recipe with the options that were given, which are not None, in the place of its own."""
+    return replace(recipe, **{name: value for name, value in options.items() if value is not None})
+
+
+def recipe_record(recipe: RecogniserRecipe) -> dict[str, Any]:
+    """What a run's folder keeps of its recipe beside the schedule and the network."""
+    return {
+        "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
+        "augmentation": asdict(recipe.augmentation),
+    }
+
+
 def about_faces(samples: FaceSamples, data: tuple[Path, ...], about_data: str) -> str:
     """What was trained on, for the card."""
     sources = ", ".join(sorted({source.name for source in data}))
@@ -96,14 +109,9 @@ def run(trainer: Trainer, samples: FaceSamples, cache: bool, path: Path, card: E
 
     first = distributed.rank() == 0
     with progress_bar() as bar:
-
-        def show(progress: Progress) -> None:
-            if first:
-                bar("training", progress.seen, progress.total, progress.note)
-
         if cache and trainer.seen < trainer.settings.images:
             samples.keep(lambda done: bar("reading", done, len(samples)))
-        trainer.run(show, export)
+        trainer.run(lambda progress: bar("training", progress.seen, progress.total, progress.note), export)
     distributed.stop()
     if first:
         click.echo(f"{path}: trained on {trainer.seen:,} images")

@@ -1,8 +1,7 @@
 """The commands that train recognisers."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 
 from nonesuch.cli import options
 from nonesuch.cli.adaptation import adapt
-from nonesuch.cli.recogniser_runs import about_faces, face_samples, run, train_settings
+from nonesuch.cli.recogniser_runs import about_faces, face_samples, recipe_record, run, train_settings, with_options
 from nonesuch.core import distributed
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
@@ -110,15 +109,13 @@ def train(
     place = distributed.start(pick_device(device))
     pick_dtype(dtype, place)
     recipe = _recipe(preset, backbone, head, scale, straight_through)
-    changes: dict[str, Any] = {"symmetry": symmetry, "share": share, "epochs": epochs, "batch": batch, "lr": lr}
-    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    recipe = with_options(recipe, symmetry=symmetry, share=share, epochs=epochs, batch=batch, lr=lr)
     samples, source = face_samples(data, from_generator, excluded, where, place)
     settings = train_settings(recipe, len(samples), seed, dtype)
     what = {
         **source,
-        "head": [recipe.head, recipe.head_options, recipe.share, recipe.symmetry],
+        **recipe_record(recipe),
         "backbone": [recipe.backbone, recipe.backbone_options],
-        "augmentation": asdict(recipe.augmentation),
     }
     torch.manual_seed(seed)
     if recipe.head == "triplet":

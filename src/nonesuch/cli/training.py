@@ -22,7 +22,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import LmdbPhotograph, Photograph, exclude, excluded_names, find, signature
 from nonesuch.core.plan import embeddings
 from nonesuch.core.progress import ProgressBar, progress_bar
-from nonesuch.core.training import STATE, Progress, Trainer, TrainSettings, claim_folder
+from nonesuch.core.training import STATE, Trainer, TrainSettings, claim_folder
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
@@ -188,13 +188,8 @@ def train_generator(
         def export() -> None:
             _export(out, trainer, card, photographs[:_SHOWN], vectors[:_SHOWN])
 
-        first = distributed.rank() == 0
-
-        def show(progress: Progress) -> None:
-            if first:
-                bar("training", progress.seen, progress.total, progress.note)
-
-        trainer.run(show, export)
+        trainer.run(lambda progress: bar("training", progress.seen, progress.total, progress.note), export)
+    first = distributed.rank() == 0
     distributed.stop()
     if first:
         click.echo(f"{out / preset}.safetensors: trained on {trainer.seen:,} images; look at {out / 'samples.png'}")

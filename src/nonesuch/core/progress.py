@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from nonesuch.core import distributed
+
 console = Console(stderr=True)
 
 _SHOW_AFTER_SECONDS = 2.0
 
 
 class ProgressBar:
-    """A bar on standard error, shown once the work has taken two seconds; nothing where that is no terminal."""
+    """A bar on standard error, shown once the work has taken two seconds; nothing where that is no terminal, nor
+    in any process of several but the first."""
 
     def __init__(self) -> None:
         columns = (
@@ -25,7 +28,9 @@ class ProgressBar:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal or distributed.rank() > 0
+        )
         self._task = self._bar.add_task("", total=None, note="")
         self._what = ""
         self._started = time.monotonic()

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,8 @@ def export_onnx(embedder: Embedder, path: Path) -> float:
     generator = torch.Generator().manual_seed(0)
     faces = [torch.rand(count, 3, size, size, generator=generator) * 2.0 - 1.0 for count in _BATCHES]
     network = network.cpu()
-    try:
-        import onnxscript  # noqa: F401, only to see whether it is there
-    except ImportError as error:
-        raise NonesuchError("writing ONNX needs the extra: pip install 'nonesuch[onnx]'") from error
+    if find_spec("onnxscript") is None:
+        raise NonesuchError("writing ONNX needs the extra: pip install 'nonesuch[onnx]'")
     with files.replacing(path) as temporary:
         try:
             _write(network, faces[-1], temporary)

@@ -42,10 +42,7 @@ def search(
     Raises:
         NonesuchError: the gallery or the probes are empty, or a vector is not finite.
     """
-    if not len(gallery) or not len(probes):
-        raise NonesuchError("identification takes a gallery and probes; one of them is empty")
-    if not np.isfinite(gallery).all() or not np.isfinite(probes).all():
-        raise NonesuchError("an embedding holds NaN or infinity")
+    check_searchable(gallery, probes)
     identities, place = np.unique(gallery_people, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(identities)))
@@ -68,6 +65,14 @@ def search(
         own.append(mine)
         other.append(best.max(1))
     return Search(np.concatenate(rank), np.concatenate(own), np.concatenate(other))
+
+
+def check_searchable(gallery: NDArray[np.float32], probes: NDArray[np.float32]) -> None:
+    """Raises NonesuchError if the gallery or the probes are empty, or a vector is not finite."""
+    if not len(gallery) or not len(probes):
+        raise NonesuchError("identification takes a gallery and probes; one of them is empty")
+    if not np.isfinite(gallery).all() or not np.isfinite(probes).all():
+        raise NonesuchError("an embedding holds NaN or infinity")
 
 
 def cumulative_match(places: NDArray[np.int64], ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.core.errors import NonesuchError
-from nonesuch.evaluation.identification import NEVER
+from nonesuch.evaluation.identification import NEVER, check_searchable
 
 _BLOCK = 256  # probes compared at once
 
@@ -43,10 +42,7 @@ def retrieve(
     Raises:
         NonesuchError: the gallery or the probes are empty, or a vector is not finite.
     """
-    if not len(gallery) or not len(probes):
-        raise NonesuchError("identification takes a gallery and probes; one of them is empty")
-    if not np.isfinite(gallery).all() or not np.isfinite(probes).all():
-        raise NonesuchError("an embedding holds NaN or infinity")
+    check_searchable(gallery, probes)
     refused = ~gallery.any(axis=1)
     rank = np.full(len(probes), NEVER)
     precision = np.zeros(len(probes))
