@@ -128,6 +128,6 @@ def test_vendi_score_of_known_sets() -> None:
 def test_spread_within_and_between_identities() -> None:
     values = np.array([1.0, 3.0, 10.0, np.nan, 14.0, 7.0])
     inside, between = within_identities(values, np.array([0, 0, 1, 1, 1, 2]))
-    assert inside == pytest.approx((np.std([1, 3], ddof=1) + np.std([10, 14], ddof=1)) / 2)
+    assert inside.value == pytest.approx((np.std([1, 3], ddof=1) + np.std([10, 14], ddof=1)) / 2)
     assert between == pytest.approx(np.std([2, 12, 7], ddof=1))
-    assert np.isnan(within_identities(values, np.arange(6))[0])
+    assert np.isnan(within_identities(values, np.arange(6))[0].value)

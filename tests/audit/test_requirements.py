@@ -2,15 +2,21 @@
 
 import pytest
 
-from nonesuch.audit.requirements import figure_at, parse_requirement
+from nonesuch.audit.requirements import figures_at, parse_requirement
 from nonesuch.core.errors import NonesuchError
 
 FIGURES = {
-    "study": {"eer": {"value": 0.05, "low": 0.04, "high": 0.06}, "fmr100": 0.1},
-    "embedders": {"a": {"separable": 90, "mean": 0.3}, "b": {"separable": 95, "mean": 0.4}},
-    "complete": True,
+    "datasets": {
+        "faces": {
+            "images": 20,
+            "embedders": {
+                "a": {"study": {"eer": {"value": 0.05, "low": 0.04, "high": 0.06}, "fmr100": None}, "mean": 0.3},
+                "b": {"study": {"eer": {"value": 0.08, "low": 0.04, "high": 0.09}, "fmr100": 0.2}, "mean": 0.4},
+            },
+            "quality": {"mean": 50, "complete": True},
+        }
+    },
     "names": ["x"],
-    "missing": None,
 }
 
 
@@ -18,16 +24,25 @@ FIGURES = {
     ("text", "holds"),
     [
         ("eer<=0.1", True),
-        ("eer < .05", False),
-        ("study/fmr100>=0.1", True),
-        ("a/separable>90", False),
-        ("embedders/b/separable == 95", True),
+        ("eer <= .06", False),
+        ("a/study/eer <= .06", True),
+        ("b/mean>=0.4", True),
+        ("quality/mean == 50", True),
+        ("images>20", False),
         ("complete==1", True),
+        ("fmr100<1", False),
     ],
 )
 def test_what_is_required(text: str, holds: bool) -> None:
     wish = parse_requirement(text)
-    assert wish.holds(figure_at(FIGURES, wish.path)) is holds
+    assert all(wish.holds(value) for value in figures_at(FIGURES, wish.path).values()) is holds
+
+
+def test_a_figure_of_every_embedder_is_meant() -> None:
+    assert figures_at(FIGURES, "eer") == {
+        "datasets/faces/embedders/a/study/eer": 0.05,
+        "datasets/faces/embedders/b/study/eer": 0.08,
+    }
 
 
 @pytest.mark.parametrize(
@@ -40,12 +55,12 @@ def test_what_cannot_be_read(text: str) -> None:
 
 def test_figures_that_are_not_there_or_several() -> None:
     with pytest.raises(NonesuchError, match="no figure 'fmr'; it has fmr100"):
-        figure_at(FIGURES, "fmr")
-    with pytest.raises(NonesuchError, match="embedders/a/separable, embedders/b/separable"):
-        figure_at(FIGURES, "separable")
-    for name in ("missing", "names", "low"):
+        figures_at(FIGURES, "fmr")
+    with pytest.raises(NonesuchError, match="'mean' may mean mean, quality/mean; name more"):
+        figures_at(FIGURES, "mean")
+    for name in ("names", "low", "faces"):
         with pytest.raises(NonesuchError, match="no figure"):
-            figure_at(FIGURES, name)
+            figures_at(FIGURES, name)
 
 
 def test_what_is_unknown_never_holds() -> None:

@@ -36,7 +36,7 @@ def test_rates_are_scikit_learns() -> None:
     for figure in (found.eer, found.fmr100, found.fmr1000):
         assert figure.low <= figure.value <= figure.high
     assert sum(found.mated_histogram) == pytest.approx(1.0)
-    assert len(found.edges) == 101
+    assert len(found.edges) == 201
 
 
 def test_intervals_hold_what_all_people_show() -> None:

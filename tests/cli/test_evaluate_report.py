@@ -137,8 +137,8 @@ def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: 
     for missing in ("jinja2", "matplotlib"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, missing, None)
-            for module in ("report", "drawing"):
-                patch.delitem(sys.modules, f"nonesuch.evaluation.{module}", raising=False)
+            for module in ("evaluation.report", "evaluation.drawing", "core.pages", "core.plots"):
+                patch.delitem(sys.modules, f"nonesuch.{module}", raising=False)
             outcome = cli("evaluate", "--images", folder / "images", "--report", tmp_path / "report.html")
         assert outcome.status == 1
         assert outcome.error.endswith('--report needs matplotlib and jinja2: pip install "nonesuch[report]"')

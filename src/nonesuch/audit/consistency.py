@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.separability import check_vectors
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.evaluation.intervals import Figure
 
 _BLOCK = 1024
 
@@ -34,13 +35,7 @@ class Consistency:
         known = ~np.isnan(self.own)
         if not known.any():
             raise NonesuchError("no identity has two images; consistency takes two")
-        hits = self.own[known] < threshold
-        place = np.unique(identities[known], return_inverse=True)[1]
-        drawn = []
-        for number in range(RESAMPLES):
-            weight = people_drawn(int(place.max()) + 1, number)[place]
-            drawn.append(float((weight * hits).sum() / weight.sum()))
-        return with_interval(float(hits.mean()), drawn)
+        return mean_over_identities(self.own[known] < threshold, identities[known])
 
     def outliers(self, count: int) -> NDArray[np.int64]:
         """The images that are least like their identity, the worst first."""

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.core.similarity import normalised
+from nonesuch.evaluation.intervals import Figure
 
 
 def vendi_score(unit: NDArray[np.float32]) -> float:
@@ -23,7 +25,7 @@ def vendi_score(unit: NDArray[np.float32]) -> float:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64]) -> tuple[float, float]:
+def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64]) -> tuple[Figure, float]:
     """Mean standard deviation of a column within identities, and the deviation of the identities' means.
 
     Values that are NaN, and identities with fewer than two others, are left out of the first; NaN where none is left.
@@ -36,9 +38,8 @@ def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64
             means.append(known.mean())
         if len(known) > 1:
             deviations.append(known.std(ddof=1))
-    inside = float(np.mean(deviations)) if deviations else float("nan")
     between = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
-    return inside, between
+    return mean_over_identities(deviations, np.arange(len(deviations))), between
 
 
 def vendi_of_identities(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -30,17 +30,21 @@ def perceptual_hash(pixels: Pixels) -> int:
 def similar_hashes(hashes: Sequence[int], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:
     """Pairs of images (first, second) whose hashes differ in at most `most_bits` bits, of 0 to MOST_BITS.
 
-    Only images that agree in one of five parts of the hash are compared, which none that is near enough can escape.
+    Images of equal hash are paired with the first of them only, so that a thousand copies are a thousand pairs and no
+    million. Only images that agree in one of five parts of the hash are compared, which none that is near enough can
+    escape.
     """
+    firsts: dict[int, int] = {}
+    equal = {(first, row) for row, value in enumerate(hashes) if (first := firsts.setdefault(value, row)) != row}
     edges = [64 * band // _BANDS for band in range(_BANDS + 1)]
     found: set[tuple[int, int]] = set()
     for low, high in pairwise(edges):
         buckets: dict[int, list[int]] = {}
-        for row, value in enumerate(hashes):
+        for value, row in firsts.items():
             buckets.setdefault((value >> low) & ((1 << (high - low)) - 1), []).append(row)
         for rows in buckets.values():
             found |= _near(hashes, rows, most_bits)
-    return sorted(found)
+    return sorted(found | equal)
 
 
 def _near(hashes: Sequence[int], rows: list[int], most_bits: int) -> set[tuple[int, int]]:

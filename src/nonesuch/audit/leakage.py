@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.bootstrap import resampled_means
 from nonesuch.audit.separability import check_vectors
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.core.similarity import nearest
-from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.evaluation.intervals import Figure, with_interval
 
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -130,15 +131,6 @@ def _excess(
     control_people: NDArray[np.int64],
     seed: int,
 ) -> Figure:
-    sides = [
-        (hits, np.unique(labels, return_inverse=True)[1])
-        for hits, labels in ((above, people), (control_above, control_people))
-    ]
-    drawn = []
-    for number in range(RESAMPLES):
-        shares = []
-        for side, (hits, place) in enumerate(sides):
-            weight = people_drawn(int(place.max()) + 1, number, derive_seed(seed, side))[place]
-            shares.append(float((weight * hits).sum() / weight.sum()))
-        drawn.append(shares[0] - shares[1])
-    return with_interval(float(above.mean() - control_above.mean()), drawn)
+    drawn = resampled_means(above, people, derive_seed(seed, 0))
+    drawn -= resampled_means(control_above, control_people, derive_seed(seed, 1))
+    return with_interval(float(above.mean() - control_above.mean()), drawn.tolist())

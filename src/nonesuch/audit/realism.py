@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
+from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
 
 _BLOCK = 1024
 _SUBSETS, _SUBSET = 100, 1000
@@ -21,17 +22,21 @@ _SUBSETS, _SUBSET = 100, 1000
 class Neighbourhoods:
     """How two sets of features overlap by balls around each point, as far as its k-th neighbour in its own set.
 
+    The mean over the points is the published figure.
+
     Attributes:
-        precision: share of generated points inside a ball of a real one (Kynkaanniemi et al., arXiv 1904.06991).
-        recall: share of real points inside a ball of a generated one (the same).
-        density: balls of real points that a generated one lies in, by k (Naeem et al., arXiv 2002.09797, equation 4).
-        coverage: share of real points whose ball holds a generated one (the same, equation 5).
+        precision: (M,) whether a generated point is inside a ball of a real one (Kynkaanniemi et al., arXiv
+            1904.06991).
+        recall: (N,) whether a real point is inside a ball of a generated one (the same).
+        density: (M,) balls of real points that a generated one lies in, by k (Naeem et al., arXiv 2002.09797,
+            equation 4).
+        coverage: (N,) whether a real point's ball holds a generated one (the same, equation 5).
     """
 
-    precision: float
-    recall: float
-    density: float
-    coverage: float
+    precision: NDArray[np.bool_]
+    recall: NDArray[np.bool_]
+    density: NDArray[np.float64]
+    coverage: NDArray[np.bool_]
 
 
 def frechet_distance(real: NDArray[np.floating], generated: NDArray[np.floating]) -> float:
@@ -44,9 +49,53 @@ def frechet_distance(real: NDArray[np.floating], generated: NDArray[np.floating]
         NonesuchError: too few features, other widths, or values that are not finite.
     """
     _check(real, generated, 2)
-    first, second = (np.asarray(part, dtype=np.float64) for part in (real, generated))
-    gap = first.mean(0) - second.mean(0)
-    one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (first, second))
+    return _frechet(*(_moments(part.astype(np.float64), np.ones(len(part))) for part in (real, generated)))
+
+
+def frechet_interval(
+    real: NDArray[np.floating],
+    real_people: NDArray[np.int64],
+    generated: NDArray[np.floating],
+    identities: NDArray[np.int64],
+) -> Figure:
+    """`frechet_distance` with 95% over people of both sets.
+
+    The distance grows as images get fewer, and a resample holds fewer different ones: the spread of the resampled
+    distances is laid around the distance itself.
+
+    Args:
+        real_people, identities: (N,), (M,) labels.
+    """
+    value = frechet_distance(real, generated)
+    sides = [
+        (part.astype(np.float64), np.unique(labels, return_inverse=True)[1])
+        for part, labels in ((real, real_people), (generated, identities))
+    ]
+    drawn = np.full(RESAMPLES, np.nan)
+    for number in range(RESAMPLES):
+        moments = []
+        for side, (part, place) in enumerate(sides):
+            weight = people_drawn(int(place.max()) + 1, number, derive_seed(0, side))[place]
+            if weight.sum() > 1:
+                moments.append(_moments(part, weight))
+        if len(moments) == len(sides):
+            drawn[number] = _frechet(*moments)
+    return with_interval(value, (drawn - np.nanmean(drawn) + value).tolist())
+
+
+_Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _moments(features: NDArray[np.float64], weight: NDArray[np.float64]) -> _Moments:
+    """Mean and covariance of features that count `weight` times each."""
+    total = weight.sum()
+    mean = weight @ features / total
+    centred = features - mean
+    return mean, (centred * weight[:, None]).T @ centred / (total - 1)
+
+
+def _frechet(first: _Moments, second: _Moments) -> float:
+    gap, (one, other) = first[0] - second[0], (first[1], second[1])
     # The trace of (C1 C2)^(1/2) by the eigenvalues of the symmetric C1^(1/2) C2 C1^(1/2), which has the same.
     values, vectors = np.linalg.eigh(one)
     root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
@@ -55,10 +104,10 @@ def frechet_distance(real: NDArray[np.floating], generated: NDArray[np.floating]
     return float(max(gap @ gap + np.trace(one) + np.trace(other) - 2.0 * mixed, 0.0))
 
 
-def kernel_distance(real: NDArray[np.floating], generated: NDArray[np.floating], seed: int = 0) -> tuple[float, float]:
+def kernel_distance(real: NDArray[np.floating], generated: NDArray[np.floating], seed: int = 0) -> Figure:
     """Squared maximum mean discrepancy with the kernel (x . y / D + 1)^3 (arXiv 1801.01401), unbiased.
 
-    The mean over 100 draws of at most 1,000 features of each set, and the deviation over these; may be negative.
+    The mean over 100 draws of at most 1,000 features of each set, and 95% of the draws; may be negative.
     Arguments and errors as in `frechet_distance`.
     """
     _check(real, generated, 2)
@@ -77,7 +126,7 @@ def kernel_distance(real: NDArray[np.floating], generated: NDArray[np.floating],
         between = ((one @ other.T / width + 1.0) ** 3).mean()
         same = sum((kernel.sum() - np.trace(kernel)) / (size * (size - 1)) for kernel in within)
         found.append(float(same - 2.0 * between))
-    return float(np.mean(found)), float(np.std(found))
+    return with_interval(float(np.mean(found)), found)
 
 
 def neighbourhoods(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = 5) -> Neighbourhoods:
@@ -97,12 +146,7 @@ def neighbourhoods(real: NDArray[np.floating], generated: NDArray[np.floating], 
         inside_real[mine] = (distance <= real_reach).sum(1)
         nearest_to_real = np.minimum(nearest_to_real, distance.min(0))
         recalled |= (distance <= generated_reach[mine, None]).any(0)
-    return Neighbourhoods(
-        float((inside_real > 0).mean()),
-        float(recalled.mean()),
-        float(inside_real.mean() / k),
-        float((nearest_to_real <= real_reach).mean()),
-    )
+    return Neighbourhoods(inside_real > 0, recalled, inside_real / k, nearest_to_real <= real_reach)
 
 
 def _reach(features: NDArray[np.float32], k: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from nonesuch.core.errors import NonesuchError
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
 _WRITTEN = re.compile(r"\s*([^<>=]+?)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")
 _VALUE = "value"  # of a figure with an interval
+_NAMED = ("datasets", "embedders")  # the key behind them is a name
 
 
 @dataclass(frozen=True)
@@ -53,32 +54,41 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(match[1], match[2], bound)
 
 
-def figure_at(figures: Mapping[str, Any], path: str) -> float:
-    """The number that a path means: all keys from the top, or the last of them where only one figure ends so.
+def figures_at(figures: Mapping[str, Any], path: str) -> dict[str, float]:
+    """The numbers that a path means, by their whole paths.
 
-    A figure with an interval counts by its value; True and False as 1 and 0.
+    A path is all keys from the top, or the last ones of them. It may mean one figure of several datasets and
+    embedders, never several figures. A figure with an interval counts by its value, True and False as 1 and 0, one that
+    is not known as NaN.
 
     Raises:
         NonesuchError: no figure is called so, or several are.
     """
     known = dict(_numbers(figures, ()))
     wanted = tuple(path.split("/"))
-    fitting = [keys for keys in known if keys == wanted] or [keys for keys in known if keys[-len(wanted) :] == wanted]
+    fitting = [keys for keys in known if keys[-len(wanted) :] == wanted]
     if not fitting:
         names = sorted({keys[-1] for keys in known})
         near = [name for name in names if path.split("/")[-1].lower() in name.lower()] or names
         raise NonesuchError(f"--require: the audit has no figure {path!r}; it has {', '.join(near[:12])}")
-    if len(fitting) > 1:
-        listed = ", ".join("/".join(keys) for keys in fitting[:6])
+    kinds = {_kind(keys) for keys in fitting}
+    if len(kinds) > 1:
+        listed = ", ".join(sorted("/".join(kind) for kind in kinds)[:6])
         raise NonesuchError(f"--require: {path!r} may mean {listed}; name more of it")
-    return known[fitting[0]]
+    return {"/".join(keys): known[keys] for keys in fitting}
+
+
+def _kind(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """A figure's path without the names of dataset and embedder."""
+    named = [place for place, key in enumerate(keys) if key in _NAMED]
+    return tuple(key for place, key in enumerate(keys) if place not in named and place - 1 not in named)
 
 
 def _numbers(figures: Any, keys: tuple[str, ...]) -> list[tuple[tuple[str, ...], float]]:
-    if isinstance(figures, bool | int | float):
-        return [(keys, float(figures))]
+    if figures is None or isinstance(figures, bool | int | float):
+        return [(keys, float("nan") if figures is None else float(figures))]
     if not isinstance(figures, Mapping):
         return []
-    if isinstance(figures.get(_VALUE), int | float):
-        return [(keys, float(figures[_VALUE]))]
+    if _VALUE in figures:
+        return _numbers(figures[_VALUE], keys)
     return [found for key, part in figures.items() for found in _numbers(part, (*keys, str(key)))]

@@ -96,6 +96,13 @@ def separability(
     return Separability(nearest, nearest_row, largest, counts)
 
 
+def identity_centres(vectors: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(P, D) mean of each identity's embeddings at length 1, in order of the labels 0..P-1."""
+    sums = np.zeros((int(identities.max()) + 1, vectors.shape[1]))
+    np.add.at(sums, identities, normalised(vectors))
+    return normalised(sums.astype(np.float32))
+
+
 def check_vectors(vectors: NDArray[np.floating]) -> None:
     """Raises NonesuchError for vectors that are zero or not finite."""
     good = np.isfinite(vectors).all(1) & (vectors != 0).any(1)

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
-
-from nonesuch import __version__
-from nonesuch.core import files
+from nonesuch.core.pages import write_page
 from nonesuch.evaluation.drawing import draw_all
 from nonesuch.evaluation.summary import (
     DISCARD_COLUMNS,
@@ -40,8 +37,9 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
             {"title": "Groups, at one threshold for all", "columns": GROUP_COLUMNS, "rows": group_rows(found)}
         )
     about = ", ".join(f"{key} {value}" for key, value in test.items() if key != "title")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(_PAGE.read_text(encoding="utf-8")).render(
+    write_page(
+        path,
+        _PAGE,
         title=test["title"],
         about=about,
         embedders=[(name, row["sha256"]) for name, row in found.items()],
@@ -52,7 +50,4 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
         intervals=isinstance(first.get("eer"), Mapping) or "groups" in first,
         flip=first["flip"],
         time_limit=first.get("time_limit"),
-        version=__version__,
     )
-    with files.replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")

@@ -1,0 +1,134 @@
+"""The audit of one dataset: what its images show, all figures, the verdict; and what it says of each image."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nonesuch.audit.column_store import ColumnStore
+from nonesuch.audit.consistency import consistency
+from nonesuch.audit.identity_figures import duplicate_figures, identity_figures
+from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
+from nonesuch.audit.looking import Eyes, Seen
+from nonesuch.audit.plain import or_unknown, plain
+from nonesuch.audit.real_figures import leakage_figures, realism_figures
+from nonesuch.audit.reference import Reference
+from nonesuch.audit.verdict import verdict
+from nonesuch.core import files
+from nonesuch.core.photographs import Photograph
+from nonesuch.core.similarity import nearest
+
+_GROUP = "audit"
+_MOST_PROBLEMS = 20
+
+
+def audit(
+    source: Path,
+    seen: Seen,
+    photographs: Sequence[Photograph],
+    eyes: Eyes,
+    reference: Reference | None,
+    target: Mapping[str, Mapping[str, float]],
+    on_step: Callable[[str], None] = lambda what: None,
+) -> dict[str, Any]:
+    """All figures of a dataset, ready for JSON.
+
+    Args:
+        seen: what `look` saw in `photographs`, with a perceiver.
+        photographs: everything that was found in `source`.
+        reference: seen by the same embedders; None without real photographs.
+        target: see `balance_figures`.
+        on_step: told what is being measured.
+    """
+    sizes = np.bincount(seen.identities)
+    figures: dict[str, Any] = {
+        "counts": {
+            "found": len(photographs),
+            "images": len(seen.photographs),
+            "identities": len(seen.people),
+            "left_out": len(seen.problems),
+            "lost_identities": seen.lost,
+            "empty_folders": _empty_folders(source),
+            "single_image_identities": int((sizes == 1).sum()),
+            "images_per_identity": {"least": sizes.min(), "median": float(np.median(sizes)), "most": sizes.max()},
+            "problems": seen.problems[:_MOST_PROBLEMS],
+        },
+        "embedders": {},
+    }
+    for name, embedder in eyes.embedders.items():
+        on_step(f"identities by {name}")
+        figures["embedders"][name] = identity_figures(seen, name, embedder.card)
+        if reference is not None:
+            on_step(f"real photographs by {name}")
+            figures["embedders"][name] |= _against(seen, reference, name)
+    on_step("images")
+    figures["duplicates"] = duplicate_figures(seen)
+    figures["variation"] = variation_figures(seen)
+    figures["balance"] = balance_figures(seen, target)
+    figures["quality"] = quality_figures(seen)
+    found: dict[str, Any] = plain(figures)
+    found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
+    return found
+
+
+def _empty_folders(source: Path) -> int:
+    """Folders that hold nothing, which may be meant as identities."""
+    folders = [path for path in source.rglob("*") if path.is_dir()] if source.is_dir() else []
+    return sum(next(folder.iterdir(), None) is None for folder in folders)
+
+
+def _against(seen: Seen, reference: Reference, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"leakage": leakage_figures(seen, reference.training, reference.control, name)}
+    found["realism"] = or_unknown(lambda: realism_figures(seen, reference.training, name))
+    if reference.control is not None:
+        control = reference.control
+        found["realism_of_control"] = or_unknown(lambda: realism_figures(control, reference.training, name))
+    return found
+
+
+def write_image_columns(
+    source: Path, photographs: Sequence[Photograph], seen: Seen, eyes: Eyes, reference: Reference | None, out: Path
+) -> Path:
+    """Write what the audit says of each image, null for images that cannot be used.
+
+    `own_*`: cosine to the mean of its identity's other images; `other_*`: to the nearest other identity's mean;
+    `training_*`: to the nearest image of the training set; each by embedder. A dataset of ours gets them as columns,
+    for `--where`; for other sources a table is written to `out`, with `file`, `identity` and all that was seen.
+
+    Returns:
+        What was written to.
+
+    Raises:
+        NonesuchError: the place cannot be written.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for name in eyes.embedders:
+        images = consistency(seen.vectors[name], seen.identities)
+        found[f"own_{name}"] = images.own
+        found[f"other_{name}"] = np.where(np.isfinite(images.other), images.other, np.nan)
+        if reference is not None:
+            found[f"training_{name}"] = nearest(seen.vectors[name], reference.training.vectors[name])[0]
+    numbers = {photograph.name: row for row, photograph in enumerate(seen.photographs)}
+    rows = pa.array([numbers.get(photograph.name) for photograph in photographs], pa.int64())
+
+    def table(columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+        return pa.table({key: pa.array(values, from_pandas=True).take(rows) for key, values in columns.items()})
+
+    store = ColumnStore(source, photographs, out)
+    if store.is_dataset:
+        made_by = "+".join(embedder.card.sha256 for embedder in eyes.embedders.values())
+        with store.locked():
+            for part, span in enumerate(store.spans):
+                store.write(_GROUP, part, made_by, table(found)[span])
+        return source / "columns" / _GROUP
+    whole = table({**seen.columns, **found})
+    whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in photographs]))
+    whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in photographs]))
+    with files.replacing(out) as temporary:
+        pq.write_table(whole, temporary)
+    return out

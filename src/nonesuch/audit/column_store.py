@@ -1,0 +1,107 @@
+"""Where what was seen in images is kept: beside the shards of a dataset of ours, else in a folder of the audit."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph, signature
+from nonesuch.core.plan import Plan
+from nonesuch.core.shards import read_index, shard_files
+from nonesuch.dataset import manifest as manifests
+from nonesuch.dataset.columns import columns_file, have_columns, write_columns
+
+_PART = 4096  # images of a part, where there are no shards
+_MADE_BY, _IMAGES = b"made_by", b"images"
+
+
+class ColumnStore:
+    """Groups of columns of a source's images, part by part.
+
+    Attributes:
+        spans: which images each part holds.
+
+    Args:
+        source: where the photographs were found.
+        photographs: all of them, in the order of `find`.
+        folder: for the columns of sources that are no dataset of ours.
+
+    Raises:
+        NonesuchError: a dataset of ours is not complete, or its files are not in the order of its plan.
+    """
+
+    def __init__(self, source: Path, photographs: Sequence[Photograph], folder: Path) -> None:
+        self._photographs = photographs
+        self._dataset = source if (source / manifests.MANIFEST).is_file() else None
+        self._folder = folder
+        if self._dataset is None:
+            count = len(photographs)
+            self.spans = [slice(start, min(start + _PART, count)) for start in range(0, count, _PART)]
+            return
+        if not manifests.read(source).complete:
+            raise NonesuchError(f"{source}: not complete; run the command that made it again")
+        keys = [PurePosixPath(photograph.name).with_suffix("").as_posix() for photograph in photographs]
+        self.spans, start = [], 0
+        for shard in range(Plan(source).shards):
+            expected = read_index(shard_files(source, shard).index)["key"].to_pylist()
+            self.spans.append(slice(start, start + len(expected)))
+            if keys[self.spans[-1]] != expected:
+                raise NonesuchError(f"{source}: shard {shard:06d} is not what its index says; see 'nonesuch verify'")
+            start += len(expected)
+
+    def has(self, group: str, part: int, made_by: str) -> bool:
+        """Whether a part has these columns, made by what `made_by` names (a model's hash) from the same images."""
+        if self._dataset is not None:
+            return have_columns(self._dataset, group, part, made_by)
+        try:
+            metadata = pq.read_schema(self._place(group, part)).metadata or {}
+        except (OSError, pa.ArrowException):
+            return False
+        return (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
+
+    def read(self, group: str, part: int) -> pa.Table:
+        """The columns of a part, without keys or metadata.
+
+        Raises:
+            NonesuchError: the file cannot be read.
+        """
+        path = self._place(group, part)
+        try:
+            table = pq.read_table(path).replace_schema_metadata(None)
+        except (OSError, pa.ArrowException) as error:
+            raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
+        return table.drop_columns(["key"]) if "key" in table.column_names else table
+
+    def write(self, group: str, part: int, made_by: str, columns: pa.Table) -> None:
+        """Keep the columns of a part, a row per image; raises NonesuchError where they cannot be written."""
+        if self._dataset is not None:
+            write_columns(self._dataset, group, part, made_by, columns)
+            return
+        path = self._place(group, part)
+        files.make_folder(path.parent)
+        with files.replacing(path) as temporary:
+            told = {_MADE_BY: made_by.encode(), _IMAGES: self._signature(part)}
+            pq.write_table(columns.replace_schema_metadata(told), temporary)
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether the source is a dataset of ours."""
+        return self._dataset is not None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing to a dataset of ours; raises NonesuchError where one does."""
+        with contextlib.nullcontext() if self._dataset is None else manifests.locked(self._dataset):
+            yield
+
+    def _place(self, group: str, part: int) -> Path:
+        if self._dataset is not None:
+            return columns_file(self._dataset, group, part)
+        return self._folder / group / f"{part:06d}.parquet"
+
+    def _signature(self, part: int) -> bytes:
+        return signature(self._photographs[self.spans[part]]).encode()

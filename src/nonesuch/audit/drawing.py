@@ -1,0 +1,127 @@
+"""The audit's curves and bars as SVG, datasets side by side. Needs matplotlib (the `[report]` extra)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nonesuch.core.plots import SIZE, Picture, as_svg, colour, label, line, picture, style
+
+Found = Mapping[str, Mapping[str, Any]]  # figures by dataset
+_COUNTED_AT = ("fmr 0.0001", "cosine 0.4")
+_DISTRIBUTIONS = {
+    "quality": "quality (0 to 100)",
+    "sharpness": "variance of the Laplacian",
+    "brightness": "mean luminance (0 to 255)",
+    "light": "left minus right luminance",
+}
+
+
+def draw_all(found: Found) -> list[Picture]:
+    """The pictures that the figures suffice for."""
+    first = next(iter(found.values()))
+    with style():
+        pictures = []
+        for embedder in first["embedders"]:
+            by = {name: figures["embedders"][embedder] for name, figures in found.items()}
+            pictures += [*_study(by, embedder), *_separability(by, embedder), *_leakage(by, embedder)]
+        return [*pictures, _balance(found), _distributions(found)]
+
+
+def _study(by: Found, embedder: str) -> list[Picture]:
+    known = {name: figures["study"] for name, figures in by.items() if "edges" in figures["study"]}
+    if not known:
+        return []
+
+    def draw(axes: Axes) -> None:
+        for number, (name, figures) in enumerate(known.items()):
+            edges = np.array(figures["edges"])
+            for key, kind, stroke in (("mated", "mated", "-"), ("non_mated", "non-mated", ":")):
+                shares = 100 * np.array(figures[f"{key}_histogram"])
+                axes.stairs(shares, edges, color=colour(number), linestyle=stroke, label=f"{label(name)}, {kind}")
+        seen = np.concatenate(
+            [np.flatnonzero(np.array(row["mated_histogram"]) + row["non_mated_histogram"]) for row in known.values()]
+        )
+        axes.set(xlabel="cosine", ylabel="comparisons of the kind (%)", ylim=(0, None))
+        axes.set_xlim(edges[seen.min()], edges[seen.max() + 1])
+
+    caption = "Scores of mated and of non-mated comparisons; the less they overlap, the purer the labels."
+    return [picture(f"Genuine and imposter scores by {embedder}", caption, draw)]
+
+
+def _separability(by: Found, embedder: str) -> list[Picture]:
+    known = {name: row["separability"]["curve"] for name, row in by.items() if "curve" in row["separability"]}
+    key = next((key for key in _COUNTED_AT if all(key in curve["count"] for curve in known.values())), None)
+    if not known or key is None:
+        return []
+
+    def draw(axes: Axes) -> None:
+        longest = max(curve["sizes"][-1] for curve in known.values())
+        axes.plot([0, longest], [0, longest], color="grey", linewidth=0.6, linestyle=":")
+        for number, (name, curve) in enumerate(known.items()):
+            line(axes, number, name, curve["sizes"], curve["count"][key], steps=True)
+        axes.set(xlabel="identities", ylabel="of these no earlier one matches", xlim=(0, None), ylim=(0, None))
+
+    caption = f"Identities whose mean embedding no earlier one matches at {key}; on the dotted line all are different."
+    return [picture(f"Separable identities by {embedder}", caption, draw)]
+
+
+def _leakage(by: Found, embedder: str) -> list[Picture]:
+    known = {name: row["leakage"]["images"] for name, row in by.items() if "leakage" in row}
+    known = {name: row for name, row in known.items() if "histogram" in row}
+    if not known:
+        return []
+
+    def draw(axes: Axes) -> None:
+        last = 0
+        for number, (name, row) in enumerate(known.items()):
+            edges = np.array(row["histogram"]["edges"])
+            for kind, stroke in (("generated", "-"), ("control", ":")):
+                shares = 100 * np.array(row["histogram"][kind])
+                told = label(name) if kind == "generated" else f"{label(name)}: held-out people"
+                axes.stairs(shares, edges, color=colour(number), linestyle=stroke, label=told)
+                last = max(last, int(np.flatnonzero(shares).max()))
+        axes.set(xlabel="cosine to the nearest training photograph", ylabel="images (%)", ylim=(0, None))
+        axes.set_xlim(edges[max(0, last - 60)], edges[last + 1])
+
+    caption = (
+        "Nearest training photograph of each image, beside that of as many photographs of people who are not in the "
+        "training set. A dataset that shows training people lies to the right of the control."
+    )
+    return [picture(f"Leakage by {embedder}", caption, draw)]
+
+
+def _balance(found: Found) -> Picture:
+    groupings = ("gender", "age", "ethnicity", "pose")
+    figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
+    width = 0.8 / len(found)
+    for panel, grouping in zip(figure.subplots(2, 2).ravel(), groupings, strict=True):
+        parts = {name: figures["balance"][grouping]["shares"] for name, figures in found.items()}
+        groups = list(dict.fromkeys(group for shares in parts.values() for group in shares))
+        for number, (name, shares) in enumerate(parts.items()):
+            known = [shares.get(group) or {"value": 0.0, "low": 0.0, "high": 0.0} for group in groups]
+            rates, low, high = (100 * np.array([rate[key] for rate in known]) for key in ("value", "low", "high"))
+            reach = np.maximum([rates - low, high - rates], 0.0)
+            places = np.arange(len(groups)) + (number - (len(parts) - 1) / 2) * width
+            panel.bar(places, rates, width, yerr=reach, capsize=2, label=label(name), color=colour(number))
+        panel.set_xticks(np.arange(len(groups)), [label(group.removesuffix(" degrees")) for group in groups])
+        panel.set_ylabel("images (%)")
+        panel.set_title(grouping, fontsize=9)
+    panel.legend()
+    caption = "Shares of the images as the perception model sees them; 95% over identities. A model's guess from looks."
+    return Picture("Who is shown", caption, as_svg(figure, "balance"), wide=True)
+
+
+def _distributions(found: Found) -> Picture:
+    figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
+    for panel, (column, told) in zip(figure.subplots(2, 2).ravel(), _DISTRIBUTIONS.items(), strict=True):
+        for number, (name, figures) in enumerate(found.items()):
+            histogram = figures["quality"][column]["histogram"]
+            edges = np.array(histogram["edges"])
+            density = np.array(histogram["shares"]) / np.diff(edges)
+            panel.stairs(density, edges, color=colour(number), label=label(name))
+        panel.set(xlabel=told, ylabel="density", ylim=(0, None))
+    panel.legend()
+    return Picture("How good the images are", "Distributions over the images.", as_svg(figure, "quality"), wide=True)

@@ -1,0 +1,148 @@
+"""Every figure of one dataset, as audit.json holds it: identities, by each embedder, and doubled pictures."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.audit.bootstrap import mean_over_identities
+from nonesuch.audit.consistency import consistency
+from nonesuch.audit.diversity import vendi_of_identities
+from nonesuch.audit.duplicates import similar_hashes
+from nonesuch.audit.looking import Seen
+from nonesuch.audit.plain import or_unknown
+from nonesuch.audit.separability import identity_centres, separability
+from nonesuch.audit.study import study
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.similarity import normalised
+from nonesuch.embedders.embedder import EmbedderCard
+
+FMRS = (1e-3, 1e-4, 1e-5)
+PAPER_THRESHOLD = 0.4  # Vec2Face's, of its own embedder
+_POINTS = 50  # of the curve over the dataset's size
+_LISTED = 12  # of the worst of everything
+_SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
+
+
+def identity_figures(seen: Seen, name: str, card: EmbedderCard, seed: int = 0) -> dict[str, Any]:
+    """Separability, consistency, diversity of the embeddings and the study, by one embedder.
+
+    A part that takes more than there is (two identities, two images of one) holds `unknown`, in words, instead.
+    """
+    vectors, identities = seen.vectors[name], seen.identities
+    cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
+    known = {key: cosine for key, cosine in cosines.items() if cosine is not None}
+    return {
+        "separability": or_unknown(lambda: _separability(seen, vectors, known)),
+        "consistency": or_unknown(lambda: _consistency(seen, vectors, known)),
+        "diversity": or_unknown(lambda: _embedding_diversity(seen, vectors)),
+        "study": or_unknown(lambda: dataclasses.asdict(study(vectors, identities, seed))),
+    }
+
+
+def _separability(seen: Seen, vectors: NDArray[np.float32], known: dict[str, float]) -> dict[str, Any]:
+    found = separability(identity_centres(vectors, seen.identities))
+    everyone = np.arange(len(seen.people))
+    sizes = np.unique(np.linspace(1, len(everyone), _POINTS).round().astype(np.int64))
+    thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **known}
+    return {
+        "identities": len(everyone),
+        "at": {
+            key: {
+                "cosine": cosine,
+                "count": found.separable(cosine),
+                "share": mean_over_identities(found.nearest <= cosine, everyone),
+                "colliding": mean_over_identities(found.largest > cosine, everyone),
+            }
+            for key, cosine in thresholds.items()
+        },
+        "curve": {
+            "sizes": sizes.tolist(),
+            "count": {key: found.curve(cosine, sizes).tolist() for key, cosine in thresholds.items()},
+        },
+        "closest": [
+            {"first": seen.people[first], "second": seen.people[second], "cosine": cosine}
+            for first, second, cosine in found.closest(_LISTED)
+        ],
+    }
+
+
+def _consistency(seen: Seen, vectors: NDArray[np.float32], known: dict[str, float]) -> dict[str, Any]:
+    found = consistency(vectors, seen.identities)
+    if found.single == len(seen.people):
+        raise NonesuchError("no identity has two images; consistency takes two")
+
+    def listed(rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+        return [
+            {
+                "file": seen.photographs[row].name,
+                "identity": seen.people[seen.identities[row]],
+                "cosine": float(found.own[row]),
+                "nearest_other": seen.people[found.other_identity[row]] if np.isfinite(found.other[row]) else None,
+                "cosine_to_other": float(found.other[row]),
+            }
+            for row in rows
+        ]
+
+    at = {}
+    for key, cosine in known.items():
+        wrong = found.mislabelled(cosine)
+        at[key] = {
+            "cosine": cosine,
+            "refused": found.refused(cosine, seen.identities),
+            "mislabelled": len(wrong),
+            "mislabelled_images": listed(wrong[np.argsort(found.own[wrong], kind="stable")][:_LISTED]),
+        }
+    return {
+        "own": mean_over_identities(found.own, seen.identities),
+        "single_image_identities": found.single,
+        "at": at,
+        "outliers": listed(found.outliers(_LISTED)),
+    }
+
+
+def _embedding_diversity(seen: Seen, vectors: NDArray[np.float32]) -> dict[str, Any]:
+    scores = vendi_of_identities(vectors, seen.identities)
+    if not len(scores):
+        raise NonesuchError("no identity has two images; diversity takes two")
+    sizes = np.bincount(seen.identities)
+    return {
+        "vendi": mean_over_identities(scores, np.arange(len(scores))),
+        "vendi_share": mean_over_identities(scores / sizes[sizes > 1], np.arange(len(scores))),
+    }
+
+
+def duplicate_figures(seen: Seen) -> dict[str, Any]:
+    """Pictures that are nearly the same: by perceptual hash, and of those the ones that every embedder agrees on.
+
+    Embeddings agree from nine tenths of the way between the mean cosine of two images and 1.
+    """
+    alike = similar_hashes([int(value) for value in seen.columns["phash"]])
+    confirmed = []
+    units = {name: normalised(vectors) for name, vectors in seen.vectors.items()}
+    least = {name: _agreeing(unit) for name, unit in units.items()}
+    for first, second in alike:
+        cosines = {name: float(unit[first] @ unit[second]) for name, unit in units.items()}
+        if all(cosines[name] >= least[name] for name in cosines):
+            confirmed.append((first, second, min(cosines.values())))
+    across = sum(seen.identities[first] != seen.identities[second] for first, second, _ in confirmed)
+    doubled = np.zeros(len(seen.photographs), dtype=bool)
+    doubled[[second for _, second, _ in confirmed]] = True
+    return {
+        "similar_hashes": len(alike),
+        "share": mean_over_identities(doubled, seen.identities),
+        "images": int(doubled.sum()),
+        "across_identities": int(across),
+        "pairs": [
+            {"first": seen.photographs[first].name, "second": seen.photographs[second].name, "cosine": cosine}
+            for first, second, cosine in sorted(confirmed, key=lambda item: -item[2])[:_LISTED]
+        ],
+    }
+
+
+def _agreeing(unit: NDArray[np.float32]) -> float:
+    mean = unit.mean(0, dtype=np.float64)
+    count = len(unit)
+    non_mated = (count * count * (mean @ mean) - count) / (count * (count - 1)) if count > 1 else 0.0
+    return float(non_mated + _SAME_PICTURE * (1.0 - non_mated))

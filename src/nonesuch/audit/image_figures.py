@@ -1,0 +1,102 @@
+"""Every figure of one dataset, as audit.json holds it: what its images show, how much it varies, how good they are."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.audit.balance import balance, joint_table
+from nonesuch.audit.bootstrap import mean_over_identities
+from nonesuch.audit.diversity import within_identities
+from nonesuch.audit.looking import Seen
+from nonesuch.audit.pixels import MEASURES
+from nonesuch.core.errors import NonesuchError
+from nonesuch.perception.attributes import ETHNICITIES
+
+# Columns whose spread within identities is told, with their units.
+VARYING = {"yaw": "degrees", "pitch": "degrees", "age": "years", "quality": "of 100", "light": "grey levels"}
+_AGES = {"0 to 24": 25.0, "25 to 39": 40.0, "40 to 59": 60.0, "60 and over": np.inf}
+_TURNS = {"0 to 15 degrees": 15.0, "15 to 30 degrees": 30.0, "30 degrees and over": np.inf}
+_QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
+_BINS = 40
+Groups = dict[str, Sequence[str | None]]
+
+
+def variation_figures(seen: Seen) -> dict[str, Any]:
+    """Standard deviation of pose, age, quality and light within identities, and between the identities' means."""
+    found = {}
+    for column in VARYING:
+        within, between = within_identities(seen.columns[column], seen.identities)
+        found[column] = {"within": within, "between": between}
+    return found
+
+
+def groups_of(seen: Seen) -> Groups:
+    """The group of each image by gender, age, ethnicity and pose; None where it is unknown."""
+    return {
+        "gender": seen.columns["gender"].tolist(),
+        "age": _banded(seen.columns["age"], _AGES),
+        "ethnicity": seen.columns["ethnicity"].tolist(),
+        "pose": _banded(np.abs(seen.columns["yaw"]), _TURNS),
+    }
+
+
+def balance_figures(seen: Seen, target: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Shares of groups against the target's, and tables of two groupings together.
+
+    Args:
+        target: by grouping, wanted share by group.
+
+    Raises:
+        NonesuchError: the target names a grouping or a group that there is none of.
+    """
+    groups = groups_of(seen)
+    for grouping, wanted in target.items():
+        if grouping not in groups:
+            raise NonesuchError(f"the target names {grouping!r}; groupings are {', '.join(groups)}")
+        if unknown := set(wanted) - set(known_groups()[grouping]):
+            names = ", ".join(known_groups()[grouping])
+            raise NonesuchError(f"the target's {grouping} names {sorted(unknown)[0]!r}; groups are {names}")
+    found: dict[str, Any] = {
+        name: dataclasses.asdict(balance(of_images, seen.identities, target.get(name)))
+        for name, of_images in groups.items()
+    }
+    for first, second in (("gender", "age"), ("gender", "ethnicity"), ("ethnicity", "age")):
+        rows, columns, counts = joint_table(groups[first], groups[second])
+        found[f"{first} by {second}"] = {"rows": rows, "columns": columns, "images": counts.tolist()}
+    return found
+
+
+def known_groups() -> dict[str, tuple[str, ...]]:
+    """The groups that a target may name, by grouping."""
+    return {
+        "gender": ("female", "male"),
+        "age": tuple(_AGES),
+        "ethnicity": ETHNICITIES,
+        "pose": tuple(_TURNS),
+    }
+
+
+def quality_figures(seen: Seen) -> dict[str, Any]:
+    """Quality, sharpness and exposure: mean with interval, percentiles, histogram; and crops that show no face."""
+    found: dict[str, Any] = {
+        "no_face_in_crop": mean_over_identities(~seen.columns["face"].astype(bool), seen.identities),
+        "faceless": [seen.photographs[row].name for row in np.flatnonzero(~seen.columns["face"].astype(bool))[:12]],
+    }
+    for column in ("quality", *MEASURES):
+        values = seen.columns[column].astype(np.float64)
+        counts, edges = np.histogram(values, _BINS)
+        found[column] = {
+            "mean": mean_over_identities(values, seen.identities),
+            **{key: float(np.quantile(values, share)) for key, share in _QUANTILES.items()},
+            "histogram": {"edges": edges.tolist(), "shares": (counts / len(values)).tolist()},
+        }
+    return found
+
+
+def _banded(values: NDArray[np.floating], bands: Mapping[str, float]) -> list[str | None]:
+    names, ends = list(bands), np.array(list(bands.values()))
+    places = np.searchsorted(ends, values, side="right")
+    return [None if np.isnan(value) else names[place] for value, place in zip(values, places, strict=True)]

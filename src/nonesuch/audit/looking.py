@@ -1,0 +1,253 @@
+"""One look at every image of a dataset: embeddings, what it shows, its pixels. Kept as columns, so it is done once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nonesuch.audit.column_store import ColumnStore
+from nonesuch.audit.duplicates import perceptual_hash
+from nonesuch.audit.pixels import VERSION as PIXELS_VERSION
+from nonesuch.audit.pixels import measures
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.photographs import Photograph
+from nonesuch.dataset.perceive import GROUP as PERCEPTION
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.perception.detection import Detector
+from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.perceiver import Perceiver
+
+_BATCH = 64
+_ACQUIRED, _FACE, _PIXELS, _EMBEDDING = "acquired", "face", "pixels", "embedding_"
+_ACQUIRED_VERSION = _FACE_VERSION = "1"
+_BLACK = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # stands for the crops of a batch that has none
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """What looks at images.
+
+    Attributes:
+        embedders: by name; at least one.
+        detector: aligns what is no aligned crop, and says whether crops show a face.
+        perceiver: None where only embeddings are wanted, as of photographs that a dataset is compared with.
+        always_align: detect and align 112x112 images too, which else count as aligned crops.
+    """
+
+    embedders: Mapping[str, Embedder]
+    detector: Detector
+    perceiver: Perceiver | None = None
+    always_align: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The images of a dataset that can be used, and what was seen in them.
+
+    Attributes:
+        photographs: the images, N of them.
+        identities: (N,) int64 labels, places in `people`.
+        people: names of the identities.
+        vectors: by embedder, (N, D) float32 raw embeddings.
+        columns: by name, (N,): what the images show (`nonesuch.perception.perceiver.COLUMNS`), measures of their
+            pixels (`nonesuch.audit.pixels.MEASURES`), `phash` (uint64) and `face` (whether the detector finds one in
+            the crop); none without a perceiver.
+        problems: in words, why an image is left out, for each that is.
+        lost: identities none of whose images can be used.
+    """
+
+    photographs: list[Photograph]
+    identities: NDArray[np.int64]
+    people: list[str]
+    vectors: dict[str, NDArray[np.float32]]
+    columns: dict[str, NDArray[Any]]
+    problems: list[str]
+    lost: int
+
+    def only(self, wanted: NDArray[np.bool_]) -> "Seen":
+        """The images of which (N,) `wanted` is true, with their identities numbered anew.
+
+        Raises:
+            NonesuchError: there are none.
+        """
+        rows = np.flatnonzero(wanted)
+        if not len(rows):
+            raise NonesuchError("none of the images is left")
+        numbers, identities = np.unique(self.identities[rows], return_inverse=True)
+        return Seen(
+            [self.photographs[row] for row in rows],
+            identities.astype(np.int64),
+            [self.people[number] for number in numbers],
+            {name: found[rows] for name, found in self.vectors.items()},
+            {name: found[rows] for name, found in self.columns.items()},
+            self.problems,
+            self.lost,
+        )
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """Several sources as one; people of different sources are different people, whatever they are called."""
+    offsets = np.cumsum([0, *(len(part.people) for part in parts)])
+    return Seen(
+        [photograph for part in parts for photograph in part.photographs],
+        np.concatenate([part.identities + offset for part, offset in zip(parts, offsets, strict=False)]),
+        [person for part in parts for person in part.people],
+        {name: np.concatenate([part.vectors[name] for part in parts]) for name in parts[0].vectors},
+        {},
+        [problem for part in parts for problem in part.problems],
+        sum(part.lost for part in parts),
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Columns that are made together."""
+
+    name: str
+    made_by: str
+    make: Callable[[Pixels], pa.Table]
+
+
+def look(
+    source: Path,
+    photographs: Sequence[Photograph],
+    eyes: Eyes,
+    folder: Path,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> Seen:
+    """Look at images, or read what the same models saw before.
+
+    Args:
+        source: where `photographs` were found; a dataset of ours gets the columns beside its shards.
+        folder: where the columns of other sources are kept.
+
+    Raises:
+        NonesuchError: not one image can be used, a dataset of ours is incomplete or being written, or the disk is
+            full; what was seen until then stays.
+    """
+    store = ColumnStore(source, photographs, folder)
+    groups = _groups(eyes)
+    missing = {
+        part: [group for group in groups if not store.has(group.name, part, group.made_by)]
+        for part in range(len(store.spans))
+    }
+    if any(missing.values()):
+        with store.locked():
+            for part, wanted in missing.items():
+                span = store.spans[part]
+                if wanted:
+                    _look_at_part(store, part, photographs, wanted, eyes, on_image)
+                on_image(span.stop)
+    tables = {
+        group.name: pa.concat_tables([store.read(group.name, part) for part in range(len(store.spans))])
+        for group in groups
+    }
+    return _seen(photographs, tables, eyes)
+
+
+def _groups(eyes: Eyes) -> list[_Group]:
+    """What is to be seen; images that show no face have nulls in all groups but the first."""
+    how = "+aligned" if eyes.always_align else ""
+    groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + how, lambda crops: pa.table({}))]
+    for name, embedder in eyes.embedders.items():
+        groups.append(_Group(_EMBEDDING + name, embedder.card.sha256 + how, _embedding_of(embedder)))
+    if eyes.perceiver is not None:
+        groups += [
+            _Group(_PIXELS, PIXELS_VERSION + how, _pixel_table),
+            _Group(_FACE, _FACE_VERSION + how, _face_by(eyes.detector)),
+            _Group(PERCEPTION, eyes.perceiver.card.sha256 + how, _perception_by(eyes.perceiver)),
+        ]
+    return groups
+
+
+def _look_at_part(
+    store: ColumnStore,
+    part: int,
+    photographs: Sequence[Photograph],
+    groups: list[_Group],
+    eyes: Eyes,
+    on_image: Callable[[int], None],
+) -> None:
+    """Read each image of a part once and keep what is missing of it."""
+    found: dict[str, list[pa.Table]] = {group.name: [] for group in groups}
+    span = store.spans[part]
+    for start in range(span.start, span.stop, _BATCH):
+        batch = photographs[start : min(start + _BATCH, span.stop)]
+        faces = [aligned_face(photograph, eyes.detector, eyes.always_align) for photograph in batch]
+        crops = [crop for crop, _ in faces if crop is not None]
+        numbers = iter(range(len(crops)))
+        rows = pa.array([None if crop is None else next(numbers) for crop, _ in faces], pa.int64())
+        for group in groups:
+            if group.name == _ACQUIRED:
+                told = pa.array([problem or None for _, problem in faces], pa.string())
+                found[group.name].append(pa.table({"problem": told}))
+            else:
+                found[group.name].append(group.make(np.stack(crops or [_BLACK])).take(rows))
+        on_image(start + len(batch))
+    for group in groups:
+        store.write(group.name, part, group.made_by, pa.concat_tables(found[group.name]))
+
+
+def _embedding_of(embedder: Embedder) -> Callable[[Pixels], pa.Table]:
+    def make(crops: Pixels) -> pa.Table:
+        raw = np.asarray(embedder.embed(crops, _BATCH), dtype=np.float32)
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(raw.ravel()), raw.shape[1])
+        return pa.table({"embedding": flat})
+
+    return make
+
+
+def _pixel_table(crops: Pixels) -> pa.Table:
+    hashes = pa.array([perceptual_hash(crop) for crop in crops], pa.uint64())
+    return pa.table({**{name: pa.array(values) for name, values in measures(crops).items()}, "phash": hashes})
+
+
+def _face_by(detector: Detector) -> Callable[[Pixels], pa.Table]:
+    return lambda crops: pa.table({"face": [bool(detector.detect(crop)) for crop in crops]})
+
+
+def _perception_by(perceiver: Perceiver) -> Callable[[Pixels], pa.Table]:
+    return lambda crops: pa.table(perceiver.perceive(crops, _BATCH))
+
+
+def _seen(photographs: Sequence[Photograph], tables: Mapping[str, pa.Table], eyes: Eyes) -> Seen:
+    problems: list[str | None] = tables[_ACQUIRED]["problem"].to_pylist()
+    vectors = {name: _vectors(tables[_EMBEDDING + name]["embedding"]) for name in eyes.embedders}
+    for name, found in vectors.items():
+        good = np.isfinite(found).all(1) & (found != 0).any(1)
+        for row in np.flatnonzero(~good).tolist():
+            problems[row] = problems[row] or f"{photographs[row].name}: {name}'s embedding is zero or not finite"
+    kept = np.flatnonzero([problem is None for problem in problems])
+    left_out = [problem for problem in problems if problem is not None]
+    if not len(kept):
+        raise NonesuchError(f"none of {len(photographs)} images can be used; the first: {left_out[0]}")
+    used = [photographs[row] for row in kept.tolist()]
+    people, identities = np.unique([photograph.identity for photograph in used], return_inverse=True)
+    columns = {
+        column: table[column].take(pa.array(kept)).to_numpy()
+        for group, table in tables.items()
+        if group != _ACQUIRED and not group.startswith(_EMBEDDING)
+        for column in table.column_names
+    }
+    return Seen(
+        used,
+        identities.astype(np.int64),
+        people.tolist(),
+        {name: found[kept] for name, found in vectors.items()},
+        columns,
+        left_out,
+        len({photograph.identity for photograph in photographs}) - len(people),
+    )
+
+
+def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """(N, D) of a column of lists, NaN where there is none."""
+    there = column.is_valid().to_numpy()
+    found = np.full((len(column), column.type.list_size), np.nan, dtype=np.float32)
+    found[there] = column.combine_chunks().flatten().to_numpy().reshape(-1, column.type.list_size)
+    return found

@@ -1,0 +1,75 @@
+"""Real photographs that a dataset is compared with: those a generator was trained on, and a control."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nonesuch.audit.looking import Eyes, Seen, look, together
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph, exclude, find
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real photographs as the embedders see them.
+
+    Attributes:
+        training: those that the generator may have learned.
+        control: of other people, whom it never saw; None where there are none.
+    """
+
+    training: Seen
+    control: Seen | None
+
+
+def see_reference(
+    against: Sequence[Path],
+    controls: Sequence[Path],
+    held_out: set[str],
+    eyes: Eyes,
+    folder: Callable[[Path], Path],
+    on_image: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Reference:
+    """Look at real photographs and part them.
+
+    Training are the images of `against`: where a table beside a tar names splits, those of `train`; without the people
+    of `held_out`. Control are the others of `against`, and all of `controls`, but nobody who is in the training part of
+    the same source.
+
+    Args:
+        against, controls: sources that `find` reads.
+        held_out: names of people or files of `against` that the generator did not see.
+        folder: where the columns of a source are kept.
+
+    Raises:
+        NonesuchError: a source cannot be read, or no training image is left.
+    """
+    training, control = [], []
+    for source in against:
+        everyone = find(source)
+        learned = {item.name for item in exclude(find(source, split="train"), held_out)}
+        seen = _seen(source, everyone, eyes, folder(source), on_image)
+        is_learned = np.array([item.name in learned for item in seen.photographs])
+        if is_learned.any():
+            training.append(seen.only(is_learned))
+        people = {item.identity for item in everyone if item.name in learned}
+        unseen = ~is_learned & np.array([item.identity not in people for item in seen.photographs])
+        if unseen.any():
+            control.append(seen.only(unseen))
+    control += [_seen(source, find(source), eyes, folder(source), on_image) for source in controls]
+    if not training:
+        raise NonesuchError("--against: --held-out leaves no image that a generator may have learned")
+    return Reference(together(training), together(control) if control else None)
+
+
+def _seen(
+    source: Path,
+    photographs: list[Photograph],
+    eyes: Eyes,
+    folder: Path,
+    on_image: Callable[[str, int, int], None],
+) -> Seen:
+    what = f"looking at {source.name}"
+    return look(source, photographs, eyes, folder, lambda done: on_image(what, done, len(photographs)))

@@ -1,0 +1,132 @@
+"""The audit as one HTML page that opens offline. Needs jinja2 and matplotlib (the `[report]` extra)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonesuch.audit.drawing import draw_all
+from nonesuch.audit.summary import tables
+from nonesuch.audit.thumbnails import Thumbnails
+from nonesuch.core.pages import write_page
+from nonesuch.core.photographs import Photograph
+
+_PAGE = Path(__file__).with_name("report.html.jinja")
+_REAL = ""  # the dataset that training photographs go by; no dataset has an empty name
+_SAMPLES, _OF_EACH = 8, 6
+
+
+@dataclass(frozen=True)
+class Item:
+    """Thumbnails that belong together, None where one may not be shown, and what is told of them."""
+
+    images: list[str | None]
+    told: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images worth a look."""
+
+    title: str
+    items: list[Item]
+
+
+def write_report(
+    path: Path,
+    found: Mapping[str, Any],
+    shown: Mapping[str, Sequence[Photograph]],
+    training: Sequence[Photograph] = (),
+) -> None:
+    """Write the page: verdict, tables, curves, and images worth a look. All its figures stand in audit.json too.
+
+    Args:
+        found: the content of audit.json.
+        shown: by dataset, images of which thumbnails may be shown; of others only names are.
+        training: photographs of the training set of which thumbnails may be shown.
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written.
+    """
+    datasets: Mapping[str, Mapping[str, Any]] = found["datasets"]
+    thumbnails = Thumbnails()
+    for name, photographs in shown.items():
+        thumbnails.allow(name, photographs)
+    thumbnails.allow(_REAL, training)
+    write_page(
+        path,
+        _PAGE,
+        title=f"Audit of {', '.join(datasets)}",
+        about=_about(found),
+        datasets=datasets,
+        tables=tables(datasets),
+        pictures=draw_all(datasets),
+        galleries={name: list(_galleries(name, figures, thumbnails)) for name, figures in datasets.items()},
+        requirements=found.get("requirements", []),
+        against=found.get("against"),
+        hidden=[name for name in datasets if name not in shown],
+    )
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    made_by = ", ".join(f"{name} (SHA-256 {sha256[:12]})" for name, sha256 in found["made_by"].items())
+    against = found.get("against")
+    if against is None:
+        return f"Embedders: {made_by}. Not compared with photographs."
+    parts = [f"{against['training']['images']:,} training photographs"]
+    control = against["control"]
+    parts.append(f"{control['images']:,} of held-out people" if control else "no control")
+    return f"Embedders: {made_by}. Compared with {' and '.join(parts)}."
+
+
+def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) -> Iterator[Gallery]:
+    samples = [
+        Item(list(thumbnails.of_identity(name, identity, _OF_EACH)), identity)
+        for identity in thumbnails.identities(name, _SAMPLES)
+    ]
+    yield Gallery("Samples: the first identities", samples)
+    for embedder, by in figures["embedders"].items():
+        pairs = by["separability"].get("closest", [])
+        yield Gallery(f"Identities most alike, by {embedder}", [_people(name, pair, thumbnails) for pair in pairs])
+        listed = by["consistency"].get("outliers", [])
+        outliers = [_with_identity(name, row, "identity", "cosine", thumbnails) for row in listed]
+        yield Gallery(f"Images least like their identity, by {embedder}", outliers)
+        at = list(by["consistency"].get("at", {}).items())
+        if at:
+            key, rows = at[min(1, len(at) - 1)]
+            wrong = [
+                _with_identity(name, row, "nearest_other", "cosine_to_other", thumbnails)
+                for row in rows["mislabelled_images"]
+            ]
+            yield Gallery(f"Images nearer to another identity at {key}, beside it, by {embedder}", wrong)
+        leaks = by.get("leakage", {}).get("images", {}).get("worst", [])
+        nearest = [
+            Item(
+                [thumbnails.of_image(name, row["file"]), thumbnails.of_image(_REAL, row["nearest"])],
+                f"{row['file']} and training photograph {row['nearest']}: {row['cosine']:.3f}",
+            )
+            for row in leaks
+        ]
+        yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)
+    doubles = [
+        Item(
+            [thumbnails.of_image(name, row["first"]), thumbnails.of_image(name, row["second"])],
+            f"{row['first']} and {row['second']}",
+        )
+        for row in figures["duplicates"]["pairs"]
+    ]
+    yield Gallery("Pictures that are there twice", doubles)
+    faceless = figures["quality"]["faceless"]
+    items = [Item([thumbnails.of_image(name, file)], file) for file in faceless]
+    yield Gallery("Crops in which the detector finds no face", items)
+
+
+def _people(name: str, pair: Mapping[str, Any], thumbnails: Thumbnails) -> Item:
+    pictures = [thumbnail for side in ("first", "second") for thumbnail in thumbnails.of_identity(name, pair[side], 3)]
+    return Item(list(pictures), f"{pair['first']} and {pair['second']}: {pair['cosine']:.3f}")
+
+
+def _with_identity(name: str, row: Mapping[str, Any], whose: str, cosine: str, thumbnails: Thumbnails) -> Item:
+    """An image, and some of an identity that it is compared with."""
+    others = thumbnails.of_identity(name, row[whose], 3) if row[whose] is not None else []
+    return Item([thumbnails.of_image(name, row["file"]), *others], f"{row['file']} to {row[whose]}: {row[cosine]:.3f}")

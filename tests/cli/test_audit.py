@@ -1,0 +1,247 @@
+"""`nonesuch audit`: planted faults are found, a clean set is silent, and what cannot be measured is counted."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageFilter
+
+from nonesuch.embedders.embedder import Embedder
+from tests.conftest import Cli
+from tests.people import faces_of_no_one
+
+PEOPLE, IMAGES = 26, 4
+ONE = ("--embedder", "mobilefacenet")
+CHANGES = {
+    "blurred": lambda picture: picture.filter(ImageFilter.GaussianBlur(1.5)),
+    "flipped": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "cropped": lambda picture: picture.crop((5, 5, 108, 108)).resize((112, 112)),
+}
+
+
+def _save(crops: np.ndarray, folder: Path, first: int = 0) -> None:
+    for row, crop in enumerate(crops):
+        person = folder / f"p{first + row // IMAGES:03d}"
+        person.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(crop).save(person / f"{row % IMAGES}.png")
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    """Three times as many people as a set holds: the dataset's, the training set's, the control's."""
+    return faces_of_no_one(3 * PEOPLE, 5, IMAGES, sigma=0.5)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory, faces: np.ndarray) -> Path:
+    """Folders `faces`, `training`, `control`, and `faulty`: `faces` with one of each fault."""
+    folder = tmp_path_factory.mktemp("sets")
+    size = PEOPLE * IMAGES
+    for number, name in enumerate(("faces", "training", "control")):
+        _save(faces[number * size : (number + 1) * size], folder / name, 100 * number)
+    faulty = folder / "faulty"
+    _save(faces[:size], faulty)
+    (faulty / "p003" / "2.png").rename(faulty / "p004" / "moved.png")
+    _save(faces_of_no_one(1, 5, 2 * IMAGES, sigma=0.5)[IMAGES:], faulty, 500)  # p500 is p000 again
+    recoded = Image.open(faulty / "p007" / "1.png").resize((100, 100)).resize((112, 112))
+    recoded.save(faulty / "p008" / "twice.jpg", quality=85)
+    draws = np.random.default_rng(0)
+    (faulty / "noise").mkdir()
+    Image.fromarray(draws.integers(0, 255, (112, 112, 3), dtype=np.uint8)).save(faulty / "noise" / "0.png")
+    (faulty / "p009" / "cut.png").write_bytes((faulty / "p009" / "0.png").read_bytes()[:2000])
+    (faulty / "small").mkdir()
+    Image.new("RGB", (30, 30)).save(faulty / "small" / "0.png")
+    (faulty / "empty").mkdir()
+    return folder
+
+
+def _audit(cli: Cli, out: Path, *arguments: object) -> dict:
+    outcome = cli("audit", *arguments, *ONE, "--out", out)
+    assert outcome.status == 0, outcome.err
+    return json.loads((out / "audit.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def audited(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
+    """The clean and the faulty set side by side, beside training photographs and a control."""
+    from nonesuch.cli.app import main
+
+    out = tmp_path_factory.mktemp("audited")
+    options = ["--against", sets / "training", "--control", sets / "control", *ONE, "--out", out]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["nonesuch", "audit", *map(str, (sets / "faces", sets / "faulty", *options))])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    assert not stopped.value.code
+    return json.loads((out / "audit.json").read_text()), out
+
+
+def test_a_clean_set_is_silent(audited: tuple[dict, Path]) -> None:
+    figures = audited[0]["datasets"]["faces"]
+    counts = figures["counts"]
+    assert (counts["images"], counts["identities"], counts["left_out"]) == (PEOPLE * IMAGES, PEOPLE, 0)
+    by = figures["embedders"]["mobilefacenet"]
+    assert by["separability"]["at"]["fmr 0.0001"]["count"] == PEOPLE
+    assert by["consistency"]["at"]["fmr 0.001"]["mislabelled"] == 0
+    assert figures["duplicates"]["images"] == 0
+    excess = by["leakage"]["images"]["excess"]["control 0.01"]
+    assert excess["low"] <= 0 <= excess["high"]
+    colours = {(light["about"], light["by"]): light["colour"] for light in figures["verdict"]}
+    for about in ("identities are different people", "EER"):
+        assert colours[about, "mobilefacenet"] == "green"
+    assert colours["no training person shown", "mobilefacenet"] != "red"
+    assert colours["no picture twice", ""] == colours["every image shows a face", ""] == "green"
+
+
+def test_planted_faults_are_found(audited: tuple[dict, Path]) -> None:
+    figures = audited[0]["datasets"]["faulty"]
+    counts = figures["counts"]
+    assert counts["found"] == PEOPLE * IMAGES + IMAGES + 4
+    assert counts["left_out"] == 2
+    assert counts["lost_identities"] == 1
+    assert counts["empty_folders"] == 1
+    assert counts["single_image_identities"] == 1
+    assert any("cut.png" in problem for problem in counts["problems"])
+    assert any("small/0.png" in problem for problem in counts["problems"])
+    by = figures["embedders"]["mobilefacenet"]
+    assert by["separability"]["at"]["fmr 0.0001"]["count"] == counts["identities"] - 1
+    closest = by["separability"]["closest"][0]
+    assert {closest["first"], closest["second"]} == {"p000", "p500"}
+    wrong = by["consistency"]["at"]["fmr 0.001"]["mislabelled_images"]
+    assert ("p004/moved.png", "p003") in {(row["file"], row["nearest_other"]) for row in wrong}
+    assert {row["file"] for row in wrong} == {"p004/moved.png", "p008/twice.jpg"}
+    pairs = {(row["first"], row["second"]) for row in figures["duplicates"]["pairs"]}
+    assert pairs == {("p007/1.png", "p008/twice.jpg")}
+    assert figures["duplicates"]["across_identities"] == 1
+    assert figures["quality"]["faceless"] == ["noise/0.png"]
+
+
+def test_what_is_said_of_each_image(audited: tuple[dict, Path]) -> None:
+    table = pq.read_table(audited[1] / "faulty.parquet")
+    rows = {row["file"]: row for row in table.to_pylist()}
+    assert len(rows) == audited[0]["datasets"]["faulty"]["counts"]["found"]
+    assert rows["p004/moved.png"]["own_mobilefacenet"] < 0.4 < rows["p004/moved.png"]["other_mobilefacenet"]
+    assert rows["p009/cut.png"]["own_mobilefacenet"] is None
+    assert rows["noise/0.png"]["face"] is False
+    assert rows["p001/0.png"]["identity"] == "p001"
+    assert -1 < rows["p001/0.png"]["training_mobilefacenet"] < 0.7
+
+
+def test_the_report_opens_offline_and_shows_no_photographs(audited: tuple[dict, Path]) -> None:
+    page = (audited[1] / "report.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert "<script" not in page
+    assert "<img" not in page  # folders may hold photographs of real people
+    assert "--show-photographs" in page
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+    assert page.count("<svg") == 5
+    for told in ("p000 and p500", "p004/moved.png", "Verdict on faulty"):
+        assert told in page
+
+
+@pytest.mark.parametrize("how", list(CHANGES))
+def test_leaked_photographs_are_found(cli: Cli, sets: Path, tmp_path: Path, how: str, faces: np.ndarray) -> None:
+    size = PEOPLE * IMAGES
+    crops = faces[:size].copy()
+    for row in range(0, 5 * IMAGES, IMAGES):
+        crops[row] = np.asarray(CHANGES[how](Image.fromarray(faces[size + row])))
+    _save(crops, tmp_path / "leaky")
+    options = ["--against", sets / "training", "--control", sets / "control"]
+    found = _audit(cli, tmp_path / "out", tmp_path / "leaky", *options)["datasets"]["leaky"]
+    leakage = found["embedders"]["mobilefacenet"]["leakage"]["images"]
+    assert leakage["excess"]["control 0.01"]["value"] == pytest.approx(5 / size, abs=0.02)
+    assert leakage["excess"]["control 0.01"]["low"] > 0
+    expected = {(f"p{number:03d}/0.png", f"p{100 + number:03d}/0.png") for number in range(5)}
+    assert {(row["file"], row["nearest"]) for row in leakage["worst"][:5]} == expected
+    light = next(light for light in found["verdict"] if light["about"] == "no training person shown")
+    assert light["colour"] == "red"
+
+
+def test_a_dataset_of_ours_gets_columns_once(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    made = ["--identities", 3, "--images", 4, "--generator", tiny_generator, "--no-summary", "--max-similarity", 1]
+    assert cli("generate", data, *made).status == 0
+    assert cli("audit", data, *ONE, "--out", out).status == 0
+    written = {path: path.stat().st_mtime_ns for path in data.rglob("columns/*/*.parquet") if "audit" not in path.parts}
+    assert {path.parent.name for path in written} >= {"embedding_mobilefacenet", "pixels", "perception", "face"}
+    first = (out / "audit.json").read_text()
+    assert "<img" in (out / "report.html").read_text()  # its manifest says that it shows no one
+    assert cli("audit", data, *ONE, "--out", out).status == 0
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert (out / "audit.json").read_text() == first
+    assert pq.read_table(data / "columns" / "audit").column_names[:2] == ["key", "own_mobilefacenet"]
+    assert cli("verify", data).status == 0
+    assert cli("perceive", data).out.startswith(f"{data / 'columns' / 'perception'}: 0 images")
+
+
+def test_requirements_decide_the_exit_status(cli: Cli, sets: Path, tmp_path: Path) -> None:
+    options = [sets / "faces", *ONE, "--out", tmp_path / "out"]
+    assert cli("audit", *options, "--require", "eer<=0.2", "--require", "duplicates/images==0").status == 0
+    outcome = cli("audit", *options, "--require", "eer<=0.2", "--require", f"counts/identities>{PEOPLE}")
+    assert outcome.status == 1
+    assert f"identities>{PEOPLE} does not hold" in outcome.error
+    kept = json.loads((tmp_path / "out" / "audit.json").read_text())["requirements"]
+    assert [row["holds"] for row in kept] == [True, False]
+    assert "no figure 'eerr'" in cli("audit", *options, "--require", "eerr<1").error
+    assert "write it as" in cli("audit", *options, "--require", "eer").error
+
+
+def test_sets_of_which_little_can_be_said(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
+    _save(faces[:IMAGES], tmp_path / "one")
+    alone = _audit(cli, tmp_path / "out", tmp_path / "one")["datasets"]["one"]["embedders"]["mobilefacenet"]
+    assert "takes two" in alone["separability"]["unknown"]
+    assert "takes two" in alone["study"]["unknown"]
+    for number in range(3):
+        (tmp_path / "single" / str(number)).mkdir(parents=True)
+        Image.fromarray(faces[number * IMAGES]).save(tmp_path / "single" / str(number) / "0.png")
+    single = _audit(cli, tmp_path / "out", tmp_path / "single")["datasets"]["single"]
+    assert single["counts"]["single_image_identities"] == 3
+    assert "two images" in single["embedders"]["mobilefacenet"]["consistency"]["unknown"]
+    assert {light["colour"] for light in single["verdict"] if light["about"] == "EER"} == {"grey"}
+
+
+def test_embeddings_that_are_not_finite_are_counted(
+    cli: Cli, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = Embedder.embed
+
+    def broken(self: Embedder, crops: np.ndarray, batch: int = 64) -> np.ndarray:
+        found = embed(self, crops, batch)
+        found[0] = np.nan
+        return found
+
+    monkeypatch.setattr(Embedder, "embed", broken)
+    counts = _audit(cli, tmp_path / "out", sets / "faces")["datasets"]["faces"]["counts"]
+    assert counts["left_out"] == 2  # one in each batch of 64
+    assert "mobilefacenet's embedding is zero or not finite" in counts["problems"][0]
+
+
+def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.json"
+    target.write_text('{"gender": {"female": 1.0}}')
+    figures = _audit(cli, tmp_path / "out", sets / "faces", "--target", target)["datasets"]["faces"]
+    gender = figures["balance"]["gender"]
+    assert gender["distance"]["value"] == pytest.approx(gender["shares"]["male"]["value"])
+    assert any(light["about"] == "gender as wanted" for light in figures["verdict"])
+    for text, told in (('{"hair": {}}', "groupings are"), ('{"gender": {"x": 1}}', "groups are"), ("{", "JSON")):
+        target.write_text(text)
+        outcome = cli("audit", sets / "faces", *ONE, "--out", tmp_path / "out", "--target", target)
+        assert outcome.status == 1
+        assert told in outcome.error
+
+
+def test_wrong_use(cli: Cli, sets: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out")
+    assert "no such file" in cli("audit", tmp_path / "absent", *ONE, *out).error
+    assert "go with --against" in cli("audit", sets / "faces", "--control", sets / "control", *out).error
+    assert "given twice" in cli("audit", sets / "faces", sets / "faces", sets / "faces", *ONE, *out).error
+    (tmp_path / "file").write_text("")
+    assert "a file stands" in cli("audit", sets / "faces", *ONE, "--out", tmp_path / "file").error
+    (tmp_path / "junk" / "a").mkdir(parents=True)
+    (tmp_path / "junk" / "a" / "0.png").write_bytes(b"junk")
+    assert "none of 1 images can be used" in cli("audit", tmp_path / "junk", *ONE, *out).error
+    assert "ships no weights" in cli("audit", sets / "faces", "--embedder", "nobody", *out).error
