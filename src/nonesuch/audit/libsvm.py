@@ -125,13 +125,15 @@ def _read_ranges(path: Path, width: int) -> tuple[float, float, Float64, Float64
 def _lines(path: Path, what: str) -> Iterator[str]:
     """The file's lines that are not empty."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise _bad(path, what, f"larger than {_MOST_BYTES // 1_000_000} MB")
-        text = path.read_text(encoding="ascii")
+        with path.open("rb") as handle:
+            data = handle.read(_MOST_BYTES + 1)
+        text = data.decode("ascii")
     except UnicodeDecodeError as error:
         raise _bad(path, what, "it is no plain text") from error
     except OSError as error:
         raise NonesuchError(f"{path}: {error.strerror or error}") from error
+    if len(data) > _MOST_BYTES:
+        raise _bad(path, what, f"larger than {_MOST_BYTES // 1_000_000} MB")
     return (line for line in text.splitlines() if line.strip())
 
 
