@@ -21,6 +21,7 @@ from rich.table import Table
 from sampled_people import mated_scores, perturbed, sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator
+from nonesuch.audit.pixels import luminance, measures
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.metrics import equal_error_rate
@@ -62,13 +63,10 @@ class Judges:
 
 def sharpness(crops: np.ndarray) -> tuple[float, float]:
     """Mean variance of the Laplacian, and share of the spectrum's energy above a quarter of the sampling rate."""
-    grey = crops.astype(float) @ [0.299, 0.587, 0.114]
-    laplacian = (
-        grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * grey[:, 1:-1, 1:-1]
-    )
+    grey = luminance(crops).astype(float)
     spectrum = np.abs(np.fft.fft2(grey - grey.mean((1, 2), keepdims=True))) ** 2
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(112), np.fft.fftfreq(112)))
-    return float(laplacian.var((1, 2)).mean()), float(
+    return float(measures(crops)["sharpness"].mean()), float(
         (spectrum[:, frequency > 0.25].sum(1) / spectrum.sum((1, 2))).mean()
     )
 
@@ -94,12 +92,10 @@ def spreads(faces: Faces) -> dict[str, float]:
     found = np.isfinite(faces.landmarks[:, 0, 0])
     yaw = np.full(len(found), np.nan)
     yaw[found] = head_pose(faces.landmarks[found])[:, 0]
-    grey = faces.crops.astype(float) @ [0.299, 0.587, 0.114]
-    light = grey[:, 20:100, 20:56].mean((1, 2)) - grey[:, 20:100, 56:92].mean((1, 2))
     eyes, mouth = (np.linalg.norm(faces.landmarks[:, i] - faces.landmarks[:, j], axis=1) for i, j in ((0, 1), (3, 4)))
     return {
         "yaw spread within": within_spread(yaw, faces.labels),
-        "light spread within": within_spread(light, faces.labels),
+        "light spread within": within_spread(measures(faces.crops)["light"], faces.labels),
         "expression spread within": within_spread(mouth / eyes, faces.labels),
     }
 

@@ -40,6 +40,19 @@ def test_any_block_gives_the_same(block: int) -> None:
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
 
 
+def test_every_pair_is_counted_once() -> None:
+    """Cosines of vectors in a plane are known exactly; more pairs than are counted at once."""
+    angles = 2.0 * np.pi * np.arange(500) / 500 + 0.001
+    found = separability(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), block=400)
+    row, column = np.triu_indices(500, 1)
+    edges = np.linspace(-1, 1, 2001)
+    edges[[0, -1]] = -2, 2
+    expected = np.histogram(np.cos(angles[row] - angles[column]), edges)[0]
+    assert found.counts.sum() == expected.sum() == 500 * 499 / 2
+    # float32 moves what lies on an edge by one bin.
+    assert np.abs(np.cumsum(found.counts) - np.cumsum(expected)).max() <= 500
+
+
 def test_people_merged_on_purpose_are_found() -> None:
     centres = _centres(200, 128, 1)
     clean = separability(centres)

@@ -14,9 +14,10 @@ from nonesuch.audit.column_store import ColumnStore
 from nonesuch.audit.consistency import consistency
 from nonesuch.audit.identity_figures import duplicate_figures, identity_figures
 from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
+from nonesuch.audit.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.plain import or_unknown, plain
-from nonesuch.audit.real_figures import leakage_figures, realism_figures
+from nonesuch.audit.real_figures import fid_figures, leakage_figures, realism_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
 from nonesuch.core import files
@@ -66,11 +67,14 @@ def audit(
         if reference is not None:
             on_step(f"real photographs by {name}")
             figures["embedders"][name] |= _against(seen, reference, name)
+    if reference is not None and eyes.inception is not None:
+        on_step("FID")
+        figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
     on_step("images")
     figures["duplicates"] = duplicate_figures(seen)
     figures["variation"] = variation_figures(seen)
     figures["balance"] = balance_figures(seen, target)
-    figures["quality"] = quality_figures(seen)
+    figures["quality"] = quality_figures(seen, [judge.name for judge in eyes.judges])
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit import pixels
 from nonesuch.audit.balance import balance, joint_table
 from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.diversity import within_identities
 from nonesuch.audit.looking import Seen
-from nonesuch.audit.pixels import MEASURES
 from nonesuch.core.errors import NonesuchError
 from nonesuch.perception.attributes import ETHNICITIES
 
@@ -79,19 +79,26 @@ def known_groups() -> dict[str, tuple[str, ...]]:
     }
 
 
-def quality_figures(seen: Seen) -> dict[str, Any]:
-    """Quality, sharpness and exposure: mean with interval, percentiles, histogram; and crops that show no face."""
+def quality_figures(seen: Seen, judged: Sequence[str] = ()) -> dict[str, Any]:
+    """Quality, sharpness and exposure: mean with interval, percentiles, histogram; and crops that show no face.
+
+    Args:
+        judged: further columns of the same kind; values that are not finite are left out.
+    """
     found: dict[str, Any] = {
         "no_face_in_crop": mean_over_identities(~seen.columns["face"].astype(bool), seen.identities),
         "faceless": [seen.photographs[row].name for row in np.flatnonzero(~seen.columns["face"].astype(bool))[:12]],
     }
-    for column in ("quality", *MEASURES):
+    for column in ("quality", *pixels.NAMES, *judged):
         values = seen.columns[column].astype(np.float64)
-        counts, edges = np.histogram(values, _BINS)
+        known = values[np.isfinite(values)]
+        if not len(known):
+            continue
+        counts, edges = np.histogram(known, _BINS)
         found[column] = {
             "mean": mean_over_identities(values, seen.identities),
-            **{key: float(np.quantile(values, share)) for key, share in _QUANTILES.items()},
-            "histogram": {"edges": edges.tolist(), "shares": (counts / len(values)).tolist()},
+            **{key: float(np.quantile(known, share)) for key, share in _QUANTILES.items()},
+            "histogram": {"edges": edges.tolist(), "shares": (counts / len(known)).tolist()},
         }
     return found
 

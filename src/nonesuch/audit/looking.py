@@ -1,7 +1,7 @@
 """One look at every image of a dataset: embeddings, what it shows, its pixels. Kept as columns, so it is done once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,26 @@ from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 from nonesuch.perception.perceiver import Perceiver
 
+INCEPTION = "inception"
 _BATCH = 64
 _ACQUIRED, _FACE, _PIXELS, _EMBEDDING = "acquired", "face", "pixels", "embedding_"
 _ACQUIRED_VERSION = _FACE_VERSION = "1"
 _BLACK = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # stands for the crops of a batch that has none
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A measure of quality by files that a user brings.
+
+    Attributes:
+        name: of its column.
+        made_by: names the files, by their hashes.
+        scores: (N, 112, 112, 3) uint8 crops -> (N,) numbers.
+    """
+
+    name: str
+    made_by: str
+    scores: Callable[[Pixels], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -37,12 +53,20 @@ class Eyes:
         detector: aligns what is no aligned crop, and says whether crops show a face.
         perceiver: None where only embeddings are wanted, as of photographs that a dataset is compared with.
         always_align: detect and align 112x112 images too, which else count as aligned crops.
+        judges: further measures of quality.
+        inception: for the FID; its features stand beside the embeddings as `INCEPTION`.
     """
 
     embedders: Mapping[str, Embedder]
     detector: Detector
     perceiver: Perceiver | None = None
     always_align: bool = False
+    judges: tuple[Judge, ...] = ()
+    inception: Embedder | None = None
+
+    def for_reference(self) -> "Eyes":
+        """The same without what is only wanted of the audited datasets."""
+        return replace(self, perceiver=None, judges=())
 
 
 @dataclass(frozen=True)
@@ -156,6 +180,10 @@ def _groups(eyes: Eyes) -> list[_Group]:
     groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + how, lambda crops: pa.table({}))]
     for name, embedder in eyes.embedders.items():
         groups.append(_Group(_EMBEDDING + name, embedder.card.sha256 + how, _embedding_of(embedder)))
+    if eyes.inception is not None:
+        made_by = eyes.inception.card.sha256 + how
+        groups.append(_Group(_EMBEDDING + INCEPTION, made_by, _embedding_of(eyes.inception)))
+    groups += [_Group(judge.name, judge.made_by + how, _scores_of(judge)) for judge in eyes.judges]
     if eyes.perceiver is not None:
         groups += [
             _Group(_PIXELS, PIXELS_VERSION + how, _pixel_table),
@@ -202,6 +230,10 @@ def _embedding_of(embedder: Embedder) -> Callable[[Pixels], pa.Table]:
     return make
 
 
+def _scores_of(judge: Judge) -> Callable[[Pixels], pa.Table]:
+    return lambda crops: pa.table({judge.name: np.asarray(judge.scores(crops), dtype=np.float32)})
+
+
 def _pixel_table(crops: Pixels) -> pa.Table:
     hashes = pa.array([perceptual_hash(crop) for crop in crops], pa.uint64())
     return pa.table({**{name: pa.array(values) for name, values in measures(crops).items()}, "phash": hashes})
@@ -217,7 +249,8 @@ def _perception_by(perceiver: Perceiver) -> Callable[[Pixels], pa.Table]:
 
 def _seen(photographs: Sequence[Photograph], tables: Mapping[str, pa.Table], eyes: Eyes) -> Seen:
     problems: list[str | None] = tables[_ACQUIRED]["problem"].to_pylist()
-    vectors = {name: _vectors(tables[_EMBEDDING + name]["embedding"]) for name in eyes.embedders}
+    names = [*eyes.embedders, *([INCEPTION] if eyes.inception is not None else [])]
+    vectors = {name: _vectors(tables[_EMBEDDING + name]["embedding"]) for name in names}
     for name, found in vectors.items():
         good = np.isfinite(found).all(1) & (found != 0).any(1)
         for row in np.flatnonzero(~good).tolist():

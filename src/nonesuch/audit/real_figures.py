@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.leakage import Leakage, leakage
-from nonesuch.audit.looking import Seen
-from nonesuch.audit.realism import frechet_interval, kernel_distance, neighbourhoods
+from nonesuch.audit.looking import INCEPTION, Seen
+from nonesuch.audit.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
+from nonesuch.audit.reference import Reference
 from nonesuch.audit.separability import identity_centres
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.core.similarity import nearest
@@ -73,15 +75,10 @@ def _judged(found: Leakage) -> dict[str, Any]:
 
 def realism_figures(seen: Seen, real: Seen, name: str, seed: int = 0) -> dict[str, Any]:
     """How near the images lie to real ones in the feature space of one embedder; equally many of each."""
-    size = min(len(seen.photographs), len(real.photographs), _MOST_COMPARED)
-    parts = []
-    for side, part in enumerate((real, seen)):
-        rows = np.sort(permutation(derive_seed(seed, side), Stream.SPLIT, len(part.photographs))[:size])
-        parts.append((part.vectors[name][rows], part.identities[rows]))
-    (truth, people), (generated, identities) = parts
+    (truth, people), (generated, identities) = _equally_many(real, seen, name, seed)
     near = neighbourhoods(truth, generated)
     return {
-        "images_of_each": size,
+        "images_of_each": len(truth),
         "frechet_distance": frechet_interval(truth, people, generated, identities),
         "kernel_distance": kernel_distance(truth, generated, seed),
         "precision": mean_over_identities(near.precision, identities),
@@ -89,3 +86,28 @@ def realism_figures(seen: Seen, real: Seen, name: str, seed: int = 0) -> dict[st
         "density": mean_over_identities(near.density, identities),
         "coverage": mean_over_identities(near.coverage, people),
     }
+
+
+def fid_figures(seen: Seen, reference: Reference, seed: int = 0) -> dict[str, Any]:
+    """The Frechet distance of Inception's features to the training photographs, and that of the control.
+
+    Without intervals: two hundred square roots of 2,048 x 2,048 matrices would take longer than all else.
+    """
+    found: dict[str, Any] = {}
+    for key, part in (("frechet_distance", seen), ("frechet_distance_of_control", reference.control)):
+        if part is not None:
+            (truth, _), (generated, _) = _equally_many(reference.training, part, INCEPTION, seed)
+            found |= {key: frechet_distance(truth, generated), f"{key}_images": len(truth)}
+    return found
+
+
+def _equally_many(
+    real: Seen, generated: Seen, name: str, seed: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """A draw of each set: vectors and labels."""
+    size = min(len(real.photographs), len(generated.photographs), _MOST_COMPARED)
+    parts = []
+    for side, part in enumerate((real, generated)):
+        rows = np.sort(permutation(derive_seed(seed, side), Stream.SPLIT, len(part.photographs))[:size])
+        parts.append((part.vectors[name][rows], part.identities[rows]))
+    return parts

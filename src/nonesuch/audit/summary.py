@@ -72,6 +72,8 @@ def _of_images() -> list[tuple[str, Cell]]:
         ("images left out", _count("counts", "left_out")),
         ("pictures that are there twice", _at("duplicates", "share")),
         ("crops without a face", _at("quality", "no_face_in_crop")),
+        ("FID", lambda figures: f"{figures['fid']['frechet_distance']:.2f}"),
+        ("FID of held-out photographs", lambda figures: f"{figures['fid']['frechet_distance_of_control']:.2f}"),
     ]
     for column in ("yaw", "pitch", "age", "quality", "light"):
         rows.append((f"{column}: sd within identities", _at("variation", column, "within", share=False)))

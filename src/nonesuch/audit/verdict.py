@@ -80,7 +80,7 @@ def _of_embedder(by: Figures) -> Iterator[tuple[str, tuple[str, str, str]]]:
         ),
         "no training person shown": (
             _leaks,
-            "share of images nearer than 1% of the held-out people's, minus that 1%, by images and by people's centres: "
+            "share of images nearer than 1% of held-out people's, minus that 1%, by images and by people's centres: "
             "green up to 1% with 0 in the interval, red beyond without it, else amber; grey without a control",
         ),
         "looks like the real set": (

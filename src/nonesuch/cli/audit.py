@@ -11,6 +11,8 @@ from rich.table import Table
 from nonesuch import __version__
 from nonesuch.audit.auditing import audit as audited
 from nonesuch.audit.auditing import write_image_columns
+from nonesuch.audit.brought_files import brisque_judge, clip_iqa_judge
+from nonesuch.audit.inception import load_inception
 from nonesuch.audit.looking import Eyes, Seen, look
 from nonesuch.audit.plain import plain
 from nonesuch.audit.reference import Reference, see_reference
@@ -39,6 +41,9 @@ _SIGNS = {"green": "[green]●[/] green", "amber": "[yellow]●[/] amber", "red"
 @click.option("--out", type=options.PATH, help="Folder of the report.  [default: DATASET-audit]")
 @click.option("--require", "requirements", multiple=True, help="Fail unless it holds, as 'eer<=0.1'; repeatable.")
 @click.option("--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": .5, "male": .5}}.')
+@click.option("--brisque", nargs=2, type=options.PATH, help="BRISQUE's allmodel and allrange, which you bring.")
+@click.option("--clip-iqa", nargs=2, type=options.PATH, help="CLIP's image encoder (.onnx) and its two prompts.")
+@click.option("--inception", type=options.PATH, help="Inception as .onnx, which you bring: FID against --against.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
 @click.option("--show-photographs", is_flag=True, help="Thumbnails of photographs of real people too.")
 @options.device
@@ -52,6 +57,9 @@ def audit(
     out: Path | None,
     requirements: tuple[str, ...],
     target: Path | None,
+    brisque: tuple[Path, Path] | None,
+    clip_iqa: tuple[Path, Path] | None,
+    inception: Path | None,
     align: bool,
     show_photographs: bool,
     device: str,
@@ -66,6 +74,8 @@ def audit(
     many photographs of people it never saw: those of --held-out, those of other splits than `train` where a table
     beside the tar names splits, and those of --control.
 
+    Left out are figures whose weights cannot ship: BRISQUE, CLIP-IQA and FID are told where you bring theirs.
+
     Every figure of audit.json can be required; a path may name the end of it only, and then holds for every dataset and
     embedder. Pictures of photographs are left out unless asked for.
 
@@ -76,8 +86,8 @@ def audit(
       nonesuch audit faces lfw112.tar --embedder mobilefacenet
     """
     wishes = [parse_requirement(text) for text in requirements]
-    if (held_out or controls) and not against:
-        raise NonesuchError("--held-out and --control go with --against, the photographs the generator learned from")
+    if (held_out or controls or inception) and not against:
+        raise NonesuchError("--held-out, --control and --inception go with --against, photographs to compare with")
     write_report = _reporter()
     out = out or Path(f"{sources[0].resolve().name.removesuffix('.tar')}-audit")
     wanted = _target(target)
@@ -87,6 +97,11 @@ def audit(
         load_detector(device),
         load_perceiver(device=device, dtype=dtype),
         align,
+        (
+            *([] if brisque is None else [brisque_judge(*brisque)]),
+            *([] if clip_iqa is None else [clip_iqa_judge(*clip_iqa, device)]),
+        ),
+        None if inception is None else load_inception(inception, device),
     )
     files.make_folder(out)
     found: dict[str, Any] = {"nonesuch": __version__, "datasets": {}}
@@ -169,8 +184,7 @@ def _reference(
     if not against:
         return None
     people = read_names(held_out) if held_out is not None else set()
-    only_embedders = Eyes(eyes.embedders, eyes.detector, None, eyes.always_align)
-    return see_reference(against, controls, people, only_embedders, lambda source: _columns(out, source), bar)
+    return see_reference(against, controls, people, eyes.for_reference(), lambda source: _columns(out, source), bar)
 
 
 def _about(

@@ -1,4 +1,4 @@
-"""Any face model in ONNX, through onnxruntime (the `[onnx]` extra)."""
+"""Any model of images in ONNX, through onnxruntime (the `[onnx]` extra)."""
 
 from pathlib import Path
 
@@ -42,10 +42,10 @@ class OnnxNetwork:
             raise NonesuchError(f"{path}: not a readable ONNX model ({str(error).splitlines()[0]})") from error
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
-            raise NonesuchError(f"{path}: a face embedder has one input, this model has {len(inputs)}")
+            raise NonesuchError(f"{path}: wanted a network of one input, this model has {len(inputs)}")
         shape = inputs[0].shape
         if len(shape) != 4:
-            raise NonesuchError(f"{path}: a face embedder takes batches of images, this model takes {shape}")
+            raise NonesuchError(f"{path}: wanted a network that takes batches of images, this model takes {shape}")
         self.path, self.input_name = path, inputs[0].name
         self.channels_last = shape[3] == 3 and shape[1] != 3
         self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
