@@ -1,11 +1,12 @@
 """Cleaning labels automatically, as CAST in WebFace260M (arXiv 2103.04098): cluster within identities to find what does
 not belong, merge identities that are one person, until nothing changes. Nothing is moved: decisions are listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.clusters import groups, main_cluster, means
 from nonesuch.audit.separability import check_vectors
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
@@ -19,13 +20,14 @@ class Decision:
     """One change.
 
     Attributes:
-        round: number of the pass, from 1.
+        round: number of the pass, from 1; 0 for what a person has decided before it, and for duplicates.
         image: row of the image.
         action: "drop" (an image that belongs to nobody here), "move" (to another identity), "merge" (with its whole
             identity), "duplicate" (of an image that stays).
         before, after: labels; the same for "drop" and "duplicate".
-        cosine: to the identity it was compared with, or to the image that it doubles.
+        cosine: to the identity it was compared with, or to the image that it doubles; NaN where none was.
         other: the image that it doubles, else -1.
+        person: whether a person has decided it.
     """
 
     round: int
@@ -35,6 +37,24 @@ class Decision:
     after: int
     cosine: float
     other: int = -1
+    person: bool = False
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a person has decided, which no cosine overrules. Rows of images, and labels.
+
+    Attributes:
+        one: (label, label that it becomes): both are in the core of what they become.
+        two: pairs of labels that are two people, after `one`.
+        held: the label of images whose identity is certain, after `one`.
+        refused: pairs (image, label) that do not belong together, after `one`.
+    """
+
+    one: dict[int, int] = field(default_factory=dict)
+    two: frozenset[tuple[int, int]] = frozenset()
+    held: dict[int, int] = field(default_factory=dict)
+    refused: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -44,11 +64,13 @@ class Cleaned:
     Attributes:
         identities: (N,) int64 new labels, -1 for images that were dropped.
         decisions: every change, in order.
+        rounds: passes that were made, the last of which changed nothing if it is stable.
         stable: whether the last round changed nothing.
     """
 
     identities: NDArray[np.int64]
     decisions: list[Decision]
+    rounds: int
     stable: bool
 
 
@@ -58,6 +80,7 @@ def clean(
     same: float,
     merge: float,
     most_rounds: int = MOST_ROUNDS,
+    settled: Settled | None = None,
 ) -> Cleaned:
     """Drop, move and merge until nothing changes.
 
@@ -72,6 +95,8 @@ def clean(
         same: cosine from which two images count as one person, such as the embedder's at FMR 1e-3.
         merge: cosine of two means from which they count as one person; higher, as means are less noisy than images.
         most_rounds: budget.
+        settled: what a person has decided. An image that is held is in its identity's core, and so are those that are
+            linked to it.
 
     Raises:
         NonesuchError: no images, embeddings that are zero or not finite, or negative labels.
@@ -82,120 +107,105 @@ def clean(
         raise NonesuchError("labels must not be negative")
     check_vectors(vectors)
     unit = normalised(np.asarray(vectors, dtype=np.float32))
-    labels = identities.astype(np.int64).copy()
-    decisions: list[Decision] = []
+    cleaning = _Cleaning(unit, identities, same, merge, settled or Settled())
     for number in range(1, most_rounds + 1):
-        found = _round(unit, labels, same, merge, number)
-        if not found:
-            return Cleaned(labels, decisions, True)
-        decisions += found
-    return Cleaned(labels, decisions, False)
+        if not cleaning.round(number):
+            return Cleaned(cleaning.labels, cleaning.decisions, number, True)
+    cleaning.leave_refused(most_rounds)
+    return Cleaned(cleaning.labels, cleaning.decisions, most_rounds, False)
 
 
-def _round(
-    unit: NDArray[np.float32], labels: NDArray[np.int64], same: float, merge: float, number: int
-) -> list[Decision]:
-    """One pass; changes `labels`."""
-    core = np.zeros(len(labels), dtype=bool)
-    for rows in _groups(labels):
-        core[rows[main_cluster(unit[rows], same)]] = True
-    names, centres = _centres(unit, np.where(core, labels, -1))
-    decisions = []
-    for start in range(0, len(labels), _BLOCK):
-        outside = np.flatnonzero(~core[start : start + _BLOCK] & (labels[start : start + _BLOCK] >= 0)) + start
-        if not len(outside):
-            continue
-        cosine = unit[outside] @ centres.T
-        for image, at in zip(outside, cosine.argmax(1), strict=True):
-            nearest = float(cosine[np.searchsorted(outside, image), at])
-            before, after = int(labels[image]), int(names[at]) if nearest >= same else -1
-            if after == before:
-                continue  # near the mean, though linked to no image of the core
-            action = "drop" if after < 0 else "move"
-            decisions.append(Decision(number, int(image), action, before, before if after < 0 else after, nearest))
-            labels[image] = after
-    return decisions + _merged(unit, labels, names, centres, merge, number)
+class _Cleaning:
+    """The labels on their way, and what led there."""
 
+    def __init__(
+        self, unit: NDArray[np.float32], identities: NDArray[np.int64], same: float, merge: float, settled: Settled
+    ) -> None:
+        self.unit, self.same, self.merge = unit, same, merge
+        self.labels = identities.astype(np.int64).copy()
+        # Identities that a person has merged keep a core each: the person knows what the embedder does not see.
+        self.parts = self.labels.copy()
+        self.decisions: list[Decision] = []
+        self.held = np.zeros(len(unit), dtype=bool)
+        self.refused = set(settled.refused)
+        self.two = settled.two
+        self.families: dict[int, set[int]] = {}  # the labels that each has taken in
+        for name, after in settled.one.items():
+            self._join(0, name, after, np.nan, True)
+        for image, label in settled.held.items():
+            self.held[image] = True
+            if (before := int(self.labels[image])) != label:
+                self._decide(Decision(0, image, "move", before, label, np.nan, person=True), label)
 
-def _merged(
-    unit: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    names: NDArray[np.int64],
-    centres: NDArray[np.float32],
-    merge: float,
-    number: int,
-) -> list[Decision]:
-    target = {int(name): (int(name), 1.0) for name in names}
+    def _decide(self, decision: Decision, label: int) -> None:
+        self.decisions.append(decision)
+        self.labels[decision.image] = self.parts[decision.image] = label
 
-    def root(name: int) -> int:
-        while target[name][0] != name:
-            name = target[name][0]
-        return name
+    def round(self, number: int) -> bool:
+        """One pass; says whether it changed anything."""
+        made = len(self.decisions)
+        core = np.zeros(len(self.labels), dtype=bool)
+        core[self.held & (self.labels >= 0)] = True
+        refused_here = np.zeros(len(core), dtype=bool)
+        for image, label in self.refused:
+            refused_here[image] |= self.labels[image] == label
+        for rows in groups(np.where(refused_here, -1, self.parts)):
+            core[rows[main_cluster(self.unit[rows], self.same, self.held[rows])]] = True
+        names, centres = means(self.unit, np.where(core, self.labels, -1))
+        place = {int(name): column for column, name in enumerate(names)}
+        outside = np.flatnonzero(~core & (self.labels >= 0))
+        for start in range(0, len(outside), _BLOCK):
+            rows = outside[start : start + _BLOCK]
+            cosine = self.unit[rows] @ centres.T
+            # One that nobody may have: what is nearest to an image if all are refused.
+            cosine = np.concatenate([cosine, np.full((len(rows), 1), -np.inf, dtype=np.float32)], axis=1)
+            at_row = {int(image): row for row, image in enumerate(rows)}
+            for image, label in self.refused:
+                if image in at_row and label in place:
+                    cosine[at_row[image], place[label]] = -np.inf
+            for row, image in enumerate(rows.tolist()):
+                self._leave(image, names, cosine[row], bool(refused_here[image]), number)
+        self._merge_near(names, centres, number)
+        return len(self.decisions) > made
 
-    for start in range(0, len(names), _BLOCK):
-        cosine = centres[start : start + _BLOCK] @ centres[: start + _BLOCK].T
-        for row, column in np.argwhere(np.tril(cosine, start - 1) >= merge):
-            first, second = sorted((root(int(names[column])), root(int(names[row + start]))))
-            if first != second:
-                target[second] = (first, float(cosine[row, column]))
-    decisions = []
-    for name in names.tolist():
-        if (after := root(name)) != name:
-            for image in np.flatnonzero(labels == name):
-                decisions.append(Decision(number, int(image), "merge", name, after, target[name][1]))
-            labels[labels == name] = after
-    return decisions
+    def _leave(
+        self, image: int, names: NDArray[np.int64], cosine: NDArray[np.float32], refused: bool, number: int
+    ) -> None:
+        """Move an image that is outside its identity's core, or drop it."""
+        before, column = int(self.labels[image]), int(cosine.argmax())
+        nearest = float(cosine[column])
+        if nearest < self.same:
+            told = nearest if np.isfinite(nearest) else np.nan
+            self._decide(Decision(number, image, "drop", before, before, told, person=refused), -1)
+        elif (after := int(names[column])) != before:  # else near the mean, though linked to no image of the core
+            self._decide(Decision(number, image, "move", before, after, nearest, person=refused), after)
 
+    def leave_refused(self, number: int) -> None:
+        """Drop what a person has refused and merging brought back, where the budget ends before the next pass."""
+        for image, label in sorted(self.refused):
+            if self.labels[image] == label:
+                self._decide(Decision(number, image, "drop", label, label, np.nan, person=True), -1)
 
-def main_cluster(unit: NDArray[np.float32], same: float) -> NDArray[np.int64]:
-    """Rows of the largest set of images that are linked by cosines of at least `same`; of equals the tighter one."""
-    if len(unit) <= 2:
-        return np.arange(len(unit)) if len(unit) < 2 or unit[0] @ unit[1] >= same else np.arange(1)
-    cosine = unit @ unit.T
-    linked = cosine >= same
-    cluster = np.arange(len(unit))
-    while True:  # each pass takes the smallest number among neighbours: at most as many as there are images
-        spread = np.where(linked, cluster, len(unit)).min(1)
-        if np.array_equal(spread, cluster):
-            break
-        cluster = spread
-    best: tuple[int, float, int] = (0, -np.inf, 0)
-    for name in np.unique(cluster):
-        rows = np.flatnonzero(cluster == name)
-        best = max(best, (len(rows), float(cosine[np.ix_(rows, rows)].mean()), -int(name)))
-    return np.flatnonzero(cluster == -best[2])
+    def _merge_near(self, names: NDArray[np.int64], centres: NDArray[np.float32], number: int) -> None:
+        for start in range(0, len(names), _BLOCK):
+            cosine = centres[start : start + _BLOCK] @ centres[: start + _BLOCK].T
+            for row, column in np.argwhere(np.tril(cosine, start - 1) >= self.merge):
+                first, second = sorted((self._root(int(names[column])), self._root(int(names[row + start]))))
+                if first != second and not self._kept_apart(first, second):
+                    self._join(number, second, first, float(cosine[row, column]), False)
 
+    def _root(self, name: int) -> int:
+        return next((root for root, family in self.families.items() if name in family), name)
 
-def _groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    return [rows for rows in groups if labels[rows[0]] >= 0]
+    def _kept_apart(self, first: int, second: int) -> bool:
+        here, there = (self.families.get(name, {name}) for name in (first, second))
+        return any((a in here and b in there) or (b in here and a in there) for a, b in self.two)
 
-
-def _centres(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    known = labels >= 0
-    names, place = np.unique(labels[known], return_inverse=True)
-    sums = np.zeros((len(names), unit.shape[1]))
-    np.add.at(sums, place, unit[known])
-    return names, normalised(sums.astype(np.float32))
-
-
-def doubles(
-    vectors: NDArray[np.float32], alike: list[tuple[int, int]], identities: NDArray[np.int64], least: float
-) -> list[Decision]:
-    """Of pairs whose pictures are nearly the same (see `similar_hashes`) the later one, if the embeddings agree too.
-
-    Args:
-        alike: (first, second) rows.
-        identities: (N,) labels after `clean`; of a pair with a dropped image nothing is said.
-        least: cosine from which embeddings agree.
-    """
-    unit = normalised(np.asarray(vectors, dtype=np.float32))
-    found: dict[int, Decision] = {}
-    for first, second in sorted(alike):
-        cosine = float(unit[first] @ unit[second])
-        if cosine < least or second in found or identities[first] < 0 or identities[second] < 0:
-            continue
-        label = int(identities[second])
-        found[second] = Decision(0, second, "duplicate", label, label, cosine, first)
-    return list(found.values())
+    def _join(self, number: int, name: int, after: int, cosine: float, person: bool) -> None:
+        for image in np.flatnonzero(self.labels == name).tolist():
+            part = int(self.parts[image])
+            self._decide(Decision(number, image, "merge", name, after, cosine, person=person), after)
+            if person or part != name:
+                self.parts[image] = part
+        self.families[after] = self.families.get(after, {after}) | self.families.pop(name, {name})
+        self.refused |= {(image, after) for image, label in self.refused if label == name}

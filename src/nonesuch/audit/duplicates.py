@@ -1,7 +1,7 @@
 """Images that are nearly the same picture, by a perceptual hash and by their embeddings."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,49 @@ from nonesuch.core.similarity import normalised
 
 MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8
+_CUTS = (3 / 112, 6 / 112)  # of the side
 _BLOCK = 1024
 _BANDS = MOST_BITS + 1  # two hashes within MOST_BITS agree in one of so many parts at least
 
 
 def perceptual_hash(pixels: Pixels) -> int:
     """64 bits of an image (H, W, 3): which of its lowest frequencies lie above their median (pHash, Zauner 2010)."""
-    grey = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-    levels = np.asarray(grey, dtype=np.float64)
+    return int(_hashes(pixels, [(0, 0, pixels.shape[1], pixels.shape[0])])[0])
+
+
+def crop_hashes(pixels: Pixels) -> NDArray[np.uint64]:
+    """(19,) hashes of an image (H, W, 3) and of 18 crops of it, up to a twentieth smaller; the first is the whole's.
+
+    A cut of a few pixels moves more bits of a hash than MOST_BITS: a copy that was cropped is like one of the crops.
+    """
+    height, width = pixels.shape[:2]
+    boxes: list[tuple[float, float, float, float]] = [(0, 0, width, height)]
+    for cut in _CUTS:
+        wide, high = width * (1 - cut), height * (1 - cut)
+        for left, top in product((0, width * cut / 2, width * cut), (0, height * cut / 2, height * cut)):
+            boxes.append((left, top, left + wide, top + high))
+    return _hashes(pixels, boxes)
+
+
+def _hashes(pixels: Pixels, boxes: Sequence[tuple[float, float, float, float]]) -> NDArray[np.uint64]:
+    grey = Image.fromarray(pixels).convert("L")
+    small = [grey.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=box) for box in boxes]
+    levels = np.stack([np.asarray(part, dtype=np.float64) for part in small])
     places = np.arange(_SIDE)
     cosines = np.cos(np.pi * (2 * places + 1)[None] * np.arange(_KEPT)[:, None] / (2 * _SIDE))
-    low = cosines @ levels @ cosines.T
-    bits = low.ravel() > np.median(low.ravel()[1:])  # the first is the mean level, which says nothing
-    return int("".join("1" if bit else "0" for bit in bits), 2)
+    low = (cosines @ levels @ cosines.T).reshape(len(boxes), -1)
+    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)  # the first is the mean level, which says nothing
+    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
+
+
+def differing_bits(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Bits of 64 by which hashes differ; (P, H) arrays of `crop_hashes` -> (P,), the nearest of whole and crops."""
+    found = []
+    for start in range(0, len(one), _BLOCK):
+        left, right = one[start : start + _BLOCK], other[start : start + _BLOCK]
+        apart = np.concatenate([left[:, :1] ^ right, left ^ right[:, :1]], axis=1)
+        found.append(np.unpackbits(apart[..., None].view(np.uint8), axis=2).sum(2).min(1).astype(np.int64))
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
 def similar_hashes(hashes: Sequence[int], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:

@@ -120,9 +120,9 @@ def embed(
     click.echo(f"{out}: {len(photographs) - len(problems)} of {len(photographs)} photographs embedded by {model.name}")
 
 
-def show_problems(problems: list[str]) -> None:
+def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
     """The first few photographs that were skipped, on standard error."""
     for problem in problems[:_MOST_PROBLEMS_SHOWN]:
         click.echo(f"skipped: {problem}", err=True)
     if len(problems) > _MOST_PROBLEMS_SHOWN:
-        click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more (rows with detected = false)", err=True)
+        click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from nonesuch.core import images, lmdb_records, tables
+from nonesuch.core import images, lmdb_records, relabelling, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 from nonesuch.core.lmdb_records import Record
@@ -107,16 +107,18 @@ class HeldPhotograph(Photograph):
 def find(source: Path, split: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 
-    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, or an LMDB set
-    (`.lmdb`, `.mdb`). A tar may have a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column
-    `file`, and optionally `identity` (the labels) and `split`.
+    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, an LMDB set
+    (`.lmdb`, `.mdb`), or a manifest of any of these after cleaning (`.parquet`, see `nonesuch.core.relabelling`). A tar
+    may have a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally
+    `identity` (the labels) and `split`.
 
     Args:
         source: where to look.
         split: where the table names splits, only the images of this one.
 
     Raises:
-        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found.
+        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found; the images of a manifest
+            have moved, or are other ones.
     """
     if (source / "dataset.json").is_file():
         shards = sorted((source / "shards").glob("*.tar"))
@@ -130,6 +132,8 @@ def find(source: Path, split: str | None = None) -> list[Photograph]:
     elif source.suffix.lower() in (".lmdb", ".mdb"):
         records = range(lmdb_records.count(source))
         found = [LmdbPhotograph(str(key), lmdb_records.read(source, str(key)).label, source) for key in records]
+    elif source.suffix.lower() == ".parquet":
+        found = _relabelled(source, split)
     else:
         found = _apply_table(source, _in_tar(source), split)
     if not found:
@@ -223,6 +227,30 @@ def table_beside(tar: Path) -> Path | None:
     tar = tar.resolve()
     beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
     return next((path for path in beside if path.is_file()), None)
+
+
+def _relabelled(path: Path, split: str | None) -> list[Photograph]:
+    """The images that a manifest keeps, under its labels."""
+    manifest = relabelling.read(path)
+    found = find(manifest.source, split)
+    missing = set(manifest.labels) - {item.name for item in found}
+    if missing and split is not None:
+        missing -= {item.name for item in find(manifest.source)}
+    mend = f"make {path.name} again with 'nonesuch clean'"
+    if missing:
+        raise NonesuchError(
+            f"{path}: {manifest.source} lacks {len(missing)} of its images, the first is {min(missing)}; {mend}"
+        )
+    kept = []
+    for item in found:
+        if (label := manifest.labels.get(item.name)) is None:
+            continue
+        if label.was != item.identity:
+            raise NonesuchError(f"{path}: {item.name} was of {label.was}, and is of {item.identity} now; {mend}")
+        kept.append(replace(item, identity=label.identity))
+    if found and not kept:
+        raise NonesuchError(f"{path}: keeps none of the images of {manifest.source} in the split {split}")
+    return kept
 
 
 def _apply_table(tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:

@@ -9,6 +9,8 @@ from nonesuch.core.photographs import Photograph
 from nonesuch.perception.alignment import align
 from nonesuch.perception.detection import Detector
 
+NO_FACE = "no face found"
+
 
 def aligned_face(
     photograph: Photograph,
@@ -40,4 +42,4 @@ def aligned_face(
         mend = "align it with 'nonesuch embed IN --crops FOLDER'"
         return None, f"{photograph.name}: {width}x{height}, not an aligned {CROP_SIZE}x{CROP_SIZE} crop; {mend}"
     faces = detector.detect(image)
-    return (align(image, faces[0].landmarks), "") if faces else (None, f"{photograph.name}: no face found")
+    return (align(image, faces[0].landmarks), "") if faces else (None, f"{photograph.name}: {NO_FACE}")

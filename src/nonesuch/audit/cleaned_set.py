@@ -1,0 +1,161 @@
+"""A dataset cleaned from its features: labels, duplicates, the uncertain cases, and the log of every decision."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.audit.answers import IMAGE, PEOPLE, Answer, Answered, settle
+from nonesuch.audit.cleaning import Cleaned, Decision, clean
+from nonesuch.audit.doubles import Pair, doubles, pairs, picture_threshold
+from nonesuch.audit.features import Features
+from nonesuch.audit.uncertain import Thresholds
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.photographs import Photograph
+from nonesuch.core.relabelling import Label
+from nonesuch.embedders.embedder import EmbedderCard
+
+_LOG = ("round", "file", "action", "before", "after", "cosine", "other", "by")
+_SAID = {
+    (IMAGE, True): "is of",
+    (IMAGE, False): "is not of",
+    (PEOPLE, True): "one person",
+    (PEOPLE, False): "two people",
+}
+
+
+@dataclass(frozen=True)
+class CleanedSet:
+    """A dataset after cleaning. Rows are those of its features.
+
+    Attributes:
+        photographs: all of the dataset's.
+        features: of those with a face.
+        identities: name of each label, in alphabetical order.
+        before, after: (N,) labels before and after, -1 for images that go.
+        cleaned: labels and decisions before duplicates go.
+        pairs: images that may be one picture.
+        doubles: those that go as duplicates.
+        answered: what a person had decided.
+    """
+
+    photographs: list[Photograph]
+    features: Features
+    identities: list[str]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    cleaned: Cleaned
+    pairs: list[Pair]
+    doubles: list[Decision]
+    answered: Answered
+
+    @property
+    def files(self) -> list[str]:
+        """Name of each row's image."""
+        return [self.photographs[row].name for row in self.features.rows]
+
+    @property
+    def labels(self) -> list[tuple[str, Label]]:
+        """The images that stay, and whose they are and were."""
+        return [
+            (name, Label(self.identities[after], self.identities[before]))
+            for name, before, after in zip(self.files, self.before, self.after, strict=True)
+            if after >= 0
+        ]
+
+
+def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float | None) -> Thresholds:
+    """The cosines of an embedder.
+
+    `merge` is, where it is not given, the line through the embedder's thresholds at FMR 1e-3 and 1e-5 (by the logarithm
+    of the rate) at 10^-6.5, at most half-way from the second to 1: so rare as no false merge among 610 people was
+    (`benchmarks/cleaning.py`).
+
+    Args:
+        fmr: the rate whose threshold is `same` where that is not given.
+
+    Raises:
+        NonesuchError: the card lacks a threshold that is needed, or `merge` lies below `same`.
+    """
+    same = card.threshold(fmr) if same is None else same
+    if merge is None:
+        often, seldom = card.known_threshold(1e-3), card.known_threshold(1e-5)
+        if often is None or seldom is None:
+            raise NonesuchError(
+                f"the card of {card.name} lacks the thresholds at FMR 1e-3 and 1e-5 by which identities are merged; "
+                "give --merge COSINE"
+            )
+        merge = max(min(seldom + 0.75 * (seldom - often), (1.0 + seldom) / 2.0), same)
+    if merge < same:
+        raise NonesuchError(f"--merge {merge:g} lies below the cosine of one person, {same:g}; give a higher one")
+    return Thresholds(same, merge, picture_threshold(same))
+
+
+def clean_set(
+    photographs: list[Photograph], found: Features, limits: Thresholds, answers: Sequence[Answer], most_rounds: int
+) -> CleanedSet:
+    """Clean the labels, then find duplicates among what stays.
+
+    Raises:
+        NonesuchError: two images share a name, or the answers speak of what is not there or contradict each other.
+    """
+    check_names(photographs)
+    identities = sorted({item.identity for item in photographs})
+    place = {name: label for label, name in enumerate(identities)}
+    before = np.array([place[photographs[row].identity] for row in found.rows], dtype=np.int64)
+    known = [item.name for item in photographs]
+    answered = settle(answers, [known[row] for row in found.rows], known, identities)
+    cleaned = clean(found.vectors, before, limits.same, limits.merge, most_rounds, answered.settled)
+    candidates = pairs(found.vectors, found.hashes, cleaned.identities, limits.picture, answered.same_picture)
+    twice = doubles(candidates, cleaned.identities, limits.picture, answered.same_picture, answered.other_picture)
+    after = cleaned.identities.copy()
+    after[[decision.image for decision in twice]] = -1
+    return CleanedSet(photographs, found, identities, before, after, cleaned, candidates, twice, answered)
+
+
+def check_names(photographs: Sequence[Photograph]) -> None:
+    """Raises NonesuchError where two images share a name, by which a manifest knows them."""
+    name, count = Counter(item.name for item in photographs).most_common(1)[0]
+    if count > 1:
+        raise NonesuchError(f"{photographs[0].container}: {count} images are named {name}; give each its own name")
+
+
+def write_decisions(path: Path, result: CleanedSet) -> None:
+    """Write the log as CSV: images that cannot be compared, a person's answers, every round, duplicates.
+
+    `other` is the file that an image doubles, or what an answer is about; `by` is "model" or "person".
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written.
+    """
+    rows: list[tuple[object, ...]] = []
+    for row, (action, _) in sorted(result.features.problems.items()):
+        item = result.photographs[row]
+        rows.append((0, item.name, action, item.identity, "", "", "", "model"))
+    for answer in result.answered.heeded:
+        said = _SAID.get((answer.question, answer.yes), "same picture" if answer.yes else "other picture")
+        rows.append((0, answer.one, said, "", "", "", answer.other, "person"))
+    names = result.files
+    for decision in [*result.cleaned.decisions, *result.doubles]:
+        stays = decision.action in ("move", "merge")
+        rows.append(
+            (
+                decision.round,
+                names[decision.image],
+                decision.action,
+                result.identities[decision.before],
+                result.identities[decision.after] if stays else "",
+                f"{decision.cosine:.4f}" if np.isfinite(decision.cosine) else "",
+                names[decision.other] if decision.other >= 0 else "",
+                "person" if decision.person else "model",
+            )
+        )
+    with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(_LOG)
+        writer.writerows(rows)

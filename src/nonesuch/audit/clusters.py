@@ -1,0 +1,46 @@
+"""The images of an identity: what they are linked by, and their mean."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.similarity import normalised
+
+
+def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """Rows of the largest set of images that are linked by cosines of at least `same`; of equals the tighter one.
+
+    Args:
+        held: (N,) images that are certain: the sets that hold one belong to it too, and of equals it is one of them.
+    """
+    certain = np.zeros(len(unit), dtype=bool) if held is None else held
+    cosine = unit @ unit.T
+    linked = cosine >= same
+    np.fill_diagonal(linked, True)
+    cluster = np.arange(len(unit))
+    while True:  # each pass takes the smallest number among neighbours: at most as many as there are images
+        spread = np.where(linked, cluster, len(unit)).min(1)
+        if np.array_equal(spread, cluster):
+            break
+        cluster = spread
+    best: tuple[int, bool, float, int] = (0, False, -np.inf, 0)
+    for name in np.unique(cluster):
+        rows = np.flatnonzero(cluster == name)
+        tightness = float(cosine[np.ix_(rows, rows)].mean()) if len(rows) > 1 else 1.0
+        best = max(best, (len(rows), bool(certain[rows].any()), tightness, -int(name)))
+    return np.flatnonzero(np.isin(cluster, [-best[3], *cluster[certain]]))
+
+
+def groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each label, in order of the labels; of negative ones none."""
+    order = np.argsort(labels, kind="stable")
+    found = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return [rows for rows in found if len(rows) and labels[rows[0]] >= 0]
+
+
+def means(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels that are not negative, and the mean (L, D) of each one's rows, of length 1."""
+    known = labels >= 0
+    names, place = np.unique(labels[known], return_inverse=True)
+    sums = np.zeros((len(names), unit.shape[1]))
+    np.add.at(sums, place, unit[known])
+    return names, normalised(sums.astype(np.float32))

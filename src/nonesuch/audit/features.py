@@ -1,0 +1,80 @@
+"""What cleaning needs of each image, read once: the embedding of its face, and hashes of the picture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.audit.duplicates import crop_hashes
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import Pixels
+from nonesuch.core.photographs import Photograph
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.perception.detection import Detector
+from nonesuch.perception.faces import NO_FACE, aligned_face
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Features:
+    """The images of a dataset as cleaning sees them.
+
+    Attributes:
+        rows: (N,) int64 which of the photographs these are: those with a face that gave an embedding.
+        vectors: (N, D) float32 raw embeddings.
+        hashes: (N, 19) uint64 of `crop_hashes`, of the aligned face.
+        problems: of the other photographs, by row: what it is ("unreadable", "no face", "no features"), and why.
+    """
+
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    hashes: NDArray[np.uint64]
+    problems: dict[int, tuple[str, str]]
+
+
+def features(
+    photographs: Sequence[Photograph],
+    embedder: Embedder,
+    detector: Detector,
+    always_align: bool = False,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> Features:
+    """Read, align, hash and embed; an image that cannot be is a problem, and stops nothing.
+
+    Args:
+        always_align: see `aligned_face` for what counts as aligned.
+        on_image: told how many are done.
+
+    Raises:
+        NonesuchError: no image gives an embedding.
+    """
+    rows: list[int] = []
+    vectors: list[NDArray[np.float32]] = []
+    hashes: list[NDArray[np.uint64]] = []
+    problems: dict[int, tuple[str, str]] = {}
+    for start in range(0, len(photographs), _BATCH):
+        crops: dict[int, Pixels] = {}
+        for row in range(start, min(start + _BATCH, len(photographs))):
+            crop, problem = aligned_face(photographs[row], detector, always_align)
+            if crop is None:
+                problems[row] = ("no face" if problem.endswith(NO_FACE) else "unreadable", problem)
+            else:
+                crops[row] = crop
+            on_image(row + 1)
+        if not crops:
+            continue
+        found = embedder.embed(np.stack(list(crops.values())), _BATCH)
+        for (row, crop), vector in zip(crops.items(), found, strict=True):
+            if np.isfinite(vector).all() and vector.any():
+                rows.append(row)
+                vectors.append(vector)
+                hashes.append(crop_hashes(crop))
+            else:
+                name = photographs[row].name
+                problems[row] = ("no features", f"{name}: {embedder.name}'s embedding is zero or holds NaN or infinity")
+    if not rows:
+        why = min(problems.items())[1][1]
+        raise NonesuchError(f"none of {len(photographs)} images can be compared; the first: {why}")
+    return Features(np.array(rows, dtype=np.int64), np.stack(vectors), np.stack(hashes), problems)

@@ -1,0 +1,135 @@
+"""The page on which a person answers the uncertain cases. Needs jinja2 (the `[report]` extra)."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch import __version__
+from nonesuch.audit.answers import COLUMNS, IMAGE, PEOPLE
+from nonesuch.audit.uncertain import Case
+from nonesuch.core import files, images
+from nonesuch.core.images import Pixels
+from nonesuch.core.similarity import normalised
+
+_PAGE = Path(__file__).with_name("review.html.jinja")
+_SHOWN, _QUALITY = 6, 80
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the cases' rows and labels stand for.
+
+    Attributes:
+        vectors: (N, D) embeddings.
+        files: name of each row.
+        identities: name of each label.
+        before, after: (N,) labels before and after cleaning, -1 for images that were dropped.
+        read: the face of a row, (112, 112, 3) uint8; None where it cannot be read any more.
+    """
+
+    vectors: NDArray[np.float32]
+    files: Sequence[str]
+    identities: Sequence[str]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    read: Callable[[int], Pixels | None]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    title: str
+    pictures: list[_Picture]
+
+
+def write_review(
+    path: Path, cases: Sequence[Case], known: Known, on_case: Callable[[int], None] = lambda done: None
+) -> None:
+    """Write the page: one question after another, yes, no or skip, and a button that saves the answers.
+
+    It is one file that needs nothing from elsewhere; the photographs stand in it as JPEG.
+
+    Args:
+        on_case: told how many cases are drawn.
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written.
+    """
+    shown = []
+    drawn: dict[int, str] = {}
+    for number, case in enumerate(cases, start=1):
+        shown.append(_described(case, known, drawn))
+        on_case(number)
+    asked = "\n".join(f"{case['question']}\0{case['one']}\0{case['other']}" for case in shown)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_PAGE.read_text(encoding="utf-8")).render(
+        cases=shown,
+        columns=",".join(COLUMNS),
+        page_id=hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:16],
+        version=__version__,
+    )
+    with files.replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _described(case: Case, known: Known, drawn: dict[int, str]) -> dict[str, object]:
+    def pictures(rows: Sequence[int]) -> list[_Picture]:
+        return [_Picture(known.files[row], uri) for row in rows if (uri := _uri(row, known, drawn))]
+
+    if case.question == IMAGE:
+        one, other = known.files[case.one], known.identities[case.other]
+        asked = f"Is this image of {other}?"
+        rest = _typical(known, [row for row in np.flatnonzero(known.after == case.other).tolist() if row != case.one])
+        groups = [_Group("this image", pictures([case.one])), _Group(other, pictures(rest))]
+    elif case.question == PEOPLE:
+        one, other = known.identities[case.one], known.identities[case.other]
+        asked = f"Are {one} and {other} one person?"
+        groups = [
+            _Group(known.identities[label], pictures(_typical(known, _rows_of(known, label))))
+            for label in (case.one, case.other)
+        ]
+    else:
+        one, other = known.files[case.one], known.files[case.other]
+        asked = "Are these the same picture?"
+        groups = [_Group(name, pictures([row])) for name, row in ((one, case.one), (other, case.other))]
+    return {
+        "question": case.question,
+        "one": one,
+        "other": other,
+        "asked": asked,
+        "groups": groups,
+        "decided": f"left alone: {case.decided} (cosine {case.cosine:.3f}, threshold {case.threshold:.3f})",
+    }
+
+
+def _rows_of(known: Known, label: int) -> list[int]:
+    """An identity's images by its first label, if they stay; by its new one, if it had none of them."""
+    first = np.flatnonzero((known.before == label) & (known.after >= 0)).tolist()
+    return first or np.flatnonzero(known.after == label).tolist()
+
+
+def _typical(known: Known, rows: list[int]) -> list[int]:
+    """The images that are most like all of these."""
+    if not rows:
+        return []
+    unit = normalised(known.vectors[rows])
+    return [rows[place] for place in np.argsort(-(unit @ unit.sum(0)), kind="stable")[:_SHOWN]]
+
+
+def _uri(row: int, known: Known, drawn: dict[int, str]) -> str:
+    if row not in drawn:
+        pixels = known.read(row)
+        data = b"" if pixels is None else images.encode(pixels, "jpeg", _QUALITY)
+        drawn[row] = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data else ""
+    return drawn[row]

@@ -1,0 +1,87 @@
+"""Manifests of cleaned images: which of a source's images stay, and whose they are. No image is moved or copied."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+
+_SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
+_SOURCE, _RELATIVE = b"source", b"relative_source"
+
+
+@dataclass(frozen=True)
+class Label:
+    """Whose an image is, and whose it was before."""
+
+    identity: str
+    was: str
+
+
+@dataclass(frozen=True)
+class Relabelling:
+    """A manifest.
+
+    Attributes:
+        source: where the images are; any source that `photographs.find` takes.
+        labels: by the image's name in the source.
+    """
+
+    source: Path
+    labels: dict[str, Label]
+
+
+def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: Mapping[str, str]) -> None:
+    """Write a manifest (`file`, `identity`, `was`).
+
+    Its metadata hold where the images are, absolute and relative to the manifest, and `made_by`: by what and how the
+    labels were found.
+
+    Raises:
+        NonesuchError: the disk is full or the place cannot be written.
+    """
+    where = {
+        _SOURCE: os.fsencode(source.resolve()),
+        _RELATIVE: os.fsencode(Path(os.path.relpath(source.resolve(), path.resolve().parent)).as_posix()),
+    }
+    schema = _SCHEMA.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
+    columns = [
+        [name for name, _ in rows],
+        [label.identity for _, label in rows],
+        [label.was for _, label in rows],
+    ]
+    with files.replacing(path) as temporary:
+        pq.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def read(path: Path) -> Relabelling:
+    """Read a manifest and find its source: where it was, else at the same place beside the manifest.
+
+    Raises:
+        NonesuchError: the file is damaged or no such manifest, or its source is in neither place.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
+    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    if _SOURCE not in metadata or _RELATIVE not in metadata or not table.schema.equals(_SCHEMA):
+        raise NonesuchError(
+            f"{path}: a table, and no manifest of 'nonesuch clean'; name the folder or tar that holds the images"
+        )
+    first, relative = Path(os.fsdecode(metadata[_SOURCE])), os.fsdecode(metadata[_RELATIVE])
+    source = next((place for place in (first, path.resolve().parent / relative) if place.exists()), None)
+    if source is None:
+        raise NonesuchError(
+            f"{path}: its images are neither at {first} nor, seen from the manifest, at {relative}; put them back, or "
+            "clean them again"
+        )
+    if source.resolve() == path.resolve():
+        raise NonesuchError(f"{path}: names itself as its source; clean the images again")
+    rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
+    return Relabelling(source, {name: Label(identity, was) for name, identity, was in rows})
