@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,15 @@ CHANGES = {
     "flipped": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "cropped": lambda picture: picture.crop((5, 5, 108, 108)).resize((112, 112)),
 }
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit wrote, and its folder, whose columns later ones go on with."""
+
+    figures: dict
+    out: Path
+    page: str
 
 
 def _save(crops: np.ndarray, folder: Path, first: int = 0) -> None:
@@ -66,7 +76,7 @@ def _audit(cli: Cli, out: Path, *arguments: object) -> dict:
 
 
 @pytest.fixture(scope="module")
-def audited(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
+def audited(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """The clean and the faulty set side by side, beside training photographs and a control."""
     from nonesuch.cli.app import main
 
@@ -77,11 +87,11 @@ def audited(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict,
         with pytest.raises(SystemExit) as stopped:
             main()
     assert not stopped.value.code
-    return json.loads((out / "audit.json").read_text()), out
+    return Audited(json.loads((out / "audit.json").read_text()), out, (out / "report.html").read_text())
 
 
-def test_a_clean_set_is_silent(audited: tuple[dict, Path]) -> None:
-    figures = audited[0]["datasets"]["faces"]
+def test_a_clean_set_is_silent(audited: Audited) -> None:
+    figures = audited.figures["datasets"]["faces"]
     counts = figures["counts"]
     assert (counts["images"], counts["identities"], counts["left_out"]) == (PEOPLE * IMAGES, PEOPLE, 0)
     by = figures["embedders"]["mobilefacenet"]
@@ -97,8 +107,8 @@ def test_a_clean_set_is_silent(audited: tuple[dict, Path]) -> None:
     assert colours["no picture twice", ""] == colours["every image shows a face", ""] == "green"
 
 
-def test_planted_faults_are_found(audited: tuple[dict, Path]) -> None:
-    figures = audited[0]["datasets"]["faulty"]
+def test_planted_faults_are_found(audited: Audited) -> None:
+    figures = audited.figures["datasets"]["faulty"]
     counts = figures["counts"]
     assert counts["found"] == PEOPLE * IMAGES + IMAGES + 4
     assert counts["left_out"] == 2
@@ -120,10 +130,10 @@ def test_planted_faults_are_found(audited: tuple[dict, Path]) -> None:
     assert figures["quality"]["faceless"] == ["noise/0.png"]
 
 
-def test_what_is_said_of_each_image(audited: tuple[dict, Path]) -> None:
-    table = pq.read_table(audited[1] / "faulty.parquet")
+def test_what_is_said_of_each_image(audited: Audited) -> None:
+    table = pq.read_table(audited.out / "faulty.parquet")
     rows = {row["file"]: row for row in table.to_pylist()}
-    assert len(rows) == audited[0]["datasets"]["faulty"]["counts"]["found"]
+    assert len(rows) == audited.figures["datasets"]["faulty"]["counts"]["found"]
     assert rows["p004/moved.png"]["own_mobilefacenet"] < 0.4 < rows["p004/moved.png"]["other_mobilefacenet"]
     assert rows["p009/cut.png"]["own_mobilefacenet"] is None
     assert rows["noise/0.png"]["face"] is False
@@ -131,8 +141,8 @@ def test_what_is_said_of_each_image(audited: tuple[dict, Path]) -> None:
     assert -1 < rows["p001/0.png"]["training_mobilefacenet"] < 0.7
 
 
-def test_the_report_opens_offline_and_shows_no_photographs(audited: tuple[dict, Path]) -> None:
-    page = (audited[1] / "report.html").read_text()
+def test_the_report_opens_offline_and_shows_no_photographs(audited: Audited) -> None:
+    page = audited.page
     assert page.rstrip().endswith("</html>")
     assert "<script" not in page
     assert "<img" not in page  # folders may hold photographs of real people
@@ -143,20 +153,22 @@ def test_the_report_opens_offline_and_shows_no_photographs(audited: tuple[dict, 
         assert told in page
 
 
-@pytest.mark.parametrize("how", list(CHANGES))
-def test_leaked_photographs_are_found(cli: Cli, sets: Path, tmp_path: Path, how: str, faces: np.ndarray) -> None:
+def test_leaked_photographs_are_found(cli: Cli, sets: Path, audited: Audited, faces: np.ndarray) -> None:
+    """One image each of fifteen people is a training photograph, blurred, flipped or cropped anew."""
     size = PEOPLE * IMAGES
     crops = faces[:size].copy()
-    for row in range(0, 5 * IMAGES, IMAGES):
-        crops[row] = np.asarray(CHANGES[how](Image.fromarray(faces[size + row])))
-    _save(crops, tmp_path / "leaky")
+    changes = list(CHANGES.values()) * 5
+    for number, change in enumerate(changes):
+        crops[number * IMAGES] = np.asarray(change(Image.fromarray(faces[size + number * IMAGES])))
+    _save(crops, sets / "leaky")
     options = ["--against", sets / "training", "--control", sets / "control"]
-    found = _audit(cli, tmp_path / "out", tmp_path / "leaky", *options)["datasets"]["leaky"]
+    found = _audit(cli, audited.out, sets / "leaky", *options)["datasets"]["leaky"]
     leakage = found["embedders"]["mobilefacenet"]["leakage"]["images"]
-    assert leakage["excess"]["control 0.01"]["value"] == pytest.approx(5 / size, abs=0.02)
-    assert leakage["excess"]["control 0.01"]["low"] > 0
-    expected = {(f"p{number:03d}/0.png", f"p{100 + number:03d}/0.png") for number in range(5)}
-    assert {(row["file"], row["nearest"]) for row in leakage["worst"][:5]} == expected
+    excess = leakage["excess"]["control 0.01"]
+    assert excess["low"] > 0.05
+    assert excess["value"] == pytest.approx(len(changes) / size, abs=0.05)
+    planted = {(f"p{number:03d}/0.png", f"p{100 + number:03d}/0.png") for number in range(len(changes))}
+    assert {(row["file"], row["nearest"]) for row in leakage["worst"]} <= planted
     light = next(light for light in found["verdict"] if light["about"] == "no training person shown")
     assert light["colour"] == "red"
 
@@ -178,13 +190,13 @@ def test_a_dataset_of_ours_gets_columns_once(cli: Cli, tiny_generator: Path, tmp
     assert cli("perceive", data).out.startswith(f"{data / 'columns' / 'perception'}: 0 images")
 
 
-def test_requirements_decide_the_exit_status(cli: Cli, sets: Path, tmp_path: Path) -> None:
-    options = [sets / "faces", *ONE, "--out", tmp_path / "out"]
+def test_requirements_decide_the_exit_status(cli: Cli, sets: Path, audited: Audited) -> None:
+    options = [sets / "faces", *ONE, "--out", audited.out]
     assert cli("audit", *options, "--require", "eer<=0.2", "--require", "duplicates/images==0").status == 0
     outcome = cli("audit", *options, "--require", "eer<=0.2", "--require", f"counts/identities>{PEOPLE}")
     assert outcome.status == 1
     assert f"identities>{PEOPLE} does not hold" in outcome.error
-    kept = json.loads((tmp_path / "out" / "audit.json").read_text())["requirements"]
+    kept = json.loads((audited.out / "audit.json").read_text())["requirements"]
     assert [row["holds"] for row in kept] == [True, False]
     assert "no figure 'eerr'" in cli("audit", *options, "--require", "eerr<1").error
     assert "write it as" in cli("audit", *options, "--require", "eer").error
@@ -194,7 +206,7 @@ def test_sets_of_which_little_can_be_said(cli: Cli, faces: np.ndarray, tmp_path:
     _save(faces[:IMAGES], tmp_path / "one")
     alone = _audit(cli, tmp_path / "out", tmp_path / "one")["datasets"]["one"]["embedders"]["mobilefacenet"]
     assert "takes two" in alone["separability"]["unknown"]
-    assert "takes two" in alone["study"]["unknown"]
+    assert "imposters take two" in alone["study"]["unknown"]
     for number in range(3):
         (tmp_path / "single" / str(number)).mkdir(parents=True)
         Image.fromarray(faces[number * IMAGES]).save(tmp_path / "single" / str(number) / "0.png")
@@ -205,8 +217,9 @@ def test_sets_of_which_little_can_be_said(cli: Cli, faces: np.ndarray, tmp_path:
 
 
 def test_embeddings_that_are_not_finite_are_counted(
-    cli: Cli, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _save(faces[: 3 * IMAGES], tmp_path / "faces")
     embed = Embedder.embed
 
     def broken(self: Embedder, crops: np.ndarray, batch: int = 64) -> np.ndarray:
@@ -215,21 +228,21 @@ def test_embeddings_that_are_not_finite_are_counted(
         return found
 
     monkeypatch.setattr(Embedder, "embed", broken)
-    counts = _audit(cli, tmp_path / "out", sets / "faces")["datasets"]["faces"]["counts"]
-    assert counts["left_out"] == 2  # one in each batch of 64
+    counts = _audit(cli, tmp_path / "out", tmp_path / "faces")["datasets"]["faces"]["counts"]
+    assert counts["left_out"] == 1
     assert "mobilefacenet's embedding is zero or not finite" in counts["problems"][0]
 
 
-def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path) -> None:
+def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path, audited: Audited) -> None:
     target = tmp_path / "target.json"
     target.write_text('{"gender": {"female": 1.0}}')
-    figures = _audit(cli, tmp_path / "out", sets / "faces", "--target", target)["datasets"]["faces"]
+    figures = _audit(cli, audited.out, sets / "faces", "--target", target)["datasets"]["faces"]
     gender = figures["balance"]["gender"]
     assert gender["distance"]["value"] == pytest.approx(gender["shares"]["male"]["value"])
     assert any(light["about"] == "gender as wanted" for light in figures["verdict"])
     for text, told in (('{"hair": {}}', "groupings are"), ('{"gender": {"x": 1}}', "groups are"), ("{", "JSON")):
         target.write_text(text)
-        outcome = cli("audit", sets / "faces", *ONE, "--out", tmp_path / "out", "--target", target)
+        outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--target", target)
         assert outcome.status == 1
         assert told in outcome.error
 

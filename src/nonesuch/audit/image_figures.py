@@ -19,6 +19,7 @@ from nonesuch.perception.attributes import ETHNICITIES
 VARYING = {"yaw": "degrees", "pitch": "degrees", "age": "years", "quality": "of 100", "light": "grey levels"}
 _AGES = {"0 to 24": 25.0, "25 to 39": 40.0, "40 to 59": 60.0, "60 and over": np.inf}
 _TURNS = {"0 to 15 degrees": 15.0, "15 to 30 degrees": 30.0, "30 degrees and over": np.inf}
+GROUPS = {"gender": ("female", "male"), "age": tuple(_AGES), "ethnicity": ETHNICITIES, "pose": tuple(_TURNS)}
 _QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 _BINS = 40
 Groups = dict[str, Sequence[str | None]]
@@ -47,18 +48,9 @@ def balance_figures(seen: Seen, target: Mapping[str, Mapping[str, float]]) -> di
     """Shares of groups against the target's, and tables of two groupings together.
 
     Args:
-        target: by grouping, wanted share by group.
-
-    Raises:
-        NonesuchError: the target names a grouping or a group that there is none of.
+        target: by grouping, wanted share by group; see `check_target`.
     """
     groups = groups_of(seen)
-    for grouping, wanted in target.items():
-        if grouping not in groups:
-            raise NonesuchError(f"the target names {grouping!r}; groupings are {', '.join(groups)}")
-        if unknown := set(wanted) - set(known_groups()[grouping]):
-            names = ", ".join(known_groups()[grouping])
-            raise NonesuchError(f"the target's {grouping} names {sorted(unknown)[0]!r}; groups are {names}")
     found: dict[str, Any] = {
         name: dataclasses.asdict(balance(of_images, seen.identities, target.get(name)))
         for name, of_images in groups.items()
@@ -69,14 +61,16 @@ def balance_figures(seen: Seen, target: Mapping[str, Mapping[str, float]]) -> di
     return found
 
 
-def known_groups() -> dict[str, tuple[str, ...]]:
-    """The groups that a target may name, by grouping."""
-    return {
-        "gender": ("female", "male"),
-        "age": tuple(_AGES),
-        "ethnicity": ETHNICITIES,
-        "pose": tuple(_TURNS),
-    }
+def check_target(target: Mapping[str, Mapping[str, float]]) -> None:
+    """Raises NonesuchError where a target names groups that there are none of, or shares that cannot be."""
+    for grouping, wanted in target.items():
+        if grouping not in GROUPS:
+            raise NonesuchError(f"the target names {grouping!r}; groupings are {', '.join(GROUPS)}")
+        if unknown := set(wanted) - set(GROUPS[grouping]):
+            names = ", ".join(GROUPS[grouping])
+            raise NonesuchError(f"the target's {grouping} names {sorted(unknown)[0]!r}; groups are {names}")
+        if any(not 0 <= share < np.inf for share in wanted.values()) or not any(wanted.values()):
+            raise NonesuchError(f"the target's {grouping}: shares must not be negative, nor all 0")
 
 
 def quality_figures(seen: Seen, judged: Sequence[str] = ()) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from nonesuch import __version__
 from nonesuch.audit.auditing import audit as audited
 from nonesuch.audit.auditing import write_image_columns
 from nonesuch.audit.brought_files import brisque_judge, clip_iqa_judge
+from nonesuch.audit.image_figures import check_target
 from nonesuch.audit.inception import load_inception
 from nonesuch.audit.looking import Eyes, Seen, look
 from nonesuch.audit.plain import plain
@@ -211,6 +212,7 @@ def _target(path: Path | None) -> Mapping[str, Mapping[str, float]]:
     for grouping, wanted in target.items():
         if not isinstance(wanted, dict) or not all(type(share) in (int, float) for share in wanted.values()):
             raise NonesuchError(f"{path}: {grouping} must be an object of shares by group")
+    check_target(target)
     return target
 
 
