@@ -19,7 +19,7 @@ _COMMANDS = {
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
     "perceive": ("perception:perceive", "Head pose, age, gender, attributes, quality of each image."),
-    "clean": ("cleaning:clean", "Wrong labels, split identities, duplicates; a page to review."),
+    "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
