@@ -8,8 +8,7 @@ from nonesuch.audit.clusters import main_cluster
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 
-SAME, MERGE = 0.5, 0.85
-FEW_MERGE = 0.6  # where identities have two or three images, whose means are noisy
+SAME, MERGE = 0.5, 0.6
 
 
 def _people(count: int = 80, images: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -84,12 +83,12 @@ def test_a_person_wins_over_every_threshold() -> None:
     vectors[0] = draws.normal(size=64)  # a stranger
     labels[9] = 2  # the second person's
     labels[15:18] = 20  # half of the third person
-    plain = clean(vectors, labels, SAME, FEW_MERGE)
+    plain = clean(vectors, labels, SAME, MERGE)
     assert [plain.identities[row] for row in (0, 9, 15)] == [-1, 1, 2]
     settled = Settled(
         one={19: 18}, two=frozenset({(2, 20)}), held={0: 0, 30: 7}, refused=frozenset({(9, 1), (9, 2), (50, 8)})
     )
-    found = clean(vectors, labels, SAME, FEW_MERGE, settled=settled)
+    found = clean(vectors, labels, SAME, MERGE, settled=settled)
     assert found.stable
     assert [found.identities[row] for row in (0, 9, 15, 30, 50)] == [0, -1, 20, 7, -1]
     assert (found.identities[108:] == 18).all()  # though no cosine says so
@@ -101,7 +100,7 @@ def test_kept_apart_through_a_third_identity() -> None:
     vectors, labels = _people(6, 6)
     for new, rows in {6: slice(2, 4), 7: slice(4, 6)}.items():
         labels[rows] = new  # the first person three times
-    found = clean(vectors, labels, SAME, FEW_MERGE, settled=Settled(two=frozenset({(6, 7)})))
+    found = clean(vectors, labels, SAME, MERGE, settled=Settled(two=frozenset({(6, 7)})))
     assert found.stable
     assert found.identities[2] != found.identities[4]
     assert 0 in found.identities[[2, 4]]
@@ -111,7 +110,7 @@ def test_an_image_that_is_refused_does_not_come_back_with_its_identity() -> None
     vectors, labels = _people(6, 6)
     labels[3:6] = 6
     for rounds in (1, 10):
-        found = clean(vectors, labels, SAME, FEW_MERGE, rounds, Settled(refused=frozenset({(4, 0)})))
+        found = clean(vectors, labels, SAME, MERGE, rounds, Settled(refused=frozenset({(4, 0)})))
         assert found.identities[:6].tolist() == [0, 0, 0, 0, -1, 0]
         assert [d.person for d in found.decisions if d.action == "drop"] == [True]
 
@@ -119,10 +118,10 @@ def test_an_image_that_is_refused_does_not_come_back_with_its_identity() -> None
 def test_held_images_bring_what_is_linked_to_them_and_cost_nothing_else() -> None:
     vectors, labels = _people(6, 6)
     labels[6:8] = 0  # six of one person, two of another
-    assert (clean(vectors, labels, SAME, FEW_MERGE, settled=Settled(held={6: 0})).identities[:8] == 0).all()
+    assert (clean(vectors, labels, SAME, MERGE, settled=Settled(held={6: 0})).identities[:8] == 0).all()
     two = np.array([0, 12])  # of two people, under one label
     for held, kept in ((0, [9, -1]), (1, [-1, 9])):
-        found = clean(vectors[two], np.array([9, 9]), SAME, FEW_MERGE, settled=Settled(held={held: 9}))
+        found = clean(vectors[two], np.array([9, 9]), SAME, MERGE, settled=Settled(held={held: 9}))
         assert found.identities.tolist() == kept
     everything = Settled(refused=frozenset((row, label) for row in range(36) for label in range(6)))
-    assert (clean(vectors, labels, SAME, FEW_MERGE, settled=everything).identities == -1).all()
+    assert (clean(vectors, labels, SAME, MERGE, settled=everything).identities == -1).all()

@@ -73,8 +73,8 @@ def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float 
     """The cosines of an embedder.
 
     `merge` is, where it is not given, the line through the embedder's thresholds at FMR 1e-3 and 1e-5 (by the logarithm
-    of the rate) at 10^-6.5, at most half-way from the second to 1: so rare as no false merge among 610 people was
-    (`benchmarks/cleaning.py`).
+    of the rate) at 10^-6.5, at most half-way from the second to 1: there mobilefacenet merges none of 610 LFW people
+    wrongly (`benchmarks/cleaning.py`).
 
     Args:
         fmr: the rate whose threshold is `same` where that is not given.

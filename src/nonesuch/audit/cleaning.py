@@ -86,14 +86,16 @@ def clean(
 
     A round: (1) of each identity the largest cluster of images that are linked by a cosine of at least `same` is its
     core; (2) an image outside it moves to the identity whose core's mean is nearest, if their cosine is at least
-    `same`, else it is dropped; (3) identities whose cores' means have a cosine of at least `merge` become one, that
-    with the smaller number.
+    `merge`: among thousands of people someone always is as near as `same`. Else it stays where the mean of its own is
+    as near as `same`, or it is dropped; (3) identities whose cores' means have a cosine of at least `merge` become one,
+    that with the smaller number.
 
     Args:
         vectors: (N, D) embeddings of any length.
         identities: (N,) labels, at least 0.
         same: cosine from which two images count as one person, such as the embedder's at FMR 1e-3.
-        merge: cosine of two means from which they count as one person; higher, as means are less noisy than images.
+        merge: cosine to a mean, of another mean or an image, from which they count as one person; higher, as means are
+            less noisy than images and many are compared.
         most_rounds: budget.
         settled: what a person has decided. An image that is held is in its identity's core, and so are those that are
             linked to it.
@@ -164,21 +166,30 @@ class _Cleaning:
                 if image in at_row and label in place:
                     cosine[at_row[image], place[label]] = -np.inf
             for row, image in enumerate(rows.tolist()):
-                self._leave(image, names, cosine[row], bool(refused_here[image]), number)
+                column = place.get(int(self.labels[image]), len(names))
+                own = not refused_here[image] and float(cosine[row, column]) >= self.same
+                self._leave(image, names, cosine[row], own, bool(refused_here[image]), number)
         self._merge_near(names, centres, number)
         return len(self.decisions) > made
 
     def _leave(
-        self, image: int, names: NDArray[np.int64], cosine: NDArray[np.float32], refused: bool, number: int
+        self,
+        image: int,
+        names: NDArray[np.int64],
+        cosine: NDArray[np.float32],
+        own: bool,
+        refused: bool,
+        number: int,
     ) -> None:
-        """Move an image that is outside its identity's core, or drop it."""
+        """Move an image that is outside its identity's core, or drop it, unless its own mean is near (`own`)."""
         before, column = int(self.labels[image]), int(cosine.argmax())
         nearest = float(cosine[column])
-        if nearest < self.same:
+        after = int(names[column]) if nearest >= self.merge else before
+        if after != before:
+            self._decide(Decision(number, image, "move", before, after, nearest, person=refused), after)
+        elif not own:
             told = nearest if np.isfinite(nearest) else np.nan
             self._decide(Decision(number, image, "drop", before, before, told, person=refused), -1)
-        elif (after := int(names[column])) != before:  # else near the mean, though linked to no image of the core
-            self._decide(Decision(number, image, "move", before, after, nearest, person=refused), after)
 
     def leave_refused(self, number: int) -> None:
         """Drop what a person has refused and merging brought back, where the budget ends before the next pass."""

@@ -34,8 +34,8 @@ class Pair:
 
 
 def picture_threshold(same: float) -> float:
-    """The cosine of copies of one picture: five sixths of the way from the cosine of one person, `same`, to 1."""
-    return 1.0 - (1.0 - same) / 6.0
+    """The cosine of copies of one picture: seven eighths of the way from the cosine of one person, `same`, to 1."""
+    return 1.0 - (1.0 - same) / 8.0
 
 
 def pairs(

@@ -68,7 +68,7 @@ def uncertain(
     """
     unit = normalised(np.asarray(vectors, dtype=np.float32))
     found = [
-        *_images(unit, cleaned, thresholds.same, answered),
+        *_images(unit, cleaned, thresholds, answered),
         *_people(unit, cleaned, thresholds.merge, answered, most),
         *_pictures(cleaned.identities, pairs, thresholds.picture, answered),
     ]
@@ -76,34 +76,41 @@ def uncertain(
     return found[:most]
 
 
-def _images(unit: NDArray[np.float32], cleaned: Cleaned, same: float, answered: Answered) -> Iterator[Case]:
-    """Images that stayed by a link that is hardly one, or hardly strayed from it; moved; dropped."""
+def _images(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, answered: Answered) -> Iterator[Case]:
+    """Images that stayed by a link that is hardly one, were moved, or were dropped."""
     labels = cleaned.identities
     became, held = _became(cleaned), answered.settled.held
     refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
-    changed = {decision.image: decision for decision in cleaned.decisions if decision.action in ("move", "drop")}
+    changed = {
+        decision.image: decision
+        for decision in cleaned.decisions
+        if decision.action in ("move", "drop") and not decision.person and decision.image not in held
+    }
+    by_person = {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
     for rows in groups(labels):
         cosine = unit[rows] @ unit[rows].T
         np.fill_diagonal(cosine, -np.inf)
         for image, link in zip(rows.tolist(), cosine.max(1).tolist(), strict=True):
-            if len(rows) > 1 and image not in changed and image not in held:
-                yield Case(IMAGE, image, int(labels[image]), link, same, abs(link - same), "it stays")
+            if len(rows) > 1 and image not in changed and image not in held and image not in by_person:
+                yield Case(IMAGE, image, int(labels[image]), link, limits.same, abs(link - limits.same), "it stays")
     names, centres = means(unit, labels)
+    place = {name: column for column, name in enumerate(names.tolist())}
     for image, decision in changed.items():
-        if decision.person or image in held:
-            continue
-        if decision.action == "move" and labels[image] >= 0:
-            label, cosine_to, words = int(labels[image]), decision.cosine, "it moves there"
-        elif labels[image] < 0 and len(names):
+        if labels[image] >= 0:
+            over = decision.cosine - limits.merge
+            found = [Case(IMAGE, image, int(labels[image]), decision.cosine, limits.merge, abs(over), "it moves there")]
+        elif len(names):
             near = unit[image] @ centres.T
-            for column, name in enumerate(names.tolist()):
-                if (image, name) in refused:
-                    near[column] = -np.inf
-            label, cosine_to, words = int(names[near.argmax()]), float(near.max()), "it is dropped"
-        else:
-            continue
-        if (image, label) not in refused and np.isfinite(cosine_to):
-            yield Case(IMAGE, image, label, cosine_to, same, abs(cosine_to - same), words)
+            own = became.get(decision.before, decision.before)
+            nearest = int(names[near.argmax()])
+            found = [
+                Case(IMAGE, image, label, value, limit, abs(value - limit), "it is dropped")
+                for label, limit in {nearest: limits.merge, own: limits.same}.items()
+                if label in place
+                for value in [float(near[place[label]])]
+            ]
+        open_cases = [case for case in found if (image, case.other) not in refused]
+        yield from sorted(open_cases, key=lambda case: case.margin)[:1]
 
 
 def _people(unit: NDArray[np.float32], cleaned: Cleaned, merge: float, answered: Answered, most: int) -> Iterator[Case]:

@@ -20,7 +20,7 @@ _COMMANDS = {
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
     "perceive": ("perception:perceive", "Head pose, age, gender, attributes, quality of each image."),
     "audit": ("audit:audit", "What a dataset is worth: report, figures, verdict."),
-    "clean": ("cleaning:clean", "Clean the labels of a dataset: outliers, split identities, duplicates."),
+    "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
     "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),

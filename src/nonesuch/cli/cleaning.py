@@ -76,7 +76,7 @@ def clean(
     and what a person has decided wins over every threshold.
 
     The default --fmr of 1e-3 was chosen on LFW with planted errors: at mobilefacenet's cosine of .457 recall of wrong
-    labels is 99% at a precision of 97%; at FMR 1e-4 3 points of precision are lost. Among many thousand identities
+    labels is 99% at a precision of 97%; at FMR 1e-4 4 points of precision are lost. Among many thousand identities
     give a higher --merge. Two images that disagree say nothing of which of them is right: the first stays.
 
     \b
