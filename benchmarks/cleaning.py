@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_embedder
-from nonesuch.audit.answers import IMAGE, PEOPLE, Answer
-from nonesuch.audit.cleaned_set import CleanedSet, clean_set, thresholds
-from nonesuch.audit.cleaning import MOST_ROUNDS
-from nonesuch.audit.features import Features, features
-from nonesuch.audit.uncertain import Thresholds, uncertain
+from nonesuch.cleaning.answers import IMAGE, PEOPLE, Answer
+from nonesuch.cleaning.cast import MOST_ROUNDS
+from nonesuch.cleaning.cleaned_set import CleanedSet, clean_set, thresholds
+from nonesuch.cleaning.features import Features, features
+from nonesuch.cleaning.uncertain import Thresholds, uncertain
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.photographs import HeldPhotograph, Photograph, find
 from nonesuch.models import load_detector

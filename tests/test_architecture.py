@@ -22,6 +22,7 @@ ORDER = [
     "recognition",
     "evaluation",
     "audit",
+    "cleaning",
     "cli",
 ]
 FREE_OF_EACH_OTHER = {("generators", "perception")}

@@ -8,11 +8,11 @@ import numpy as np
 from rich.table import Table
 
 from nonesuch import __version__
-from nonesuch.audit.answers import read_answers
-from nonesuch.audit.cleaned_set import CleanedSet, check_names, clean_set, thresholds, write_decisions
-from nonesuch.audit.cleaning import MOST_ROUNDS
-from nonesuch.audit.features import features
-from nonesuch.audit.uncertain import Case, Thresholds, uncertain
+from nonesuch.cleaning.answers import read_answers
+from nonesuch.cleaning.cast import MOST_ROUNDS
+from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, thresholds, write_decisions
+from nonesuch.cleaning.features import features
+from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
@@ -142,7 +142,7 @@ def _write_page(
     if not cases:
         return f"{path.name}: left out, there is nothing to ask"
     try:
-        from nonesuch.audit.review import Known, write_review
+        from nonesuch.cleaning.review import Known, write_review
     except ImportError:
         return f'{path.name}: left out, it needs jinja2: pip install "nonesuch[report]"'
     known = Known(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nonesuch.audit.duplicates import crop_hashes
-from nonesuch.audit.features import features
+from nonesuch.cleaning.features import features
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import find
 from nonesuch.embedders.embedder import Embedder

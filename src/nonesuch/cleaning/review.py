@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch import __version__
-from nonesuch.audit.answers import COLUMNS, IMAGE, PEOPLE
-from nonesuch.audit.uncertain import Case
+from nonesuch.cleaning.answers import COLUMNS, IMAGE, PEOPLE
+from nonesuch.cleaning.uncertain import Case
 from nonesuch.core import files, images
 from nonesuch.core.images import Pixels
 from nonesuch.core.similarity import normalised

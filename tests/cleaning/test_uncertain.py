@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from nonesuch.audit.answers import Answered
-from nonesuch.audit.cleaning import Cleaned, Settled, clean
-from nonesuch.audit.doubles import Pair
-from nonesuch.audit.uncertain import Thresholds, uncertain
+from nonesuch.cleaning.answers import Answered
+from nonesuch.cleaning.cast import Cleaned, Settled, clean
+from nonesuch.cleaning.doubles import Pair
+from nonesuch.cleaning.uncertain import Thresholds, uncertain
 
 LIMITS = Thresholds(0.5, 0.7, 0.9)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.answers import IMAGE, PEOPLE, PICTURE, Answered
-from nonesuch.audit.cleaning import Cleaned
-from nonesuch.audit.clusters import groups, means
-from nonesuch.audit.doubles import Pair
 from nonesuch.audit.duplicates import MOST_BITS
+from nonesuch.cleaning.answers import IMAGE, PEOPLE, PICTURE, Answered
+from nonesuch.cleaning.cast import Cleaned
+from nonesuch.cleaning.clusters import groups, means
+from nonesuch.cleaning.doubles import Pair
 from nonesuch.core.similarity import normalised
 
 _BLOCK = 1024
@@ -34,7 +34,7 @@ class Case:
     """One question.
 
     Attributes:
-        question: "image", "people" or "picture", as in `nonesuch.audit.answers`.
+        question: "image", "people" or "picture", as in `nonesuch.cleaning.answers`.
         one, other: rows of images, or labels: an image and a label, two labels, two images.
         cosine: what the model has compared.
         threshold: what it has compared it with.

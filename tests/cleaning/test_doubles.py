@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from nonesuch.audit.doubles import doubles, pairs
 from nonesuch.audit.duplicates import MOST_BITS, crop_hashes, differing_bits, perceptual_hash
+from nonesuch.cleaning.doubles import doubles, pairs
 from nonesuch.core.images import Pixels
 from tests.people import faces_of_no_one
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.clusters import groups, main_cluster, means
 from nonesuch.audit.separability import check_vectors
+from nonesuch.cleaning.clusters import groups, main_cluster, means
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 

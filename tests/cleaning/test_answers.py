@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nonesuch.audit.answers import Answered, read_answers, settle
+from nonesuch.cleaning.answers import Answered, read_answers, settle
 from nonesuch.core.errors import NonesuchError
 
 FILES = ["a1", "a2", "b1", "b2", "c1"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nonesuch.audit.cleaning import Settled, clean
-from nonesuch.audit.clusters import main_cluster
+from nonesuch.cleaning.cast import Settled, clean
+from nonesuch.cleaning.clusters import main_cluster
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.answers import IMAGE, PEOPLE, Answer, Answered, settle
-from nonesuch.audit.cleaning import Cleaned, Decision, clean
-from nonesuch.audit.doubles import Pair, doubles, pairs, picture_threshold
-from nonesuch.audit.features import Features
-from nonesuch.audit.uncertain import Thresholds
+from nonesuch.cleaning.answers import IMAGE, PEOPLE, Answer, Answered, settle
+from nonesuch.cleaning.cast import Cleaned, Decision, clean
+from nonesuch.cleaning.doubles import Pair, doubles, pairs, picture_threshold
+from nonesuch.cleaning.features import Features
+from nonesuch.cleaning.uncertain import Thresholds
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nonesuch.audit.cleaning import Settled
+from nonesuch.cleaning.cast import Settled
 from nonesuch.core.errors import NonesuchError
 
 COLUMNS = ("question", "one", "other", "answer")

@@ -1,0 +1,1 @@
+"""Wrong labels, split identities and doubles in a labelled dataset, found and decided."""
