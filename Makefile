@@ -11,7 +11,7 @@ demo: .venv/installed ## the main job, end to end, with the default models
 	$(BIN)/nonesuch verify demo
 
 test: .venv/installed-for-tests lint ## everything that must hold
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import scipy.linalg
 import torch
-from onnx import TensorProto, helper
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -16,6 +14,7 @@ from nonesuch.audit.inception import figure_name, load_inception
 from nonesuch.audit.realism import frechet_distance
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import sha256
+from tests.onnx_networks import pooling_network
 
 
 def _crops(count: int = 40, seed: int = 0) -> np.ndarray:
@@ -24,29 +23,11 @@ def _crops(count: int = 40, seed: int = 0) -> np.ndarray:
     return np.kron(coarse, np.ones((1, 16, 16, 1))).astype(np.uint8)
 
 
-def _network(path: Path, size: int | str, matrix: np.ndarray, pool: int) -> Path:
-    """Pools by squares of `pool` pixels, then multiplies by a matrix: (B, 3, size, size) -> (B, width)."""
-    nodes = [
-        helper.make_node("AveragePool", ["in"], ["pooled"], kernel_shape=[pool, pool], strides=[pool, pool]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "matrix"], ["out"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "made",
-        [helper.make_tensor_value_info("in", TensorProto.FLOAT, ["N", 3, size, size])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", matrix.shape[1]])],
-        [helper.make_tensor("matrix", TensorProto.FLOAT, matrix.shape, matrix.astype(np.float32).ravel())],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
-
-
 def test_fid_of_known_features(tmp_path: Path) -> None:
     """2,048 features of which twelve vary: the distance is that of the twelve, known by scipy and Pillow's resizing."""
     matrix = np.zeros((12, 2048))
     matrix[:, :12] = np.random.default_rng(1).normal(size=(12, 12)) / 50
-    path = _network(tmp_path / "made.onnx", 299, matrix, 149)  # its pooling leaves out the last row and column
+    path = pooling_network(tmp_path / "made.onnx", 299, matrix, 149)  # its pooling leaves out the last row and column
     inception = load_inception(path, "cpu", threads=1)
     assert figure_name(inception) == f"FID by made.onnx, sha256 {sha256(path)[:12]}"
     sets = _crops(), (0.7 * _crops(50, 3) + 20).astype(np.uint8)
@@ -72,7 +53,7 @@ def test_clip_iqa_of_known_embeddings(tmp_path: Path) -> None:
     """The embedding is the mean colour as CLIP scales it: of two prompts along red and blue, red is good."""
     matrix = np.zeros((3, 5))
     matrix[:, :3] = np.eye(3)
-    encoder = _network(tmp_path / "encoder.onnx", "side", matrix, 224)
+    encoder = pooling_network(tmp_path / "encoder.onnx", "side", matrix, 224)
     prompts = tmp_path / "prompts.safetensors"
     good, bad = np.array([3, 0, 0, 0, 0.1], dtype=np.float32), np.array([[0, 0, 0.5, 0, 0]], dtype=np.float32)
     save_file({"good": good, "bad": bad}, prompts)
@@ -93,7 +74,7 @@ def test_clip_iqa_of_known_embeddings(tmp_path: Path) -> None:
     [(224, 2048, "takes images of 224 pixels, wanted 299"), (299, 1000, "gives 1000 numbers")],
 )
 def test_networks_that_are_not_inception(tmp_path: Path, size: int, width: int, said: str) -> None:
-    path = _network(tmp_path / "made.onnx", size, np.ones((3, width)), size)
+    path = pooling_network(tmp_path / "made.onnx", size, np.ones((3, width)), size)
     with pytest.raises(NonesuchError, match=said):
         load_inception(path, "cpu")
 
@@ -118,6 +99,6 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
 )
 def test_prompts_that_are_none(tmp_path: Path, prompts: dict[str, np.ndarray], said: str) -> None:
     save_file({name: values.astype(np.float32) for name, values in prompts.items()}, tmp_path / "prompts.safetensors")
-    encoder = _network(tmp_path / "encoder.onnx", 224, np.ones((3, 5)), 224)
+    encoder = pooling_network(tmp_path / "encoder.onnx", 224, np.ones((3, 5)), 224)
     with pytest.raises(NonesuchError, match=said):
         load_clip_iqa(encoder, tmp_path / "prompts.safetensors", "cpu")

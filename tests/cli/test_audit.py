@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageFilter
+from safetensors.numpy import save_file
 
+from nonesuch.audit import brisque
 from nonesuch.embedders.embedder import Embedder
 from tests.conftest import Cli
+from tests.onnx_networks import pooling_network
 from tests.people import faces_of_no_one
 
 PEOPLE, IMAGES = 26, 4
+DATA = Path(__file__).parents[1] / "data"
 ONE = ("--embedder", "mobilefacenet")
 CHANGES = {
     "blurred": lambda picture: picture.filter(ImageFilter.GaussianBlur(1.5)),
@@ -245,6 +249,27 @@ def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path, audited: 
         outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--target", target)
         assert outcome.status == 1
         assert told in outcome.error
+
+
+def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(12, 2048))
+    inception = pooling_network(tmp_path / "inception.onnx", 299, matrix, 149)
+    clip = pooling_network(tmp_path / "clip.onnx", 224, np.eye(3), 224)
+    save_file({"good": np.array([1, 0, 0], "f4"), "bad": np.array([0, 0, 1], "f4")}, tmp_path / "prompts.safetensors")
+    options = ["--inception", inception, "--clip-iqa", clip, tmp_path / "prompts.safetensors"]
+    options += ["--brisque", DATA / "brisque_small.model", DATA / "brisque_small.range"]
+    options += ["--against", sets / "training", "--control", sets / "control"]
+    figures = _audit(cli, audited.out, sets / "faces", *options)["datasets"]["faces"]
+    assert figures["fid"]["name"].startswith("FID by inception.onnx, sha256")
+    assert figures["fid"]["frechet_distance_images"] == PEOPLE * IMAGES
+    crops = [np.asarray(Image.open(path)) for path in sorted((sets / "faces").rglob("*.png"))]
+    expected = np.nanmean(brisque.regression(*options[6:8])(brisque.features(np.stack(crops))))
+    assert figures["quality"]["brisque"]["mean"]["value"] == pytest.approx(expected, rel=1e-5)
+    assert 0.0 <= figures["quality"]["clip_iqa"]["mean"]["value"] <= 1.0
+    page = (audited.out / "report.html").read_text()
+    assert all(told in page for told in ("brisque: mean", "clip_iqa: mean", "FID of held-out photographs"))
+    outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--inception", inception)
+    assert "go with --against" in outcome.error
 
 
 def test_wrong_use(cli: Cli, sets: Path, tmp_path: Path) -> None:

@@ -50,7 +50,14 @@ def frechet_distance(real: NDArray[np.floating], generated: NDArray[np.floating]
         NonesuchError: too few features, other widths, or values that are not finite.
     """
     _check(real, generated, 2)
-    return _frechet(*(_moments(part.astype(np.float64), np.ones(len(part))) for part in (real, generated)))
+    sides = [part.astype(np.float64) for part in (real, generated)]
+    if max(len(part) for part in sides) >= real.shape[1]:
+        return _frechet(*(_moments(part, np.ones(len(part))) for part in sides))
+    # The trace of (C1 C2)^(1/2) is the sum of the singular values of X1 X2^T, which is small where images are few.
+    gap = sides[0].mean(0) - sides[1].mean(0)
+    one, other = ((part - part.mean(0)) / np.sqrt(len(part) - 1) for part in sides)
+    mixed = np.linalg.svd(one @ other.T, compute_uv=False).sum()
+    return float(max(gap @ gap + (one**2).sum() + (other**2).sum() - 2.0 * mixed, 0.0))
 
 
 def frechet_interval(
