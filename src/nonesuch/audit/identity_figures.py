@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.consistency import consistency
 from nonesuch.audit.diversity import vendi_of_identities
-from nonesuch.audit.duplicates import similar_hashes
+from nonesuch.audit.duplicates import alike_within, similar_hashes
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.plain import or_unknown
 from nonesuch.audit.separability import identity_centres, separability
@@ -107,7 +107,11 @@ def _embedding_diversity(seen: Seen, vectors: NDArray[np.float32]) -> dict[str, 
     if not len(scores):
         raise NonesuchError("no identity has two images; diversity takes two")
     sizes = np.bincount(seen.identities)
+    least = _agreeing(normalised(vectors))
+    near = np.zeros(len(vectors), dtype=bool)
+    near[[second for _, second, _ in alike_within(vectors, seen.identities, least)]] = True
     return {
+        "near_duplicates": mean_over_identities(near, seen.identities),
         "vendi": mean_over_identities(scores, np.arange(len(scores))),
         "vendi_share": mean_over_identities(scores / sizes[sizes > 1], np.arange(len(scores))),
     }
@@ -142,6 +146,7 @@ def duplicate_figures(seen: Seen) -> dict[str, Any]:
 
 
 def _agreeing(unit: NDArray[np.float32]) -> float:
+    """The cosine from which two embeddings may be of one picture."""
     mean = unit.mean(0, dtype=np.float64)
     count = len(unit)
     non_mated = (count * count * (mean @ mean) - count) / (count * (count - 1)) if count > 1 else 0.0

@@ -108,6 +108,9 @@ def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) ->
             for row in leaks
         ]
         yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)
+        people = by.get("leakage", {}).get("people", {}).get("worst", [])
+        beside = [_beside_person(name, row, thumbnails) for row in people]
+        yield Gallery(f"Images nearest to training people's centres, by {embedder}", beside)
     doubles = [
         Item(
             [thumbnails.of_image(name, row["first"]), thumbnails.of_image(name, row["second"])],
@@ -124,6 +127,12 @@ def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) ->
 def _people(name: str, pair: Mapping[str, Any], thumbnails: Thumbnails) -> Item:
     pictures = [thumbnail for side in ("first", "second") for thumbnail in thumbnails.of_identity(name, pair[side], 3)]
     return Item(list(pictures), f"{pair['first']} and {pair['second']}: {pair['cosine']:.3f}")
+
+
+def _beside_person(name: str, row: Mapping[str, Any], thumbnails: Thumbnails) -> Item:
+    pictures = thumbnails.of_identity(_REAL, row["nearest"], 3)
+    told = f"{row['file']} and training person {row['nearest']}: {row['cosine']:.3f}"
+    return Item([thumbnails.of_image(name, row["file"]), *pictures], told)
 
 
 def _with_identity(name: str, row: Mapping[str, Any], whose: str, cosine: str, thumbnails: Thumbnails) -> Item:

@@ -51,6 +51,7 @@ def _of_embedder(first: Mapping[str, Any]) -> list[tuple[str, Cell]]:
         ("FMR100", _at("study", "fmr100")),
         ("FMR1000", _at("study", "fmr1000")),
         ("Vendi score within identities", _at("diversity", "vendi", share=False)),
+        ("images that another of their identity nearly equals", _at("diversity", "near_duplicates")),
     ]
     for kind, told in (("images", "photographs"), ("people", "people's centres")):
         for key in first.get("leakage", {}).get(kind, {}).get("excess", {}):
