@@ -223,7 +223,8 @@ def test_one_image_of_each(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
 
 def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    monkeypatch.delitem(sys.modules, "nonesuch.cleaning.review", raising=False)
+    for module in ("cleaning.review", "core.pages"):
+        monkeypatch.delitem(sys.modules, f"nonesuch.{module}", raising=False)
     outcome = cli("clean", folder, "--out", tmp_path / "out")
     assert outcome.status == 0, outcome.err
     assert 'review.html: left out, it needs jinja2: pip install "nonesuch[report]"' in outcome.out

@@ -1,16 +1,15 @@
 """Small pictures inside a page, as JPEG data URIs."""
 
-import base64
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
-from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.pages import picture_uri
 from nonesuch.core.photographs import Photograph
 
-_SIDE, _QUALITY = 80, 80
+_SIDE = 80
 
 
 class Thumbnails:
@@ -47,5 +46,4 @@ def _thumbnail(photograph: Photograph) -> str | None:
     except NonesuchError:
         return None
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    data = images.encode(np.asarray(picture), "jpeg", _QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return picture_uri(np.asarray(picture))

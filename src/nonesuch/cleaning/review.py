@@ -1,24 +1,21 @@
 """The page on which a person answers the uncertain cases. Needs jinja2 (the `[report]` extra)."""
 
-import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch import __version__
 from nonesuch.cleaning.answers import COLUMNS, IMAGE, PEOPLE
 from nonesuch.cleaning.uncertain import Case
-from nonesuch.core import files, images
 from nonesuch.core.images import Pixels
+from nonesuch.core.pages import picture_uri, write_page
 from nonesuch.core.similarity import normalised
 
 _PAGE = Path(__file__).with_name("review.html.jinja")
-_SHOWN, _QUALITY = 6, 80
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -72,15 +69,13 @@ def write_review(
         shown.append(_described(case, known, drawn))
         on_case(number)
     asked = "\n".join(f"{case['question']}\0{case['one']}\0{case['other']}" for case in shown)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(_PAGE.read_text(encoding="utf-8")).render(
+    write_page(
+        path,
+        _PAGE,
         cases=shown,
         columns=",".join(COLUMNS),
         page_id=hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:16],
-        version=__version__,
     )
-    with files.replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _described(case: Case, known: Known, drawn: dict[int, str]) -> dict[str, object]:
@@ -130,6 +125,5 @@ def _typical(known: Known, rows: list[int]) -> list[int]:
 def _uri(row: int, known: Known, drawn: dict[int, str]) -> str:
     if row not in drawn:
         pixels = known.read(row)
-        data = b"" if pixels is None else images.encode(pixels, "jpeg", _QUALITY)
-        drawn[row] = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data else ""
+        drawn[row] = "" if pixels is None else picture_uri(pixels)
     return drawn[row]
