@@ -66,13 +66,38 @@ def test_generated_images_are_drawn_to_the_controls_number() -> None:
     generated, labels = _people(500, 4, 4)
     found = leakage(generated, labels, CONTROL, CONTROL_PEOPLE, TRAINING)
     assert len(found.generated_rows) == len(found.control.cosine) == 400
+    assert len(found.generated.cosine) == 2000
     assert len(set(labels[found.generated_rows].tolist())) == 100
     assert np.array_equal(
         found.generated_rows, leakage(generated, labels, CONTROL, CONTROL_PEOPLE, TRAINING).generated_rows
     )
     few = leakage(generated[:40], labels[:40], CONTROL, CONTROL_PEOPLE, TRAINING)
-    assert len(few.generated_rows) == len(few.control.cosine) == 40
-    assert few.thresholds == {}
+    assert len(few.generated_rows) == 40
+    scarce = leakage(generated, labels, CONTROL[:40], CONTROL_PEOPLE[:40], TRAINING)
+    assert scarce.thresholds == {}
+
+
+def test_chance_gives_no_excess_however_few_the_control() -> None:
+    """Fifty clean sets beside controls of 120 images: the excess is 0 on average, and rarely clear of it."""
+    clear, values = 0, []
+    for seed in range(50):
+        draws = np.random.default_rng(seed)
+        generated, control = draws.normal(size=(2, 120, WIDTH)).astype(np.float32)
+        rate = leakage(generated, np.arange(120), control, np.arange(120), TRAINING).excess[0.01]
+        values.append(rate.value)
+        clear += rate.low > 0
+    assert np.mean(values) == pytest.approx(0.0, abs=3 * np.std(values) / np.sqrt(50))
+    assert clear <= 5
+
+
+def test_an_image_that_is_not_in_the_draw_is_listed_all_the_same() -> None:
+    generated, labels = _people(500, 4, 4)
+    outside = np.setdiff1d(
+        np.arange(2000), leakage(generated, labels, CONTROL, CONTROL_PEOPLE, TRAINING).generated_rows
+    )
+    generated[outside[3]] = TRAINING[17]
+    found = leakage(generated, labels, CONTROL, CONTROL_PEOPLE, TRAINING)
+    assert found.worst(1)[0][:2] == (outside[3], 17)
 
 
 def test_sets_that_cannot_be_compared() -> None:

@@ -1,5 +1,6 @@
 """Requirements: how they are written, which figure they mean, and that what is unknown never holds."""
 
+import numpy as np
 import pytest
 
 from nonesuch.audit.requirements import figures_at, parse_requirement
@@ -51,6 +52,15 @@ def test_a_figure_of_every_embedder_is_meant() -> None:
 def test_what_cannot_be_read(text: str) -> None:
     with pytest.raises(NonesuchError, match="write it as"):
         parse_requirement(text)
+
+
+def test_a_dataset_without_the_figure_does_not_meet_it() -> None:
+    figures = {"datasets": {**FIGURES["datasets"], "singles": {"images": 3, "embedders": {"a": {"study": {}}}}}}
+    found = figures_at(figures, "eer")
+    assert np.isnan(found.pop("singles/a/eer"))
+    assert len(found) == 2
+    assert len(figures_at(figures, "faces/embedders/a/study/eer")) == 1
+    assert len(figures_at(figures, "images")) == 2
 
 
 def test_figures_that_are_not_there_or_several() -> None:

@@ -105,7 +105,7 @@ def test_a_clean_set_is_silent(audited: Audited) -> None:
     excess = by["leakage"]["images"]["excess"]["control 0.01"]
     assert excess["low"] <= 0 <= excess["high"]
     colours = {(light["about"], light["by"]): light["colour"] for light in figures["verdict"]}
-    for about in ("identities are different people", "EER"):
+    for about in ("no identity twice", "strangers are strangers", "EER"):
         assert colours[about, "mobilefacenet"] == "green"
     assert colours["no training person shown", "mobilefacenet"] != "red"
     assert colours["no picture twice", ""] == colours["every image shows a face", ""] == "green"
@@ -123,6 +123,10 @@ def test_planted_faults_are_found(audited: Audited) -> None:
     assert any("small/0.png" in problem for problem in counts["problems"])
     by = figures["embedders"]["mobilefacenet"]
     assert by["separability"]["at"]["fmr 0.0001"]["count"] == counts["identities"] - 1
+    assert by["separability"]["twice"]["identities"] == 2
+    assert (
+        audited.figures["datasets"]["faces"]["embedders"]["mobilefacenet"]["separability"]["twice"]["identities"] == 0
+    )
     closest = by["separability"]["closest"][0]
     assert {closest["first"], closest["second"]} == {"p000", "p500"}
     wrong = by["consistency"]["at"]["fmr 0.001"]["mislabelled_images"]
@@ -135,7 +139,7 @@ def test_planted_faults_are_found(audited: Audited) -> None:
 
 
 def test_what_is_said_of_each_image(audited: Audited) -> None:
-    table = pq.read_table(audited.out / "faulty.parquet")
+    table = pq.read_table(audited.out / "faulty.audit.parquet")
     rows = {row["file"]: row for row in table.to_pylist()}
     assert len(rows) == audited.figures["datasets"]["faulty"]["counts"]["found"]
     assert rows["p004/moved.png"]["own_mobilefacenet"] < 0.4 < rows["p004/moved.png"]["other_mobilefacenet"]
@@ -171,6 +175,7 @@ def test_leaked_photographs_are_found(cli: Cli, sets: Path, audited: Audited, fa
     excess = leakage["excess"]["control 0.01"]
     assert excess["low"] > 0.05
     assert excess["value"] == pytest.approx(len(changes) / size, abs=0.05)
+    assert 5 <= leakage["copies"] <= len(changes)
     planted = {(f"p{number:03d}/0.png", f"p{100 + number:03d}/0.png") for number in range(len(changes))}
     assert {(row["file"], row["nearest"]) for row in leakage["worst"]} <= planted
     light = next(light for light in found["verdict"] if light["about"] == "no training person shown")
@@ -272,10 +277,32 @@ def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited
     assert "go with --against" in outcome.error
 
 
+def test_what_has_changed_is_looked_at_again(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
+    """Another picture of equal name and size; another precision. The table beside a tar stays the user's."""
+    folder, out = tmp_path / "faces", tmp_path
+    (folder / "a").mkdir(parents=True)
+    for row in range(4):
+        Image.fromarray(faces[row]).save(folder / "a" / f"{row}.bmp")
+    (tmp_path / "faces.parquet").write_text("the user's")
+    first = _audit(cli, out, folder)["datasets"]["faces"]["embedders"]["mobilefacenet"]["consistency"]["own"]["value"]
+    Image.fromarray(faces[9]).save(folder / "a" / "0.bmp")
+    second = _audit(cli, out, folder)["datasets"]["faces"]["embedders"]["mobilefacenet"]["consistency"]["own"]["value"]
+    assert second < first - 0.05
+    coarse = _audit(cli, out, folder, "--dtype", "bfloat16")["datasets"]["faces"]["embedders"]["mobilefacenet"]
+    assert 0 < abs(coarse["consistency"]["own"]["value"] - second) < 0.02
+    assert (tmp_path / "faces.parquet").read_text() == "the user's"
+
+
 def test_wrong_use(cli: Cli, sets: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out")
     assert "no such file" in cli("audit", tmp_path / "absent", *ONE, *out).error
     assert "go with --against" in cli("audit", sets / "faces", "--control", sets / "control", *out).error
+    names = tmp_path / "names.txt"
+    names.write_text("p100\nnobody\n")
+    options = ["--against", sets / "training", "--held-out", names]
+    assert "shows no nobody (1 of 2" in cli("audit", sets / "faces", *options, *ONE, *out).error
+    options = ["--against", sets / "training", "--control", sets / "training"]
+    assert "must show other people" in cli("audit", sets / "faces", *options, *ONE, *out).error
     assert "given twice" in cli("audit", sets / "faces", sets / "faces", sets / "faces", *ONE, *out).error
     (tmp_path / "file").write_text("")
     assert "a file stands" in cli("audit", sets / "faces", *ONE, "--out", tmp_path / "file").error
@@ -283,3 +310,20 @@ def test_wrong_use(cli: Cli, sets: Path, tmp_path: Path) -> None:
     (tmp_path / "junk" / "a" / "0.png").write_bytes(b"junk")
     assert "none of 1 images can be used" in cli("audit", tmp_path / "junk", *ONE, *out).error
     assert "ships no weights" in cli("audit", sets / "faces", "--embedder", "nobody", *out).error
+
+
+def test_training_photographs_of_two_sources_of_equal_names(
+    cli: Cli, sets: Path, audited: Audited, faces: np.ndarray, tmp_path: Path
+) -> None:
+    """Both hold p100/0.png; only the second's is the leaked one, and the page shows that one when it is asked to."""
+    size = PEOPLE * IMAGES
+    _save(faces[:IMAGES], tmp_path / "<leak>")
+    Image.fromarray(faces[size]).save(tmp_path / "<leak>" / "p000" / "0.png")
+    _save(faces[-IMAGES:], tmp_path / "other", 100)
+    options = ["--against", tmp_path / "other", "--against", sets / "training", "--show-photographs"]
+    worst = _audit(cli, tmp_path / "out", tmp_path / "<leak>", *options)["datasets"]["<leak>"]["embedders"]
+    assert worst["mobilefacenet"]["leakage"]["images"]["worst"][0]["nearest"] == "training: p100/0.png"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<img" in page
+    assert "<leak>" not in page  # names are text, not tags
+    assert "&lt;leak&gt;" in page

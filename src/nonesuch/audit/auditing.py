@@ -1,6 +1,7 @@
 """The audit of one dataset: what its images show, all figures, the verdict; and what it says of each image."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.column_store import ColumnStore
 from nonesuch.audit.consistency import consistency
-from nonesuch.audit.identity_figures import duplicate_figures, identity_figures
+from nonesuch.audit.identity_figures import duplicate_figures, identity_figures, known_thresholds
 from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
 from nonesuch.audit.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.plain import or_unknown, plain
-from nonesuch.audit.real_figures import fid_figures, leakage_figures, realism_figures
+from nonesuch.audit.real_figures import comparable, fid_figures, leakage_figures, people_figures, realism_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
 from nonesuch.core import files
-from nonesuch.core.photographs import Photograph
+from nonesuch.core.photographs import Photograph, signature
 from nonesuch.core.similarity import nearest
 
 _GROUP = "audit"
@@ -66,7 +67,7 @@ def audit(
         figures["embedders"][name] = identity_figures(seen, name, embedder.card)
         if reference is not None:
             on_step(f"real photographs by {name}")
-            figures["embedders"][name] |= _against(seen, reference, name)
+            figures["embedders"][name] |= _against(seen, reference, name, known_thresholds(embedder.card))
     if reference is not None and eyes.inception is not None:
         on_step("FID")
         figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
@@ -86,12 +87,14 @@ def _empty_folders(source: Path) -> int:
     return sum(next(folder.iterdir(), None) is None for folder in folders)
 
 
-def _against(seen: Seen, reference: Reference, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"leakage": leakage_figures(seen, reference.training, reference.control, name)}
-    found["realism"] = or_unknown(lambda: realism_figures(seen, reference.training, name))
+def _against(seen: Seen, reference: Reference, name: str, known: Mapping[str, float]) -> dict[str, Any]:
+    same, size = known.get("fmr 0.001"), comparable(seen, reference)
+    found: dict[str, Any] = {"leakage": leakage_figures(seen, reference, name, same)}
+    found["separability_of_people"] = or_unknown(lambda: people_figures(seen, reference.training, name, known))
+    found["realism"] = or_unknown(lambda: realism_figures(seen, reference.training, name, size))
     if reference.control is not None:
         control = reference.control
-        found["realism_of_control"] = or_unknown(lambda: realism_figures(control, reference.training, name))
+        found["realism_of_control"] = or_unknown(lambda: realism_figures(control, reference.training, name, size))
     return found
 
 
@@ -125,7 +128,9 @@ def write_image_columns(
 
     store = ColumnStore(source, photographs, out)
     if store.is_dataset:
-        made_by = "+".join(embedder.card.sha256 for embedder in eyes.embedders.values())
+        told = [f"{name} {embedder.card.sha256} {embedder.dtype}" for name, embedder in eyes.embedders.items()]
+        training = [] if reference is None else reference.training.photographs
+        made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()
         with store.locked():
             for part, span in enumerate(store.spans):
                 store.write(_GROUP, part, made_by, table(found)[span])

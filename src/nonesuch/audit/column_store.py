@@ -1,6 +1,7 @@
 """Where what was seen in images is kept: beside the shards of a dataset of ours, else in a folder of the audit."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -104,4 +105,6 @@ class ColumnStore:
         return self._folder / group / f"{part:06d}.parquet"
 
     def _signature(self, part: int) -> bytes:
-        return signature(self._photographs[self.spans[part]]).encode()
+        images = self._photographs[self.spans[part]]
+        written = sorted({(str(item.container), item.container.stat().st_mtime_ns) for item in images})
+        return hashlib.sha256(f"{signature(images)} {written}".encode()).hexdigest().encode()

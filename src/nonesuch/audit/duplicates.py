@@ -1,7 +1,7 @@
 """Images that are nearly the same picture, by a perceptual hash and by their embeddings."""
 
 from collections.abc import Sequence
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8
 _CUTS = (3 / 112, 6 / 112)  # of the side
 _BLOCK = 1024
+_MOST_ALIKE = 50  # images of equal hash of which all pairs are looked at
 _BANDS = MOST_BITS + 1  # two hashes within MOST_BITS agree in one of so many parts at least
 
 
@@ -60,12 +61,18 @@ def differing_bits(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArra
 def similar_hashes(hashes: Sequence[int], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:
     """Pairs of images (first, second) whose hashes differ in at most `most_bits` bits, of 0 to MOST_BITS.
 
-    Images of equal hash are paired with the first of them only, so that a thousand copies are a thousand pairs and no
-    million. Only images that agree in one of five parts of the hash are compared, which none that is near enough can
-    escape.
+    Images of equal hash, where there are more than fifty, are paired with the first of them and with the one before
+    only, so that a thousand copies are two thousand pairs and no million. Others are compared where they agree in one
+    of five parts of the hash, which none that is near enough can escape.
     """
-    firsts: dict[int, int] = {}
-    equal = {(first, row) for row, value in enumerate(hashes) if (first := firsts.setdefault(value, row)) != row}
+    rows_of: dict[int, list[int]] = {}
+    for row, value in enumerate(hashes):
+        rows_of.setdefault(value, []).append(row)
+    equal: set[tuple[int, int]] = set()
+    for alike in rows_of.values():
+        equal |= set(combinations(alike, 2)) if len(alike) <= _MOST_ALIKE else {*pairwise(alike)}
+        equal |= {(alike[0], row) for row in alike[1:]}
+    firsts = {value: alike[0] for value, alike in rows_of.items()}
     edges = [64 * band // _BANDS for band in range(_BANDS + 1)]
     found: set[tuple[int, int]] = set()
     for low, high in pairwise(edges):
@@ -105,3 +112,19 @@ def alike_within(
         for one, other in np.argwhere(np.triu(cosine, 1) >= threshold):
             found.append((int(rows[one]), int(rows[other]), float(cosine[one, other])))
     return sorted(found)
+
+
+def has_near_twin(vectors: NDArray[np.float32], identities: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
+    """(N,) whether an earlier image of the same identity is at or above the threshold; in blocks."""
+    unit = normalised(np.asarray(vectors, dtype=np.float32))
+    found = np.zeros(len(unit), dtype=bool)
+    order = np.argsort(identities, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(identities[order])) + 1):
+        for start in range(0, len(rows), _BLOCK):
+            mine = rows[start : start + _BLOCK]
+            for column in range(0, start + 1, _BLOCK):
+                cosine = unit[mine] @ unit[rows[column : column + _BLOCK]].T
+                if column == start:
+                    cosine = np.tril(cosine, -1)
+                found[mine] |= (cosine >= threshold).any(1)
+    return found

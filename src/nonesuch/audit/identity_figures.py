@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.consistency import consistency
 from nonesuch.audit.diversity import vendi_of_identities
-from nonesuch.audit.duplicates import alike_within, similar_hashes
+from nonesuch.audit.duplicates import has_near_twin, similar_hashes
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.plain import or_unknown
-from nonesuch.audit.separability import identity_centres, separability
+from nonesuch.audit.separability import half_similarity, identity_centres, separability
 from nonesuch.audit.study import study
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
@@ -22,6 +22,7 @@ FMRS = (1e-3, 1e-4, 1e-5)
 PAPER_THRESHOLD = 0.4  # Vec2Face's, of its own embedder
 _POINTS = 50  # of the curve over the dataset's size
 _LISTED = 12  # of the worst of everything
+_HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which two identities may be one person
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
 
 
@@ -31,23 +32,36 @@ def identity_figures(seen: Seen, name: str, card: EmbedderCard, seed: int = 0) -
     A part that takes more than there is (two identities, two images of one) holds `unknown`, in words, instead.
     """
     vectors, identities = seen.vectors[name], seen.identities
-    cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
-    known = {key: cosine for key, cosine in cosines.items() if cosine is not None}
+    known = known_thresholds(card)
     return {
         "separability": or_unknown(lambda: _separability(seen, vectors, known)),
         "consistency": or_unknown(lambda: _consistency(seen, vectors, known)),
         "diversity": or_unknown(lambda: _embedding_diversity(seen, vectors)),
-        "study": or_unknown(lambda: dataclasses.asdict(study(vectors, identities, seed))),
+        "study": or_unknown(lambda: dataclasses.asdict(study(vectors, identities, seed, known))),
     }
+
+
+def known_thresholds(card: EmbedderCard) -> dict[str, float]:
+    """The embedder's own thresholds, by what they are called in audit.json."""
+    cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
+    return {key: cosine for key, cosine in cosines.items() if cosine is not None}
 
 
 def _separability(seen: Seen, vectors: NDArray[np.float32], known: dict[str, float]) -> dict[str, Any]:
     found = separability(identity_centres(vectors, seen.identities))
+    halves = half_similarity(vectors, seen.identities)
+    least = float(np.quantile(halves, _HALVES)) if len(halves) else np.nan
+    twice = found.largest >= least
     everyone = np.arange(len(seen.people))
     sizes = np.unique(np.linspace(1, len(everyone), _POINTS).round().astype(np.int64))
     thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **known}
     return {
         "identities": len(everyone),
+        "twice": {
+            "cosine": least,
+            "identities": int(twice.sum()) if len(halves) else None,
+            "share": mean_over_identities(twice if len(halves) else np.full(len(everyone), np.nan), everyone),
+        },
         "at": {
             key: {
                 "cosine": cosine,
@@ -108,8 +122,7 @@ def _embedding_diversity(seen: Seen, vectors: NDArray[np.float32]) -> dict[str, 
         raise NonesuchError("no identity has two images; diversity takes two")
     sizes = np.bincount(seen.identities)
     least = _agreeing(normalised(vectors))
-    near = np.zeros(len(vectors), dtype=bool)
-    near[[second for _, second, _ in alike_within(vectors, seen.identities, least)]] = True
+    near = has_near_twin(vectors, seen.identities, least)
     return {
         "near_duplicates": mean_over_identities(near, seen.identities),
         "vendi": mean_over_identities(scores, np.arange(len(scores))),
@@ -150,4 +163,4 @@ def _agreeing(unit: NDArray[np.float32]) -> float:
     mean = unit.mean(0, dtype=np.float64)
     count = len(unit)
     non_mated = (count * count * (mean @ mean) - count) / (count * (count - 1)) if count > 1 else 0.0
-    return float(non_mated + _SAME_PICTURE * (1.0 - non_mated))
+    return float(min(non_mated + _SAME_PICTURE * (1.0 - non_mated), 0.995))  # in a collapsed set nothing would agree

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.bootstrap import resampled_means
 from nonesuch.audit.separability import check_vectors
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.core.similarity import nearest
-from nonesuch.evaluation.intervals import Figure, with_interval
+from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
 
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -39,12 +38,12 @@ class Leakage:
     """Generated images beside the control.
 
     Attributes:
-        generated, control: the searches; of equally many images.
-        generated_rows: which generated images were searched.
+        generated, control: the searches, of all images.
+        generated_rows: a draw of generated images, at most as many as the control has, that the rest is about.
         quantiles: by share, the nearest cosine that this share of the (generated, control) images stays below.
-        thresholds: cosines that 1%, .1% (where there are so many) of the control's images exceed.
-        excess: by threshold, share of the generated images above it minus the control's share, with an interval over
-            identities.
+        thresholds: cosines that 1%, .1% (where there are so many) of images like the control's exceed.
+        excess: by threshold, share of the generated images above it minus that 1%, .1%, with an interval over the
+            identities of both.
     """
 
     generated: Search
@@ -58,7 +57,7 @@ class Leakage:
         """Generated image, row of the gallery, cosine: the nearest pairs, nearest first."""
         order = np.argsort(-self.generated.cosine, kind="stable")[:count]
         found = self.generated
-        return [(int(self.generated_rows[at]), int(found.row[at]), float(found.cosine[at])) for at in order]
+        return [(int(at), int(found.row[at]), float(found.cosine[at])) for at in order]
 
 
 def leakage(
@@ -72,8 +71,7 @@ def leakage(
     """Search generated images and a control among training vectors.
 
     Args:
-        generated: (N, D) embeddings of generated images; of more than the control has a draw is taken, identities
-            whole as far as they fit.
+        generated: (N, D) embeddings of generated images.
         identities: (N,) their labels.
         control: (M, D) embeddings of images of real people who are not in the training set.
         control_people: (M,) their labels.
@@ -87,31 +85,28 @@ def leakage(
         if not len(part):
             raise NonesuchError(f"there are no {name} images to compare")
         check_vectors(part)
+    found, other = Search(*nearest(generated, training)), Search(*nearest(control, training))
     rows = _drawn(identities, len(control), seed)
-    size = len(rows)
-    control_rows = np.arange(len(control)) if size == len(control) else _drawn(control_people, size, seed)
-    size = min(size, len(control_rows))
-    rows, control_rows = rows[:size], control_rows[:size]
-    found = Search(*nearest(generated[rows], training))
-    other = Search(*nearest(control[control_rows], training))
-    shares = [share for share in (0.01, 0.001) if share * size >= 1]
-    thresholds = {share: float(np.quantile(other.cosine, 1.0 - share, method="higher")) for share in shares}
-    quantiles = {
-        share: (float(np.quantile(found.cosine, share)), float(np.quantile(other.cosine, share)))
-        for share in _QUANTILES
-        if (1.0 - share) * size >= 1
-    }
+    mine, theirs = found.cosine[rows], other.cosine
+    shares = [share for share in (0.01, 0.001) if share * (len(control) + 1) >= 1]
+    people = np.unique(control_people, return_inverse=True)[1]
     return Leakage(
         found,
         other,
         rows,
-        quantiles,
-        thresholds,
         {
-            share: _excess(found.cosine > cut, identities[rows], other.cosine > cut, control_people[control_rows], seed)
-            for share, cut in thresholds.items()
+            share: (float(np.quantile(mine, share)), float(np.quantile(theirs, share)))
+            for share in _QUANTILES
+            if (1.0 - share) * len(control) >= 1
         },
+        {share: _cut(theirs, share) for share in shares},
+        {share: _excess(mine, identities[rows], theirs, people, share, seed) for share in shares},
     )
+
+
+def _cut(control: NDArray[np.float32], share: float) -> float:
+    """The cosine that a share of images like these exceed; without bias however few they are."""
+    return float(np.quantile(control, 1.0 - share, method="weibull"))
 
 
 def _drawn(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
@@ -125,12 +120,21 @@ def _drawn(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]
 
 
 def _excess(
-    above: NDArray[np.bool_],
+    generated: NDArray[np.float32],
+    identities: NDArray[np.int64],
+    control: NDArray[np.float32],
     people: NDArray[np.int64],
-    control_above: NDArray[np.bool_],
-    control_people: NDArray[np.int64],
+    share: float,
     seed: int,
 ) -> Figure:
-    drawn = resampled_means(above, people, derive_seed(seed, 0))
-    drawn -= resampled_means(control_above, control_people, derive_seed(seed, 1))
-    return with_interval(float(above.mean() - control_above.mean()), drawn.tolist())
+    """Share of generated images beyond the control's cut, minus the share that the cut is made for; each resample
+    makes its own cut."""
+    place = np.unique(identities, return_inverse=True)[1]
+    drawn = []
+    for number in range(RESAMPLES):
+        weight = people_drawn(int(place.max()) + 1, number, derive_seed(seed, 0))[place]
+        copies = people_drawn(int(people.max()) + 1, number, derive_seed(seed, 1))[people].astype(np.int64)
+        if weight.any() and copies.any():
+            cut = _cut(control.repeat(copies), share)
+            drawn.append(float(weight @ (generated > cut) / weight.sum()) - share)
+    return with_interval(float((generated > _cut(control, share)).mean()) - share, drawn)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from nonesuch.audit.column_store import ColumnStore
@@ -51,6 +52,7 @@ class Eyes:
     Attributes:
         embedders: by name; at least one.
         detector: aligns what is no aligned crop, and says whether crops show a face.
+        detector_sha256: of its weights.
         perceiver: None where only embeddings are wanted, as of photographs that a dataset is compared with.
         always_align: detect and align 112x112 images too, which else count as aligned crops.
         judges: further measures of quality.
@@ -59,6 +61,7 @@ class Eyes:
 
     embedders: Mapping[str, Embedder]
     detector: Detector
+    detector_sha256: str
     perceiver: Perceiver | None = None
     always_align: bool = False
     judges: tuple[Judge, ...] = ()
@@ -154,8 +157,13 @@ def look(
         NonesuchError: not one image can be used, a dataset of ours is incomplete or being written, or the disk is
             full; what was seen until then stays.
     """
+    for name in (photograph.name for photograph in photographs):
+        if name.encode(errors="ignore") != name.encode(errors="surrogateescape"):
+            raise NonesuchError(f"{source}: the name {name!a} is no UTF-8; rename the file or its folder")
     store = ColumnStore(source, photographs, folder)
     groups = _groups(eyes)
+    if not store.is_dataset:  # whose crops may be the detector's
+        groups = [replace(group, made_by=f"{group.made_by} {eyes.detector_sha256}") for group in groups]
     missing = {
         part: [group for group in groups if not store.has(group.name, part, group.made_by)]
         for part in range(len(store.spans))
@@ -177,20 +185,29 @@ def look(
 def _groups(eyes: Eyes) -> list[_Group]:
     """What is to be seen; images that show no face have nulls in all groups but the first."""
     how = "+aligned" if eyes.always_align else ""
-    groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + how, lambda crops: pa.table({}))]
+    seen_by = f" {eyes.detector_sha256}{how}"
+    groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + seen_by, lambda crops: pa.table({}))]
     for name, embedder in eyes.embedders.items():
-        groups.append(_Group(_EMBEDDING + name, embedder.card.sha256 + how, _embedding_of(embedder)))
+        groups.append(_Group(_EMBEDDING + name, _made_by(embedder) + how, _embedding_of(embedder)))
     if eyes.inception is not None:
-        made_by = eyes.inception.card.sha256 + how
-        groups.append(_Group(_EMBEDDING + INCEPTION, made_by, _embedding_of(eyes.inception)))
+        groups.append(_Group(_EMBEDDING + INCEPTION, _made_by(eyes.inception) + how, _embedding_of(eyes.inception)))
     groups += [_Group(judge.name, judge.made_by + how, _scores_of(judge)) for judge in eyes.judges]
-    if eyes.perceiver is not None:
+    if (perceiver := eyes.perceiver) is not None:
         groups += [
             _Group(_PIXELS, PIXELS_VERSION + how, _pixel_table),
-            _Group(_FACE, _FACE_VERSION + how, _face_by(eyes.detector)),
-            _Group(PERCEPTION, eyes.perceiver.card.sha256 + how, _perception_by(eyes.perceiver)),
+            _Group(_FACE, _FACE_VERSION + seen_by, _face_by(eyes.detector)),
+            _Group(PERCEPTION, _precise(perceiver.card.sha256, perceiver.embedder) + how, _perception_by(perceiver)),
         ]
     return groups
+
+
+def _made_by(embedder: Embedder) -> str:
+    return _precise(embedder.card.sha256, embedder)
+
+
+def _precise(sha256: str, embedder: Embedder) -> str:
+    """What names a model, and its precision where that is not the usual one."""
+    return sha256 if embedder.dtype == torch.float32 else f"{sha256} {embedder.dtype}"
 
 
 def _look_at_part(

@@ -1,5 +1,6 @@
 """Every figure of one dataset, as audit.json holds it: beside real photographs, by each embedder."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from nonesuch.audit.leakage import Leakage, leakage
 from nonesuch.audit.looking import INCEPTION, Seen
 from nonesuch.audit.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
 from nonesuch.audit.reference import Reference
-from nonesuch.audit.separability import identity_centres
+from nonesuch.audit.separability import identity_centres, separability
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.core.similarity import nearest
 
@@ -18,13 +19,19 @@ _LISTED = 12  # of the nearest
 _MOST_COMPARED = 10_000  # images of each set in the realism figures, whose cost grows with the square
 
 
-def leakage_figures(seen: Seen, training: Seen, control: Seen | None, name: str, seed: int = 0) -> dict[str, Any]:
+def leakage_figures(seen: Seen, reference: Reference, name: str, same: float | None, seed: int = 0) -> dict[str, Any]:
     """Each image against each image of the training set and against each of its people's centres.
 
     Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed.
+
+    Args:
+        same: cosine of two photographs of one person, the embedder's at FMR 1e-3; from five sixths of the way to 1 on
+            an image counts as a copy of a training photograph.
     """
+    training, control = reference.training, reference.control
+    copy = None if same is None else 1.0 - (1.0 - same) / 6.0
     galleries = {
-        "images": (training.vectors[name], [item.name for item in training.photographs]),
+        "images": (training.vectors[name], reference.names),
         "people": (identity_centres(training.vectors[name], training.identities), training.people),
     }
     found = {}
@@ -34,10 +41,13 @@ def leakage_figures(seen: Seen, training: Seen, control: Seen | None, name: str,
             cosine, row = nearest(vectors, gallery)
             order = np.argsort(-cosine, kind="stable")[:_LISTED]
             worst = [(int(at), int(row[at]), float(cosine[at])) for at in order]
-            found[kind] = {"compared": len(vectors), "worst": _named(seen, worst, names)}
+            found[kind] = {"searched": len(vectors), "worst": _named(seen, worst, names)}
         else:
             searched = leakage(vectors, seen.identities, control.vectors[name], control.identities, gallery, seed)
+            cosine = searched.generated.cosine
             found[kind] = {**_judged(searched), "worst": _named(seen, searched.worst(_LISTED), names)}
+        if kind == "images":
+            found[kind]["copies"] = None if copy is None else int((cosine >= copy).sum())
     return found
 
 
@@ -56,7 +66,9 @@ def _named(seen: Seen, worst: list[tuple[int, int, float]], names: list[str]) ->
 def _judged(found: Leakage) -> dict[str, Any]:
     edges = np.linspace(-1.0, 1.0, 101)
     return {
-        "compared": len(found.generated_rows),
+        "searched": len(found.generated.cosine),
+        "compared_with_control": len(found.generated_rows),
+        "control": len(found.control.cosine),
         "excess": {f"control {share:g}": figure for share, figure in found.excess.items()},
         "thresholds": {f"control {share:g}": cut for share, cut in found.thresholds.items()},
         "quantiles": {
@@ -73,9 +85,10 @@ def _judged(found: Leakage) -> dict[str, Any]:
     }
 
 
-def realism_figures(seen: Seen, real: Seen, name: str, seed: int = 0) -> dict[str, Any]:
-    """How near the images lie to real ones in the feature space of one embedder; equally many of each."""
-    (truth, people), (generated, identities) = _equally_many(real, seen, name, seed)
+def realism_figures(seen: Seen, real: Seen, name: str, size: int, seed: int = 0) -> dict[str, Any]:
+    """How near the images lie to real ones in the feature space of one embedder; `size` of each, or as many as there
+    are."""
+    (truth, people), (generated, identities) = _equally_many(real, seen, name, size, seed)
     near = neighbourhoods(truth, generated)
     return {
         "images_of_each": len(truth),
@@ -88,6 +101,25 @@ def realism_figures(seen: Seen, real: Seen, name: str, seed: int = 0) -> dict[st
     }
 
 
+def people_figures(seen: Seen, real: Seen, name: str, known: Mapping[str, float]) -> dict[str, Any]:
+    """Separability of as many training people as the dataset has identities, of those with two photographs or more.
+
+    Means are more alike than the images that an embedder's threshold was measured on: real people do not all stay
+    apart either.
+
+    Raises:
+        NonesuchError: fewer than two people have two photographs.
+    """
+    several = real.only(np.bincount(real.identities)[real.identities] > 1)
+    count = min(len(seen.people), len(several.people))
+    found = separability(identity_centres(several.vectors[name], several.identities)[:count])
+    everyone = np.arange(count)
+    return {
+        "people": count,
+        "at": {key: mean_over_identities(found.nearest <= cosine, everyone) for key, cosine in known.items()},
+    }
+
+
 def fid_figures(seen: Seen, reference: Reference, seed: int = 0) -> dict[str, Any]:
     """The Frechet distance of Inception's features to the training photographs, and that of the control.
 
@@ -96,16 +128,23 @@ def fid_figures(seen: Seen, reference: Reference, seed: int = 0) -> dict[str, An
     found: dict[str, Any] = {}
     for key, part in (("frechet_distance", seen), ("frechet_distance_of_control", reference.control)):
         if part is not None:
-            (truth, _), (generated, _) = _equally_many(reference.training, part, INCEPTION, seed)
+            size = comparable(seen, reference)
+            (truth, _), (generated, _) = _equally_many(reference.training, part, INCEPTION, size, seed)
             found |= {key: frechet_distance(truth, generated), f"{key}_images": len(truth)}
     return found
 
 
+def comparable(seen: Seen, reference: Reference) -> int:
+    """How many images of each set are compared, so that the figures of dataset and control may stand side by side:
+    they depend on the number."""
+    control = [] if reference.control is None else [len(reference.control.photographs)]
+    return min(len(seen.photographs), len(reference.training.photographs), *control, _MOST_COMPARED)
+
+
 def _equally_many(
-    real: Seen, generated: Seen, name: str, seed: int
+    real: Seen, generated: Seen, name: str, size: int, seed: int
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """A draw of each set: vectors and labels."""
-    size = min(len(real.photographs), len(generated.photographs), _MOST_COMPARED)
     parts = []
     for side, part in enumerate((real, generated)):
         rows = np.sort(permutation(derive_seed(seed, side), Stream.SPLIT, len(part.photographs))[:size])

@@ -1,8 +1,8 @@
 """Real photographs that a dataset is compared with: those a generator was trained on, and a control."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -17,10 +17,12 @@ class Reference:
 
     Attributes:
         training: those that the generator may have learned.
+        names: of the training photographs; with their source where there are several, as its people are then.
         control: of other people, whom it never saw; None where there are none.
     """
 
     training: Seen
+    names: list[str]
     control: Seen | None
 
 
@@ -46,22 +48,39 @@ def see_reference(
     Raises:
         NonesuchError: a source cannot be read, or no training image is left.
     """
-    training, control = [], []
+    training, control, sources = [], [], []
+    unknown = set(held_out)
     for source in against:
         everyone = find(source)
+        unknown -= {name for item in everyone for name in (item.identity, item.name, PurePosixPath(item.name).name)}
         learned = {item.name for item in exclude(find(source, split="train"), held_out)}
         seen = _seen(source, everyone, eyes, folder(source), on_image)
         is_learned = np.array([item.name in learned for item in seen.photographs])
         if is_learned.any():
             training.append(seen.only(is_learned))
+            sources.append(source.name)
         people = {item.identity for item in everyone if item.name in learned}
         unseen = ~is_learned & np.array([item.identity not in people for item in seen.photographs])
         if unseen.any():
             control.append(seen.only(unseen))
+    if unknown:
+        some = sorted(unknown)[0]
+        raise NonesuchError(f"--held-out: --against shows no {some} ({len(unknown)} of {len(held_out)} names unknown)")
     control += [_seen(source, find(source), eyes, folder(source), on_image) for source in controls]
     if not training:
         raise NonesuchError("--against: --held-out leaves no image that a generator may have learned")
-    return Reference(together(training), together(control) if control else None)
+    names = [item.name for part in training for item in part.photographs]
+    if len(training) > 1:
+        names = [
+            f"{source}: {item.name}"
+            for source, part in zip(sources, training, strict=True)
+            for item in part.photographs
+        ]
+        training = [
+            replace(part, people=[f"{source}: {person}" for person in part.people])
+            for source, part in zip(sources, training, strict=True)
+        ]
+    return Reference(together(training), names, together(control) if control else None)
 
 
 def _seen(

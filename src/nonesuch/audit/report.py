@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.audit.drawing import draw_all
+from nonesuch.audit.reference import Reference
 from nonesuch.audit.summary import tables
 from nonesuch.audit.thumbnails import Thumbnails
 from nonesuch.core.pages import write_page
@@ -36,14 +37,14 @@ def write_report(
     path: Path,
     found: Mapping[str, Any],
     shown: Mapping[str, Sequence[Photograph]],
-    training: Sequence[Photograph] = (),
+    training: Reference | None = None,
 ) -> None:
     """Write the page: verdict, tables, curves, and images worth a look. All its figures stand in audit.json too.
 
     Args:
         found: the content of audit.json.
         shown: by dataset, images of which thumbnails may be shown; of others only names are.
-        training: photographs of the training set of which thumbnails may be shown.
+        training: the training photographs, if thumbnails of them may be shown.
 
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
@@ -51,8 +52,10 @@ def write_report(
     datasets: Mapping[str, Mapping[str, Any]] = found["datasets"]
     thumbnails = Thumbnails()
     for name, photographs in shown.items():
-        thumbnails.allow(name, photographs)
-    thumbnails.allow(_REAL, training)
+        thumbnails.allow(name, ((item.name, item.identity, item) for item in photographs))
+    if training is not None:
+        people = (training.training.people[label] for label in training.training.identities)
+        thumbnails.allow(_REAL, zip(training.names, people, training.training.photographs, strict=True))
     write_page(
         path,
         _PAGE,

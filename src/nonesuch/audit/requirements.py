@@ -75,7 +75,22 @@ def figures_at(figures: Mapping[str, Any], path: str) -> dict[str, float]:
     if len(kinds) > 1:
         listed = ", ".join(sorted("/".join(kind) for kind in kinds)[:6])
         raise NonesuchError(f"--require: {path!r} may mean {listed}; name more of it")
-    return {"/".join(keys): known[keys] for keys in fitting}
+    found = {"/".join(keys): known[keys] for keys in fitting}
+    return found | {path: float("nan") for path in _lacking(figures, fitting, wanted)}
+
+
+def _lacking(figures: Mapping[str, Any], fitting: list[tuple[str, ...]], wanted: tuple[str, ...]) -> list[str]:
+    """Datasets, and embedders of them, that a path means too and that do not have its figure."""
+    datasets: Mapping[str, Any] = figures.get("datasets", {})
+    of_embedders = any("embedders" in keys for keys in fitting)
+    lacking = []
+    for dataset, rows in datasets.items():
+        places = [(dataset, name) for name in rows.get("embedders", {})] if of_embedders else [(dataset,)]
+        for place in places:
+            told = any(set(place) <= set(keys) for keys in fitting)
+            if not told and not any(set(other) & set(wanted) for other in ({*datasets}, {*rows.get("embedders", {})})):
+                lacking.append("/".join((*place, *wanted)))
+    return lacking
 
 
 def _kind(keys: tuple[str, ...]) -> tuple[str, ...]:

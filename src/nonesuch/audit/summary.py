@@ -37,6 +37,8 @@ def _filled(rows: list[tuple[str, Cell]], by: list[Mapping[str, Any]]) -> list[R
 
 def _of_embedder(first: Mapping[str, Any]) -> list[tuple[str, Cell]]:
     rows: list[tuple[str, Cell]] = []
+    matched = first["study"].get("false_matches", {})
+    rows.append(("identities as alike to another as their own halves are", _at("separability", "twice", "share")))
     for key in first["separability"].get("at", {}):
         rows.append((f"separable identities at {key}", _separable(key)))
         rows.append((f"identities that match another at {key}", _at("separability", "at", key, "colliding")))
@@ -47,12 +49,15 @@ def _of_embedder(first: Mapping[str, Any]) -> list[tuple[str, Cell]]:
         ("cosine of an image to its identity's others", _at("consistency", "own", share=False)),
         ("mean cosine, mated (sd)", _mean("mated")),
         ("mean cosine, non-mated (sd)", _mean("non_mated")),
+        *((f"non-mated images that match at {key}", _at("study", "false_matches", key)) for key in matched),
         ("EER", _at("study", "eer")),
         ("FMR100", _at("study", "fmr100")),
         ("FMR1000", _at("study", "fmr1000")),
         ("Vendi score within identities", _at("diversity", "vendi", share=False)),
         ("images that another of their identity nearly equals", _at("diversity", "near_duplicates")),
     ]
+    for key in first.get("separability_of_people", {}).get("at", {}):
+        rows.append((f"training people: separable at {key}", _at("separability_of_people", "at", key)))
     for kind, told in (("images", "photographs"), ("people", "people's centres")):
         for key in first.get("leakage", {}).get(kind, {}).get("excess", {}):
             rows.append((f"excess near training {told} over {key}", _at("leakage", kind, "excess", key)))

@@ -19,11 +19,11 @@ class Thumbnails:
         self._known: dict[tuple[str, str], Photograph] = {}
         self._of: dict[tuple[str, str], list[Photograph]] = {}
 
-    def allow(self, dataset: str, photographs: Iterable[Photograph]) -> None:
-        """Let these be shown."""
-        for photograph in photographs:
-            self._known[dataset, photograph.name] = photograph
-            self._of.setdefault((dataset, photograph.identity), []).append(photograph)
+    def allow(self, dataset: str, photographs: Iterable[tuple[str, str, Photograph]]) -> None:
+        """Let these be shown: as what image, of whom, where it is."""
+        for name, identity, photograph in photographs:
+            self._known[dataset, name] = photograph
+            self._of.setdefault((dataset, identity), []).append(photograph)
 
     def of_image(self, dataset: str, name: str) -> str | None:
         """A data URI, at most 80 pixels wide and high; None where it may not be shown or cannot be read."""

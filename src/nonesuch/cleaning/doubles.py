@@ -92,6 +92,8 @@ def doubles(
         if not asked and (rows in other_picture or not pair.same(least)):
             continue
         first = found[pair.first].other if pair.first in found else pair.first
+        if (min(first, pair.second), max(first, pair.second)) in other_picture:
+            continue
         label = int(identities[pair.second])
         found[pair.second] = Decision(0, pair.second, "duplicate", label, label, pair.cosine, first, asked)
     return list(found.values())

@@ -1,6 +1,7 @@
 """The command that says what a dataset is worth."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from nonesuch.audit.auditing import write_image_columns
 from nonesuch.audit.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.image_figures import check_target
 from nonesuch.audit.inception import load_inception
-from nonesuch.audit.looking import Eyes, Seen, look
+from nonesuch.audit.looking import INCEPTION, Eyes, Seen, look
 from nonesuch.audit.plain import plain
 from nonesuch.audit.reference import Reference, see_reference
 from nonesuch.audit.requirements import Requirement, figures_at, parse_requirement
@@ -24,8 +25,10 @@ from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.photographs import Photograph, find, read_names
 from nonesuch.core.progress import ProgressBar, progress_bar
+from nonesuch.core.weights import read_card
 from nonesuch.dataset import manifest as manifests
-from nonesuch.models import load_detector, load_embedder, load_perceiver
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
 
 _DEFAULT = ("mobilefacenet", "dlib_resnet")
 _SIGNS = {"green": "[green]●[/] green", "amber": "[yellow]●[/] amber", "red": "[red]●[/] red", "grey": "○ grey"}
@@ -89,13 +92,16 @@ def audit(
     wishes = [parse_requirement(text) for text in requirements]
     if (held_out or controls or inception) and not against:
         raise NonesuchError("--held-out, --control and --inception go with --against, photographs to compare with")
+    if shared := {path.resolve() for path in controls} & {path.resolve() for path in against}:
+        raise NonesuchError(f"{shared.pop()}: the control must show other people than --against; name another source")
     write_report = _reporter()
     out = out or Path(f"{sources[0].resolve().name.removesuffix('.tar')}-audit")
     wanted = _target(target)
     names = _names(sources)
     eyes = Eyes(
-        {name: load_embedder(name, device, dtype) for name in dict.fromkeys(embedders or _DEFAULT)},
+        _embedders(embedders or _DEFAULT, device, dtype),
         load_detector(device),
+        read_card(shipped_weights("mtcnn"), card_type("mtcnn")).sha256,
         load_perceiver(device=device, dtype=dtype),
         align,
         (
@@ -121,8 +127,7 @@ def audit(
         bar("writing the report", 0, 0)
         broken = _judge(wishes, found)
         files.write_json(out / "audit.json", found)
-        real = reference.training.photographs if reference is not None and show_photographs else []
-        write_report(out / "report.html", found, shown, real)
+        write_report(out / "report.html", found, shown, reference if show_photographs else None)
     for name, figures in found["datasets"].items():
         _print_verdict(name, figures)
     click.echo(f"{out / 'report.html'}: written, with audit.json beside it; open it in a browser")
@@ -143,8 +148,19 @@ def _audited(
     total = len(photographs)
     seen = look(source, photographs, eyes, _columns(out, source), lambda done: bar(f"looking at {name}", done, total))
     figures = audited(source, seen, photographs, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0))
-    written = write_image_columns(source, photographs, seen, eyes, reference, out / f"{name}.parquet")
+    written = write_image_columns(source, photographs, seen, eyes, reference, out / f"{name}.audit.parquet")
     return seen, {"source": str(source), "told_of_each_image_in": str(written), **figures}
+
+
+def _embedders(names: tuple[str, ...], device: str, dtype: str) -> dict[str, Embedder]:
+    """By what their columns and figures are called: a file goes by its name, which must do as a folder's too."""
+    found: dict[str, Embedder] = {}
+    for name in dict.fromkeys(names):
+        called = re.sub(r"[^\w.-]", "_", Path(name).stem if Path(name).suffix in (".safetensors", ".onnx") else name)
+        if called in found or called == INCEPTION:
+            raise NonesuchError(f"--embedder {name}: another is called {called} too; rename the file")
+        found[called] = load_embedder(name, device, dtype)
+    return found
 
 
 def _reporter() -> Callable[..., None]:
@@ -225,6 +241,7 @@ def _judge(wishes: list[Requirement], found: dict[str, Any]) -> list[str]:
             values = figures_at({"datasets": found["datasets"]}, wish.path)
         except NonesuchError as error:
             broken.append(str(error))
+            judged.append({"required": str(wish), "figure": str(error), "value": None, "holds": False})
             continue
         for path, value in values.items():
             judged.append({"required": str(wish), "figure": path, "value": plain(value), "holds": wish.holds(value)})

@@ -139,8 +139,9 @@ def _write_page(
     cases: Sequence[Case] = uncertain(
         result.features.vectors, result.cleaned, result.pairs, limits, result.answered, most
     )
+    path.unlink(missing_ok=True)  # an earlier one would ask of other labels, and holds photographs
     if not cases:
-        return f"{path.name}: left out, there is nothing to ask"
+        return f"{path.name}: left out, there is nothing to ask" if most else f"{path.name}: left out (--review 0)"
     try:
         from nonesuch.cleaning.review import Known, write_review
     except ImportError:

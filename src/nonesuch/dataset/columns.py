@@ -10,7 +10,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.plan import Plan
 from nonesuch.core.shards import TAR_HASH, read_index, shard_files
 
-_MADE_BY = b"made_by"
+MADE_BY = b"made_by"  # of the metadata
 
 
 def columns_file(folder: Path, group: str, shard: int) -> Path:
@@ -23,14 +23,14 @@ def have_columns(folder: Path, group: str, shard: int, made_by: str) -> bool:
     if columns_problem(folder, group, shard) is not None:
         return False
     metadata: dict[bytes, bytes] = pq.read_schema(columns_file(folder, group, shard)).metadata
-    return metadata[_MADE_BY].decode() == made_by
+    return metadata[MADE_BY].decode() == made_by
 
 
 def write_columns(folder: Path, group: str, shard: int, made_by: str, columns: pa.Table) -> None:
     """Add columns to a shard, in the order of its images; raises NonesuchError where they cannot be written."""
     keys = read_index(shard_files(folder, shard).index)["key"]
     table = columns.add_column(0, "key", keys)
-    table = table.replace_schema_metadata({_MADE_BY: made_by, TAR_HASH: _tar_hash(folder, shard)})
+    table = table.replace_schema_metadata({MADE_BY: made_by, TAR_HASH: _tar_hash(folder, shard)})
     path = columns_file(folder, group, shard)
     files.make_folder(path.parent)
     with files.replacing(path) as temporary:
@@ -49,7 +49,7 @@ def columns_problem(folder: Path, group: str, shard: int) -> str | None:
     index = read_index(shard_files(folder, shard).index)
     metadata = table.schema.metadata or {}
     if (
-        _MADE_BY not in metadata
+        MADE_BY not in metadata
         or metadata.get(TAR_HASH) != _tar_hash(folder, shard)
         or not table["key"].equals(index["key"])
     ):
@@ -70,7 +70,7 @@ def read_columns(folder: Path, group: str) -> pa.Table:
         if problem is not None:
             raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run the command that made them again")
         part = pq.read_table(columns_file(folder, group, shard))
-        makers.add(part.schema.metadata[_MADE_BY])
+        makers.add(part.schema.metadata[MADE_BY])
         parts.append(part.replace_schema_metadata(None))
     if len(makers) > 1:
         raise NonesuchError(f"{folder}: its columns {group} come from different models; make them again with one")

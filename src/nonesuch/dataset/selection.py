@@ -13,7 +13,7 @@ from nonesuch.core.photographs import Photograph, table_beside
 from nonesuch.core.plan import Plan
 from nonesuch.core.shards import read_index, shard_files
 from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import columns_file, columns_problem
+from nonesuch.dataset.columns import MADE_BY, columns_file, columns_problem
 
 
 def select(source: Path, photographs: Sequence[Photograph], condition: str) -> list[Photograph]:
@@ -70,6 +70,9 @@ def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[st
             missing += f"; not there: {group} ({problem})"
             continue
         parts = [pq.read_table(columns_file(folder, group, shard)) for shard in shards]
+        if len({part.schema.metadata[MADE_BY] for part in parts}) > 1:
+            missing += f"; not there: {group} (its shards were made in different runs; make them again)"
+            continue
         connection.register(group, pa.concat_tables([part.replace_schema_metadata(None) for part in parts]))
         joined += f' JOIN "{group}" USING (key)'
     return joined, "images.key", missing
