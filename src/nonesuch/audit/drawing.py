@@ -75,16 +75,17 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
         return []
 
     def draw(axes: Axes) -> None:
-        last = 0
+        first, last = len(next(iter(known.values()))["histogram"]["generated"]), 0
         for number, (name, row) in enumerate(known.items()):
             edges = np.array(row["histogram"]["edges"])
             for kind, stroke in (("generated", "-"), ("control", ":")):
                 shares = 100 * np.array(row["histogram"][kind])
                 told = label(name) if kind == "generated" else f"{label(name)}: held-out people"
                 axes.stairs(shares, edges, color=colour(number), linestyle=stroke, label=told)
-                last = max(last, int(np.flatnonzero(shares).max()))
+                filled = np.flatnonzero(shares)
+                first, last = min(first, int(filled.min())), max(last, int(filled.max()))
         axes.set(xlabel="cosine to the nearest training photograph", ylabel="images (%)", ylim=(0, None))
-        axes.set_xlim(edges[max(0, last - 60)], edges[last + 1])
+        axes.set_xlim(edges[first], edges[last + 1])
 
     caption = (
         "Nearest training photograph of each image, beside that of as many photographs of people who are not in the "

@@ -64,7 +64,7 @@ def _named(seen: Seen, worst: list[tuple[int, int, float]], names: list[str]) ->
 
 
 def _judged(found: Leakage) -> dict[str, Any]:
-    edges = np.linspace(-1.0, 1.0, 101)
+    edges = np.linspace(-1.0, 1.0, 401)
     return {
         "searched": len(found.generated.cosine),
         "compared_with_control": len(found.generated_rows),

@@ -51,7 +51,7 @@ def _graded(value: float, green: float, amber: float, least: bool = False) -> st
 def _share(figure: Mapping[str, float | None], digits: int = 1) -> str:
     value, low, high = (figure[key] for key in ("value", "low", "high"))
     shown = f"{value:.{digits}%}"
-    return shown if low is None or high is None else f"{shown} ({low:.{digits}%}-{high:.{digits}%})"
+    return shown if low is None or high is None else f"{shown} ({low:.{digits}%} to {high:.{digits}%})"
 
 
 def _usable(figures: Figures) -> Light:
@@ -173,7 +173,7 @@ def _pose(figures: Figures) -> Light:
     rule = "standard deviation of yaw within identities: green from 8 degrees, amber from 4 (photographs: 14)"
     if within["value"] is None:
         return Light("heads turn", "", GREY, "no identity has two images", rule)
-    told = "{value:.1f} degrees ({low:.1f}-{high:.1f})".format(**within)
+    told = "{value:.1f} degrees ({low:.1f} to {high:.1f})".format(**within)
     return Light("heads turn", "", _graded(within["value"], 8.0, 4.0, least=True), told, rule)
 
 
