@@ -155,6 +155,7 @@ def test_the_report_opens_offline_and_shows_no_photographs(audited: Audited) -> 
     assert "<script" not in page
     assert "<img" not in page  # folders may hold photographs of real people
     assert "--show-photographs" in page
+    assert "FID (--inception), BRISQUE (--brisque), CLIP-IQA (--clip-iqa)" in page
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
     assert page.count("<svg") == 5
     for told in ("p000 and p500", "p004/moved.png", "Verdict on faulty"):
@@ -273,6 +274,7 @@ def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited
     assert 0.0 <= figures["quality"]["clip_iqa"]["mean"]["value"] <= 1.0
     page = (audited.out / "report.html").read_text()
     assert all(told in page for told in ("brisque: mean", "clip_iqa: mean", "FID of held-out photographs"))
+    assert "Left out, since" not in page
     outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--inception", inception)
     assert "go with --against" in outcome.error
 

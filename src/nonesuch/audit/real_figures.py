@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
+from nonesuch.audit.duplicates import picture_threshold
 from nonesuch.audit.leakage import Leakage, leakage
 from nonesuch.audit.looking import INCEPTION, Seen
 from nonesuch.audit.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
@@ -25,11 +26,11 @@ def leakage_figures(seen: Seen, reference: Reference, name: str, same: float | N
     Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed.
 
     Args:
-        same: cosine of two photographs of one person, the embedder's at FMR 1e-3; from five sixths of the way to 1 on
-            an image counts as a copy of a training photograph.
+        same: cosine of two photographs of one person, the embedder's at FMR 1e-3; from its `picture_threshold` on an
+            image counts as a copy of a training photograph.
     """
     training, control = reference.training, reference.control
-    copy = None if same is None else 1.0 - (1.0 - same) / 6.0
+    copy = None if same is None else picture_threshold(same)
     galleries = {
         "images": (training.vectors[name], reference.names),
         "people": (identity_centres(training.vectors[name], training.identities), training.people),

@@ -15,6 +15,7 @@ from nonesuch.core.photographs import Photograph
 _PAGE = Path(__file__).with_name("report.html.jinja")
 _REAL = ""  # the dataset that training photographs go by; no dataset has an empty name
 _SAMPLES, _OF_EACH = 8, 6
+_BROUGHT = (("BRISQUE", "--brisque", "brisque"), ("CLIP-IQA", "--clip-iqa", "clip_iqa"))
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def write_report(
         galleries={name: list(_galleries(name, figures, thumbnails)) for name, figures in datasets.items()},
         requirements=found.get("requirements", []),
         against=found.get("against"),
+        absent=_absent(next(iter(datasets.values()))),
         hidden=[name for name in datasets if name not in shown],
     )
 
@@ -80,6 +82,13 @@ def _about(found: Mapping[str, Any]) -> str:
     control = against["control"]
     parts.append(f"{control['images']:,} of held-out people" if control else "no control")
     return f"Embedders: {made_by}. Compared with {' and '.join(parts)}."
+
+
+def _absent(figures: Mapping[str, Any]) -> list[str]:
+    """Measures that take files of the user's, where there were none."""
+    told = {"FID (--inception)": "fid" in figures}
+    told |= {f"{name} ({option})": column in figures["quality"] for name, option, column in _BROUGHT}
+    return [name for name, there in told.items() if not there]
 
 
 def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) -> Iterator[Gallery]:

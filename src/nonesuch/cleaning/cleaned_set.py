@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.duplicates import picture_threshold
 from nonesuch.cleaning.answers import IMAGE, PEOPLE, Answer, Answered, settle
 from nonesuch.cleaning.cast import Cleaned, Decision, clean
-from nonesuch.cleaning.doubles import Pair, doubles, pairs, picture_threshold
+from nonesuch.cleaning.doubles import Pair, doubles, pairs
 from nonesuch.cleaning.features import Features
 from nonesuch.cleaning.uncertain import Thresholds
 from nonesuch.core import files

@@ -33,11 +33,6 @@ class Pair:
         return self.bits <= MOST_BITS and self.cosine >= least
 
 
-def picture_threshold(same: float) -> float:
-    """The cosine of copies of one picture: seven eighths of the way from the cosine of one person, `same`, to 1."""
-    return 1.0 - (1.0 - same) / 8.0
-
-
 def pairs(
     vectors: NDArray[np.float32],
     hashes: NDArray[np.uint64],
