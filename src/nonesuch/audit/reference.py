@@ -49,10 +49,18 @@ def see_reference(
         NonesuchError: a source cannot be read, or no training image is left.
     """
     training, control, sources = [], [], []
-    unknown = set(held_out)
+    there = {source: find(source) for source in (*against, *controls)}
+    known = {
+        name
+        for source in against
+        for item in there[source]
+        for name in (item.identity, item.name, PurePosixPath(item.name).name)
+    }
+    if unknown := sorted(held_out - known):
+        told = f"{len(unknown)} of {len(held_out)} names unknown"
+        raise NonesuchError(f"--held-out: --against shows no {unknown[0]} ({told})")
     for source in against:
-        everyone = find(source)
-        unknown -= {name for item in everyone for name in (item.identity, item.name, PurePosixPath(item.name).name)}
+        everyone = there[source]
         learned = {item.name for item in exclude(find(source, split="train"), held_out)}
         seen = _seen(source, everyone, eyes, folder(source), on_image)
         is_learned = np.array([item.name in learned for item in seen.photographs])
@@ -63,10 +71,7 @@ def see_reference(
         unseen = ~is_learned & np.array([item.identity not in people for item in seen.photographs])
         if unseen.any():
             control.append(seen.only(unseen))
-    if unknown:
-        some = sorted(unknown)[0]
-        raise NonesuchError(f"--held-out: --against shows no {some} ({len(unknown)} of {len(held_out)} names unknown)")
-    control += [_seen(source, find(source), eyes, folder(source), on_image) for source in controls]
+    control += [_seen(source, there[source], eyes, folder(source), on_image) for source in controls]
     if not training:
         raise NonesuchError("--against: --held-out leaves no image that a generator may have learned")
     names = [item.name for part in training for item in part.photographs]

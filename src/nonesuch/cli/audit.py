@@ -98,6 +98,7 @@ def audit(
     out = out or Path(f"{sources[0].resolve().name.removesuffix('.tar')}-audit")
     wanted = _target(target)
     names = _names(sources)
+    photographs = {name: find(source) for name, source in names.items()}
     eyes = Eyes(
         _embedders(embedders or _DEFAULT, device, dtype),
         load_detector(device),
@@ -119,8 +120,7 @@ def audit(
         if reference is not None:
             found["against"] = _about(reference, against, controls, held_out)
         for name, source in names.items():
-            photographs = find(source)
-            seen, figures = _audited(name, source, photographs, eyes, reference, wanted, out, bar)
+            seen, figures = _audited(name, source, photographs[name], eyes, reference, wanted, out, bar)
             found["datasets"][name] = figures
             if show_photographs or _shows_no_one(source):
                 shown[name] = seen.photographs
