@@ -46,7 +46,7 @@ def test_leaked_people_are_found_and_shown() -> None:
     rate = found.excess[0.01]
     assert rate.value == pytest.approx(0.05, abs=0.02)
     assert rate.low > 0.0
-    worst = found.worst(20)
+    worst = found.generated.worst(20)
     assert {int(labels[image]) for image, _, _ in worst} == set(leaked)
     assert {row // 4 for _, row, _ in worst} == {0, 1, 2, 3, 4}
 
@@ -97,7 +97,7 @@ def test_an_image_that_is_not_in_the_draw_is_listed_all_the_same() -> None:
     )
     generated[outside[3]] = TRAINING[17]
     found = leakage(generated, labels, CONTROL, CONTROL_PEOPLE, TRAINING)
-    assert found.worst(1)[0][:2] == (outside[3], 17)
+    assert found.generated.worst(1)[0][:2] == (outside[3], 17)
 
 
 def test_sets_that_cannot_be_compared() -> None:

@@ -23,7 +23,6 @@ from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
 from nonesuch.core import files
 from nonesuch.core.photographs import Photograph, signature
-from nonesuch.core.similarity import nearest
 
 _GROUP = "audit"
 _MOST_PROBLEMS = 20
@@ -37,8 +36,11 @@ def audit(
     reference: Reference | None,
     target: Mapping[str, Mapping[str, float]],
     on_step: Callable[[str], None] = lambda what: None,
-) -> dict[str, Any]:
-    """All figures of a dataset, ready for JSON.
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """All figures of a dataset, ready for JSON, and what they say of each image, by column.
+
+    `own_*`: (N,) cosine to the mean of its identity's other images; `other_*`: to the nearest other identity's mean;
+    `training_*`: to the nearest image of the training set; each by embedder, NaN where nothing can be said.
 
     Args:
         seen: what `look` saw in `photographs`, with a perceiver.
@@ -62,12 +64,18 @@ def audit(
         },
         "embedders": {},
     }
+    images: dict[str, NDArray[Any]] = {}
     for name, embedder in eyes.embedders.items():
         on_step(f"identities by {name}")
-        figures["embedders"][name] = identity_figures(seen, name, embedder.card)
+        each = consistency(seen.vectors[name], seen.identities)
+        images[f"own_{name}"] = each.own
+        images[f"other_{name}"] = np.where(np.isfinite(each.other), each.other, np.nan)
+        figures["embedders"][name] = identity_figures(seen, name, embedder.card, each)
         if reference is not None:
             on_step(f"real photographs by {name}")
-            figures["embedders"][name] |= _against(seen, reference, name, known_thresholds(embedder.card))
+            known = known_thresholds(embedder.card)
+            leakage, images[f"training_{name}"] = leakage_figures(seen, reference, name, known.get("fmr 0.001"))
+            figures["embedders"][name] |= {"leakage": leakage, **_against(seen, reference, name, known)}
     if reference is not None and eyes.inception is not None:
         on_step("FID")
         figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
@@ -78,7 +86,7 @@ def audit(
     figures["quality"] = quality_figures(seen, [judge.name for judge in eyes.judges])
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
-    return found
+    return found, images
 
 
 def _empty_folders(source: Path) -> int:
@@ -88,8 +96,8 @@ def _empty_folders(source: Path) -> int:
 
 
 def _against(seen: Seen, reference: Reference, name: str, known: Mapping[str, float]) -> dict[str, Any]:
-    same, size = known.get("fmr 0.001"), comparable(seen, reference)
-    found: dict[str, Any] = {"leakage": leakage_figures(seen, reference, name, same)}
+    size = comparable(seen, reference)
+    found: dict[str, Any] = {}
     found["separability_of_people"] = or_unknown(lambda: people_figures(seen, reference.training, name, known))
     found["realism"] = or_unknown(lambda: realism_figures(seen, reference.training, name, size))
     if reference.control is not None:
@@ -99,13 +107,21 @@ def _against(seen: Seen, reference: Reference, name: str, known: Mapping[str, fl
 
 
 def write_image_columns(
-    source: Path, photographs: Sequence[Photograph], seen: Seen, eyes: Eyes, reference: Reference | None, out: Path
+    source: Path,
+    photographs: Sequence[Photograph],
+    seen: Seen,
+    images: Mapping[str, NDArray[Any]],
+    eyes: Eyes,
+    reference: Reference | None,
+    out: Path,
 ) -> Path:
     """Write what the audit says of each image, null for images that cannot be used.
 
-    `own_*`: cosine to the mean of its identity's other images; `other_*`: to the nearest other identity's mean;
-    `training_*`: to the nearest image of the training set; each by embedder. A dataset of ours gets them as columns,
-    for `--where`; for other sources a table is written to `out`, with `file`, `identity` and all that was seen.
+    A dataset of ours gets them as columns, for `--where`; for other sources a table is written to `out`, with `file`,
+    `identity` and all that was seen.
+
+    Args:
+        images: the columns of `audit`.
 
     Returns:
         What was written to.
@@ -113,13 +129,6 @@ def write_image_columns(
     Raises:
         NonesuchError: the place cannot be written.
     """
-    found: dict[str, NDArray[Any]] = {}
-    for name in eyes.embedders:
-        images = consistency(seen.vectors[name], seen.identities)
-        found[f"own_{name}"] = images.own
-        found[f"other_{name}"] = np.where(np.isfinite(images.other), images.other, np.nan)
-        if reference is not None:
-            found[f"training_{name}"] = nearest(seen.vectors[name], reference.training.vectors[name])[0]
     numbers = {photograph.name: row for row, photograph in enumerate(seen.photographs)}
     rows = pa.array([numbers.get(photograph.name) for photograph in photographs], pa.int64())
 
@@ -133,9 +142,9 @@ def write_image_columns(
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()
         with store.locked():
             for part, span in enumerate(store.spans):
-                store.write(_GROUP, part, made_by, table(found)[span])
+                store.write(_GROUP, part, made_by, table(images)[span])
         return source / "columns" / _GROUP
-    whole = table({**seen.columns, **found})
+    whole = table({**seen.columns, **images})
     whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in photographs]))
     whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in photographs]))
     with files.replacing(out) as temporary:

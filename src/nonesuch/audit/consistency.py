@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.audit.separability import check_vectors
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
@@ -87,10 +88,8 @@ def consistency(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> Con
 def mated_similarity(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float32]:
     """All cosines between two images of one identity: (P,)."""
     unit = normalised(np.asarray(unit, dtype=np.float32))
-    order = np.argsort(identities, kind="stable")
-    edges = np.flatnonzero(np.diff(identities[order])) + 1
     found = [np.zeros(0, dtype=np.float32)]
-    for rows in np.split(order, edges):
+    for rows in rows_by_identity(identities):
         cosine = unit[rows] @ unit[rows].T
         found.append(cosine[np.triu_indices(len(rows), 1)])
     return np.concatenate(found)

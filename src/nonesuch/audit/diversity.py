@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.intervals import Figure
 
@@ -31,8 +32,7 @@ def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64
     Values that are NaN, and identities with fewer than two others, are left out of the first; NaN where none is left.
     """
     deviations, means = [], []
-    order = np.argsort(identities, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(identities[order])) + 1):
+    for rows in rows_by_identity(identities):
         known = values[rows][~np.isnan(values[rows])].astype(np.float64)
         if len(known):
             means.append(known.mean())
@@ -44,6 +44,4 @@ def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64
 
 def vendi_of_identities(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float64]:
     """The Vendi score of each identity that has two images or more, in order of the labels."""
-    order = np.argsort(identities, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(identities[order])) + 1)
-    return np.array([vendi_score(unit[rows]) for rows in groups if len(rows) > 1])
+    return np.array([vendi_score(unit[rows]) for rows in rows_by_identity(identities) if len(rows) > 1])

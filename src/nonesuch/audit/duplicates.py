@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.core.images import Pixels
 from nonesuch.core.similarity import normalised
 
@@ -110,9 +111,8 @@ def alike_within(
 ) -> list[tuple[int, int, float]]:
     """Pairs of one identity's images (first, second, cosine) at or above the threshold."""
     unit = normalised(np.asarray(unit, dtype=np.float32))
-    order = np.argsort(identities, kind="stable")
     found = []
-    for rows in np.split(order, np.flatnonzero(np.diff(identities[order])) + 1):
+    for rows in rows_by_identity(identities):
         cosine = unit[rows] @ unit[rows].T
         for one, other in np.argwhere(np.triu(cosine, 1) >= threshold):
             found.append((int(rows[one]), int(rows[other]), float(cosine[one, other])))
@@ -123,8 +123,7 @@ def has_near_twin(vectors: NDArray[np.float32], identities: NDArray[np.int64], t
     """(N,) whether an earlier image of the same identity is at or above the threshold; in blocks."""
     unit = normalised(np.asarray(vectors, dtype=np.float32))
     found = np.zeros(len(unit), dtype=bool)
-    order = np.argsort(identities, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(identities[order])) + 1):
+    for rows in rows_by_identity(identities):
         for start in range(0, len(rows), _BLOCK):
             mine = rows[start : start + _BLOCK]
             for column in range(0, start + 1, _BLOCK):

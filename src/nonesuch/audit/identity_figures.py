@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
-from nonesuch.audit.consistency import consistency
+from nonesuch.audit.consistency import Consistency
 from nonesuch.audit.diversity import vendi_of_identities
 from nonesuch.audit.duplicates import has_near_twin, similar_hashes
 from nonesuch.audit.looking import Seen
@@ -26,16 +26,19 @@ _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
 
 
-def identity_figures(seen: Seen, name: str, card: EmbedderCard, seed: int = 0) -> dict[str, Any]:
+def identity_figures(seen: Seen, name: str, card: EmbedderCard, images: Consistency, seed: int = 0) -> dict[str, Any]:
     """Separability, consistency, diversity of the embeddings and the study, by one embedder.
 
     A part that takes more than there is (two identities, two images of one) holds `unknown`, in words, instead.
+
+    Args:
+        images: each image against the identities, by this embedder.
     """
     vectors, identities = seen.vectors[name], seen.identities
     known = known_thresholds(card)
     return {
         "separability": or_unknown(lambda: _separability(seen, vectors, known)),
-        "consistency": or_unknown(lambda: _consistency(seen, vectors, known)),
+        "consistency": or_unknown(lambda: _consistency(seen, images, known)),
         "diversity": or_unknown(lambda: _embedding_diversity(seen, vectors)),
         "study": or_unknown(lambda: dataclasses.asdict(study(vectors, identities, seed, known))),
     }
@@ -82,8 +85,7 @@ def _separability(seen: Seen, vectors: NDArray[np.float32], known: dict[str, flo
     }
 
 
-def _consistency(seen: Seen, vectors: NDArray[np.float32], known: dict[str, float]) -> dict[str, Any]:
-    found = consistency(vectors, seen.identities)
+def _consistency(seen: Seen, found: Consistency, known: dict[str, float]) -> dict[str, Any]:
     if found.single == len(seen.people):
         raise NonesuchError("no identity has two images; consistency takes two")
 

@@ -32,6 +32,11 @@ class Search:
     cosine: NDArray[np.float32]
     row: NDArray[np.int64]
 
+    def worst(self, count: int) -> list[tuple[int, int, float]]:
+        """Image, row of the gallery, cosine: the nearest pairs, nearest first."""
+        order = np.argsort(-self.cosine, kind="stable")[:count]
+        return [(int(at), int(self.row[at]), float(self.cosine[at])) for at in order]
+
 
 @dataclass(frozen=True)
 class Leakage:
@@ -52,12 +57,6 @@ class Leakage:
     quantiles: dict[float, tuple[float, float]]
     thresholds: dict[float, float]
     excess: dict[float, Figure]
-
-    def worst(self, count: int) -> list[tuple[int, int, float]]:
-        """Generated image, row of the gallery, cosine: the nearest pairs, nearest first."""
-        order = np.argsort(-self.generated.cosine, kind="stable")[:count]
-        found = self.generated
-        return [(int(at), int(found.row[at]), float(found.cosine[at])) for at in order]
 
 
 def leakage(

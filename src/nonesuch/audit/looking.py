@@ -82,7 +82,7 @@ class Seen:
         people: names of the identities.
         vectors: by embedder, (N, D) float32 raw embeddings.
         columns: by name, (N,): what the images show (`nonesuch.perception.perceiver.COLUMNS`), measures of their
-            pixels (`nonesuch.audit.pixels.MEASURES`), `phash` (uint64) and `face` (whether the detector finds one in
+            pixels (`nonesuch.audit.pixels.NAMES`), `phash` (uint64) and `face` (whether the detector finds one in
             the crop); none without a perceiver.
         problems: in words, why an image is left out, for each that is.
         lost: identities none of whose images can be used.
@@ -188,24 +188,28 @@ def _groups(eyes: Eyes) -> list[_Group]:
     seen_by = f" {eyes.detector_sha256}{how}"
     groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + seen_by, lambda crops: pa.table({}))]
     for name, embedder in eyes.embedders.items():
-        groups.append(_Group(_EMBEDDING + name, _made_by(embedder) + how, _embedding_of(embedder)))
+        groups.append(
+            _Group(_EMBEDDING + name, _made_by(embedder.card.sha256, embedder) + how, _embedding_of(embedder))
+        )
     if eyes.inception is not None:
-        groups.append(_Group(_EMBEDDING + INCEPTION, _made_by(eyes.inception) + how, _embedding_of(eyes.inception)))
+        groups.append(
+            _Group(
+                _EMBEDDING + INCEPTION,
+                _made_by(eyes.inception.card.sha256, eyes.inception) + how,
+                _embedding_of(eyes.inception),
+            )
+        )
     groups += [_Group(judge.name, judge.made_by + how, _scores_of(judge)) for judge in eyes.judges]
     if (perceiver := eyes.perceiver) is not None:
         groups += [
             _Group(_PIXELS, PIXELS_VERSION + how, _pixel_table),
             _Group(_FACE, _FACE_VERSION + seen_by, _face_by(eyes.detector)),
-            _Group(PERCEPTION, _precise(perceiver.card.sha256, perceiver.embedder) + how, _perception_by(perceiver)),
+            _Group(PERCEPTION, _made_by(perceiver.card.sha256, perceiver.embedder) + how, _perception_by(perceiver)),
         ]
     return groups
 
 
-def _made_by(embedder: Embedder) -> str:
-    return _precise(embedder.card.sha256, embedder)
-
-
-def _precise(sha256: str, embedder: Embedder) -> str:
+def _made_by(sha256: str, embedder: Embedder) -> str:
     """What names a model, and its precision where that is not the usual one."""
     return sha256 if embedder.dtype == torch.float32 else f"{sha256} {embedder.dtype}"
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.bootstrap import mean_over_identities
 from nonesuch.audit.duplicates import picture_threshold
-from nonesuch.audit.leakage import Leakage, leakage
+from nonesuch.audit.leakage import Leakage, Search, leakage
 from nonesuch.audit.looking import INCEPTION, Seen
 from nonesuch.audit.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
 from nonesuch.audit.reference import Reference
@@ -20,7 +20,9 @@ _LISTED = 12  # of the nearest
 _MOST_COMPARED = 10_000  # images of each set in the realism figures, whose cost grows with the square
 
 
-def leakage_figures(seen: Seen, reference: Reference, name: str, same: float | None, seed: int = 0) -> dict[str, Any]:
+def leakage_figures(
+    seen: Seen, reference: Reference, name: str, same: float | None, seed: int = 0
+) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Each image against each image of the training set and against each of its people's centres.
 
     Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed.
@@ -28,6 +30,9 @@ def leakage_figures(seen: Seen, reference: Reference, name: str, same: float | N
     Args:
         same: cosine of two photographs of one person, the embedder's at FMR 1e-3; from its `picture_threshold` on an
             image counts as a copy of a training photograph.
+
+    Returns:
+        The figures, and (N,) each image's cosine to the nearest training photograph.
     """
     training, control = reference.training, reference.control
     copy = None if same is None else picture_threshold(same)
@@ -35,21 +40,21 @@ def leakage_figures(seen: Seen, reference: Reference, name: str, same: float | N
         "images": (training.vectors[name], reference.names),
         "people": (identity_centres(training.vectors[name], training.identities), training.people),
     }
-    found = {}
+    found: dict[str, Any] = {}
+    searches: dict[str, Search] = {}
     for kind, (gallery, names) in galleries.items():
         vectors = seen.vectors[name]
         if control is None:
-            cosine, row = nearest(vectors, gallery)
-            order = np.argsort(-cosine, kind="stable")[:_LISTED]
-            worst = [(int(at), int(row[at]), float(cosine[at])) for at in order]
-            found[kind] = {"searched": len(vectors), "worst": _named(seen, worst, names)}
+            searches[kind] = Search(*nearest(vectors, gallery))
+            found[kind] = {"searched": len(vectors)}
         else:
             searched = leakage(vectors, seen.identities, control.vectors[name], control.identities, gallery, seed)
-            cosine = searched.generated.cosine
-            found[kind] = {**_judged(searched), "worst": _named(seen, searched.worst(_LISTED), names)}
-        if kind == "images":
-            found[kind]["copies"] = None if copy is None else int((cosine >= copy).sum())
-    return found
+            searches[kind] = searched.generated
+            found[kind] = _judged(searched)
+        found[kind]["worst"] = _named(seen, searches[kind].worst(_LISTED), names)
+    cosine = searches["images"].cosine
+    found["images"]["copies"] = None if copy is None else int((cosine >= copy).sum())
+    return found, cosine
 
 
 def _named(seen: Seen, worst: list[tuple[int, int, float]], names: list[str]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 
@@ -107,9 +108,8 @@ def half_similarity(vectors: NDArray[np.float32], identities: NDArray[np.int64])
     """How alike the same person is to itself: the cosine of the means of every second image of an identity and of the
     others, of each identity that has four images or more: (K,)."""
     unit = normalised(np.asarray(vectors, dtype=np.float32))
-    order = np.argsort(identities, kind="stable")
     found = []
-    for rows in np.split(order, np.flatnonzero(np.diff(identities[order])) + 1):
+    for rows in rows_by_identity(identities):
         if len(rows) > 3:
             one, other = normalised(np.stack([unit[rows[side::2]].sum(0) for side in (0, 1)]))
             found.append(one @ other)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.audit.separability import check_vectors
-from nonesuch.cleaning.clusters import groups, main_cluster, means
+from nonesuch.cleaning.clusters import main_cluster, means
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.similarity import normalised
 
@@ -151,7 +152,7 @@ class _Cleaning:
         refused_here = np.zeros(len(core), dtype=bool)
         for image, label in self.refused:
             refused_here[image] |= self.labels[image] == label
-        for rows in groups(np.where(refused_here, -1, self.parts)):
+        for rows in rows_by_identity(np.where(refused_here, -1, self.parts)):
             core[rows[main_cluster(self.unit[rows], self.same, self.held[rows])]] = True
         names, centres = means(self.unit, np.where(core, self.labels, -1))
         place = {int(name): column for column, name in enumerate(names)}

@@ -30,13 +30,6 @@ def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_]
     return np.flatnonzero(np.isin(cluster, [-best[3], *cluster[certain]]))
 
 
-def groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows of each label, in order of the labels; of negative ones none."""
-    order = np.argsort(labels, kind="stable")
-    found = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    return [rows for rows in found if len(rows) and labels[rows[0]] >= 0]
-
-
 def means(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Labels that are not negative, and the mean (L, D) of each one's rows, of length 1."""
     known = labels >= 0

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.audit.duplicates import MOST_BITS
+from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.cleaning.answers import IMAGE, PEOPLE, PICTURE, Answered
 from nonesuch.cleaning.cast import Cleaned
-from nonesuch.cleaning.clusters import groups, means
+from nonesuch.cleaning.clusters import means
 from nonesuch.cleaning.doubles import Pair
 from nonesuch.core.similarity import normalised
 
@@ -87,7 +88,7 @@ def _images(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, ans
         if decision.action in ("move", "drop") and not decision.person and decision.image not in held
     }
     by_person = {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
-    for rows in groups(labels):
+    for rows in rows_by_identity(labels):
         cosine = unit[rows] @ unit[rows].T
         np.fill_diagonal(cosine, -np.inf)
         for image, link in zip(rows.tolist(), cosine.max(1).tolist(), strict=True):

@@ -147,8 +147,10 @@ def _audited(
 ) -> tuple[Seen, dict[str, Any]]:
     total = len(photographs)
     seen = look(source, photographs, eyes, _columns(out, source), lambda done: bar(f"looking at {name}", done, total))
-    figures = audited(source, seen, photographs, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0))
-    written = write_image_columns(source, photographs, seen, eyes, reference, out / f"{name}.audit.parquet")
+    figures, images = audited(
+        source, seen, photographs, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0)
+    )
+    written = write_image_columns(source, photographs, seen, images, eyes, reference, out / f"{name}.audit.parquet")
     return seen, {"source": str(source), "told_of_each_image_in": str(written), **figures}
 
 
