@@ -18,8 +18,8 @@ from rich.table import Table
 from steering import independent
 
 from nonesuch import load_perceiver
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.photographs import find
+from nonesuch.cli.allocator import keep_memory
+from nonesuch.formats.photographs import find
 
 AGES = (18, 22, 25)
 

@@ -15,8 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from nonesuch.audit.separability import separability
-from nonesuch.core.similarity import nearest
+from nonesuch.measures.separability import separability
+from nonesuch.measures.similarity import nearest
 
 WIDTH, COSINE, THRESHOLD = 512, 0.7, 0.4
 

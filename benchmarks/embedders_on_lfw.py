@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_embedder
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.metrics import equal_error_rate
-from nonesuch.core.photographs import find
-from nonesuch.core.similarity import normalised
+from nonesuch.cli.allocator import keep_memory
+from nonesuch.formats.photographs import find
 from nonesuch.identities.photographs import embed_photographs
+from nonesuch.measures.metrics import equal_error_rate
+from nonesuch.measures.similarity import normalised
 
 RATES = (1e-3, 1e-4, 1e-5)
 

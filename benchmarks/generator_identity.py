@@ -17,13 +17,13 @@ from rich.table import Table
 from sampled_people import IMAGES, mated_scores, perturbed, sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.metrics import equal_error_rate
-from nonesuch.core.photographs import find, read_names
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import find, read_names
 from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.measures.metrics import equal_error_rate
+from nonesuch.measures.similarity import normalised
 
 IDENTITIES = 500
 

@@ -24,15 +24,15 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import create_model, load_embedder
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.photographs import find, read_names
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
 from nonesuch.evaluation.figures import comparison_scores
 from nonesuch.evaluation.pairs import read_pairs
 from nonesuch.evaluation.verification import fold_accuracies
+from nonesuch.formats.photographs import find, read_names
+from nonesuch.measures.similarity import normalised
 
 MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}
 console = Console(highlight=False, width=150)

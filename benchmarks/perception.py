@@ -19,11 +19,11 @@ from rich.table import Table
 from sklearn.ensemble import RandomForestRegressor
 
 from nonesuch import load_embedder, load_perceiver
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import tables
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.metrics import fnmr
-from nonesuch.core.photographs import Photograph, find, read_names
-from nonesuch.core.similarity import normalised
+from nonesuch.formats.photographs import Photograph, find, read_names
+from nonesuch.measures.metrics import fnmr
+from nonesuch.measures.similarity import normalised
 from nonesuch.perception.attributes import ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.labels import LabelledPhotographs, labelled
 from nonesuch.perception.perceiver import Perceiver

@@ -15,13 +15,13 @@ from PIL import Image
 from sampled_people import sample_people
 
 from nonesuch import load_embedder, load_generator, load_perceiver
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.contact_sheet import contact_sheet
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
-from nonesuch.core.similarity import normalised
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb
+from nonesuch.measures.similarity import normalised
+from nonesuch.pages.contact_sheet import contact_sheet
 from nonesuch.steering.steerer import Steerer
 from nonesuch.steering.wishes import parse_wish
 

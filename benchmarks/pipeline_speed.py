@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_generator
-from nonesuch.core.allocator import keep_memory
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.dataset.create import DatasetRequest, create_dataset
 from nonesuch.dataset.generate import RenderSettings, default_workers
 from nonesuch.dataset.vector_sources import VectorSource

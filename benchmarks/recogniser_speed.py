@@ -25,10 +25,11 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance
 
 from nonesuch import create_model
-from nonesuch.core.allocator import keep_memory
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.devices import channels_last
-from nonesuch.core.photographs import Photograph, find
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.formats.photographs import Photograph, find
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.samples import FaceSamples

@@ -20,11 +20,11 @@ from rich.table import Table
 from sampled_people import sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator, load_perceiver
-from nonesuch.core.allocator import keep_memory
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.measures.similarity import normalised
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.perception.pose import head_pose
 from nonesuch.steering.steerer import Steered, Steerer, SteerSettings

@@ -23,15 +23,16 @@ from rich.table import Table
 from torch import nn
 
 from nonesuch import create_model, load_detector, load_embedder
-from nonesuch.cli.training import crop_landmarks
-from nonesuch.core import prelu
-from nonesuch.core.allocator import keep_memory
+from nonesuch.cli.allocator import keep_memory
+from nonesuch.cli.generator_training import crop_landmarks
 from nonesuch.core.devices import channels_last
-from nonesuch.core.photographs import find
-from nonesuch.core.training import Trainer, TrainSettings
-from nonesuch.generators.training import GeneratorTask, PhotographSamples
-from nonesuch.generators.vec2face import Vec2Face
-from nonesuch.presets import GENERATOR_RECIPES
+from nonesuch.embedders import prelu
+from nonesuch.formats.photographs import find
+from nonesuch.generators.vec2face.network import Vec2Face
+from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
+from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
 
 PARTS = {
     "pixel": ("pixel",),

@@ -21,15 +21,15 @@ from rich.table import Table
 from sampled_people import mated_scores, perturbed, sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator
-from nonesuch.audit.pixels import luminance, measures
-from nonesuch.core.allocator import keep_memory
-from nonesuch.core.contact_sheet import write_contact_sheet
-from nonesuch.core.metrics import equal_error_rate
-from nonesuch.core.photographs import Photograph, exclude, find, read_names
+from nonesuch.audit.judges.pixels import luminance, measures
+from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.core.similarity import nearest, normalised
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph, exclude, find, read_names
 from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.measures.metrics import equal_error_rate
+from nonesuch.measures.similarity import nearest, normalised
+from nonesuch.pages.contact_sheet import write_contact_sheet
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.pose import head_pose
 

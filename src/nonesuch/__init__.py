@@ -4,11 +4,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.version import VERSION
 
 if TYPE_CHECKING:
     from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "NonesuchError",
     "create_model",

@@ -20,14 +20,16 @@ from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.embedders.iresnet import DEPTHS, IResNet
 from nonesuch.embedders.mobilefacenet import MobileFaceNet
 from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
-from nonesuch.generators.vec2face import Vec2Face
+from nonesuch.generators.vec2face.network import Vec2Face
+from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.mtcnn import Mtcnn
 from nonesuch.perception.perceiver import Perceiver, PerceiverCard
-from nonesuch.presets import IRESNETS, PERCEIVERS, VEC2FACE, VITS
+from nonesuch.perception.presets import PERCEIVERS
 
 ASSETS = Path(__file__).parent / "assets"
 

@@ -6,7 +6,7 @@ import pytest
 from nonesuch.cleaning.cast import Settled, clean
 from nonesuch.cleaning.clusters import main_cluster
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.similarity import normalised
 
 SAME, MERGE = 0.5, 0.6
 

@@ -5,9 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from nonesuch.audit.duplicates import MOST_BITS, crop_hashes, differing_bits, perceptual_hash
 from nonesuch.cleaning.doubles import doubles, pairs
 from nonesuch.core.images import Pixels
+from nonesuch.measures.duplicates import MOST_BITS, crop_hashes, differing_bits, perceptual_hash
 from tests.people import faces_of_no_one
 
 NEAR = 0.95

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nonesuch.audit.duplicates import crop_hashes
 from nonesuch.cleaning.features import features
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import find
+from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.models import load_detector, load_embedder
 from tests.people import faces_of_no_one
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFilter
 from safetensors.numpy import save_file
 
-from nonesuch.audit import brisque
+from nonesuch.audit.judges import brisque
 from nonesuch.embedders.embedder import Embedder
 from tests.conftest import Cli
 from tests.onnx_networks import pooling_network

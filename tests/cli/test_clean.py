@@ -223,7 +223,7 @@ def test_one_image_of_each(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
 
 def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    for module in ("cleaning.review", "core.pages"):
+    for module in ("cleaning.review", "pages.page"):
         monkeypatch.delitem(sys.modules, f"nonesuch.{module}", raising=False)
     outcome = cli("clean", folder, "--out", tmp_path / "out")
     assert outcome.status == 0, outcome.err

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nonesuch import load_embedder
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
 

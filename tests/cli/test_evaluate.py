@@ -11,9 +11,9 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from nonesuch import load_embedder
-from nonesuch.core.photographs import find
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.probes import embed_images
+from nonesuch.formats.photographs import find
+from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
 

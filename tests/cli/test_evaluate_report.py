@@ -137,7 +137,7 @@ def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: 
     for missing in ("jinja2", "matplotlib"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, missing, None)
-            for module in ("evaluation.report", "evaluation.drawing", "core.pages", "core.plots"):
+            for module in ("evaluation.report", "evaluation.drawing", "pages.page", "pages.plots"):
                 patch.delitem(sys.modules, f"nonesuch.{module}", raising=False)
             outcome = cli("evaluate", "--images", folder / "images", "--report", tmp_path / "report.html")
         assert outcome.status == 1

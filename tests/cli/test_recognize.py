@@ -15,7 +15,7 @@ from PIL import Image
 
 from nonesuch import load_embedder
 from nonesuch.core.devices import one_core
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import planted_person
 

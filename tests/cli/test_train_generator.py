@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import create_model, load_embedder
-from nonesuch.cli.training import vector_scale
+from nonesuch.cli.generator_training import vector_scale
 from tests.conftest import Cli
-from tests.core.test_lmdb_records import npy, write
+from tests.formats.test_lmdb_records import npy, write
 from tests.people import faces_of_no_one
 
 _OPTIONS = ["--preset", "vec2face_tiny", "--images", 64, "--batch", 8]

@@ -21,8 +21,8 @@ from PIL import Image
 
 from nonesuch import create_model
 from nonesuch.core import weights
-from nonesuch.core.similarity import nearest
 from nonesuch.generators.generator import GeneratorCard
+from nonesuch.measures.similarity import nearest
 from tests.conftest import Cli
 
 _OPTIONS = ["--identities", 12, "--images", 5, "--seed", 3, "--shard-images", 15, "--no-summary"]

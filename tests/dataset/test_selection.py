@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.shards import read_index, shard_files
 from nonesuch.dataset.columns import columns_file, write_columns
 from nonesuch.dataset.selection import select
+from nonesuch.formats.photographs import find
+from nonesuch.formats.shards import read_index, shard_files
 from tests.conftest import Cli
 
 

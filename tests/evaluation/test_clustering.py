@@ -7,10 +7,10 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.clustering import cluster_scores, linked
 from nonesuch.evaluation.people import people_figures
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.similarity import normalised
 
 
 def _planted(people: int, each: int, spread: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
-from nonesuch.evaluation.fairness import fairness
 from nonesuch.evaluation.identification import cumulative_match, open_set, search
+from nonesuch.measures.fairness import fairness
+from nonesuch.measures.similarity import normalised
 
 
 def _unit(draws: np.random.Generator, *shape: int) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph
 from nonesuch.evaluation.pairs import read_packed, read_pairs
+from nonesuch.formats.photographs import Photograph
 
 HERE = Path("here.tar")
 

@@ -8,11 +8,11 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.templates import template_vectors
+from nonesuch.formats.photographs import find
+from nonesuch.measures.similarity import normalised
 
 TEMPLATES, WIDTH = 80, 8
 

@@ -11,13 +11,13 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from nonesuch.core.photographs import find
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder, EmbedderCard
 from nonesuch.evaluation.benchmarks import Benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.summary import figure_rows
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
+from nonesuch.formats.photographs import find
+from nonesuch.measures.similarity import normalised
 
 PEOPLE, EACH, SLOW = 20, 4, 0.12
 

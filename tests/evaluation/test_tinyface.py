@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.identification import NEVER
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.retrieval import retrieve
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
+from nonesuch.formats.photographs import find
+from nonesuch.measures.similarity import normalised
 
 
 def _average_precision(good: list[bool], total: int) -> float:

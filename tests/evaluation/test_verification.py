@@ -5,11 +5,11 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import fmr, threshold_at, true_match_rate
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
-from nonesuch.evaluation.intervals import Figure
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
+from nonesuch.measures.intervals import Figure
+from nonesuch.measures.metrics import fmr, threshold_at, true_match_rate
+from nonesuch.measures.similarity import normalised
 
 
 def _tied(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from nonesuch.core.photographs import find
-from nonesuch.core.training import Progress, Trainer, TrainSettings
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Preprocessing
+from nonesuch.formats.photographs import find
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.models import create_model
 from nonesuch.recognition.adaptation import measure_quality
 from nonesuch.recognition.augmentation import Augmentation

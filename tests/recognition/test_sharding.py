@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nonesuch.core import distributed
-from nonesuch.core.training import Trainer, TrainSettings
+from nonesuch.loop import distributed
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.training import Recogniser, RecogniserTask

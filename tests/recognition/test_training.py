@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, find
-from nonesuch.core.similarity import normalised
-from nonesuch.core.training import Progress, Trainer, TrainSettings
 from nonesuch.embedders.iresnet import SqueezeExcitation
+from nonesuch.formats.photographs import Photograph, find
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Progress, Trainer
+from nonesuch.measures.similarity import normalised
 from nonesuch.models import create_model
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import MarginHead

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.measures.similarity import normalised
 from nonesuch.models import ASSETS
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.steering.steerer import Steered, Steerer, SteerSettings

@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.audit.column_store import ColumnStore
-from nonesuch.audit.consistency import consistency
 from nonesuch.audit.identity_figures import duplicate_figures, identity_figures, known_thresholds
 from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
-from nonesuch.audit.inception import figure_name
+from nonesuch.audit.judges.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.plain import or_unknown, plain
 from nonesuch.audit.real_figures import comparable, fid_figures, leakage_figures, people_figures, realism_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
 from nonesuch.core import files
-from nonesuch.core.photographs import Photograph, signature
+from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.measures.consistency import consistency
 
 _GROUP = "audit"
 _MOST_PROBLEMS = 20

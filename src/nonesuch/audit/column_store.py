@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, signature
-from nonesuch.core.plan import Plan
-from nonesuch.core.shards import read_index, shard_files
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.columns import columns_file, have_columns, write_columns
+from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.formats.plan import Plan
+from nonesuch.formats.shards import read_index, shard_files
 
 _PART = 4096  # images of a part, where there are no shards
 _MADE_BY, _IMAGES = b"made_by", b"images"

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nonesuch.core.plots import SIZE, Picture, as_svg, colour, label, line, picture, style
+from nonesuch.pages.plots import SIZE, Picture, as_svg, colour, label, line, picture, style
 
 Found = Mapping[str, Mapping[str, Any]]  # figures by dataset
 _COUNTED_AT = ("fmr 0.0001", "cosine 0.4")

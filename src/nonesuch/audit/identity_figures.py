@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.bootstrap import mean_over_identities
-from nonesuch.audit.consistency import Consistency
-from nonesuch.audit.diversity import vendi_of_identities
-from nonesuch.audit.duplicates import has_near_twin, similar_hashes
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.plain import or_unknown
-from nonesuch.audit.separability import half_similarity, identity_centres, separability
-from nonesuch.audit.study import study
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.measures.bootstrap import mean_over_identities
+from nonesuch.measures.consistency import Consistency
+from nonesuch.measures.diversity import vendi_of_identities
+from nonesuch.measures.duplicates import has_near_twin, similar_hashes
+from nonesuch.measures.scores import study
+from nonesuch.measures.separability import half_similarity, identity_centres, separability
+from nonesuch.measures.similarity import normalised
 
 FMRS = (1e-3, 1e-4, 1e-5)
 PAPER_THRESHOLD = 0.4  # Vec2Face's, of its own embedder

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit import pixels
-from nonesuch.audit.balance import balance, joint_table
-from nonesuch.audit.bootstrap import mean_over_identities
-from nonesuch.audit.diversity import within_identities
+from nonesuch.audit.judges import pixels
 from nonesuch.audit.looking import Seen
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures.balance import balance, joint_table
+from nonesuch.measures.bootstrap import mean_over_identities
+from nonesuch.measures.diversity import within_identities
 from nonesuch.perception.attributes import ETHNICITIES
 
 # Columns whose spread within identities is told, with their units.

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.audit.column_store import ColumnStore
-from nonesuch.audit.duplicates import perceptual_hash
-from nonesuch.audit.pixels import VERSION as PIXELS_VERSION
-from nonesuch.audit.pixels import measures
+from nonesuch.audit.judges.pixels import VERSION as PIXELS_VERSION
+from nonesuch.audit.judges.pixels import measures
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.core.photographs import Photograph
 from nonesuch.dataset.perceive import GROUP as PERCEPTION
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.duplicates import perceptual_hash
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 from nonesuch.perception.perceiver import Perceiver
@@ -82,8 +82,8 @@ class Seen:
         people: names of the identities.
         vectors: by embedder, (N, D) float32 raw embeddings.
         columns: by name, (N,): what the images show (`nonesuch.perception.perceiver.COLUMNS`), measures of their
-            pixels (`nonesuch.audit.pixels.NAMES`), `phash` (uint64) and `face` (whether the detector finds one in
-            the crop); none without a perceiver.
+            pixels (`nonesuch.audit.judges.pixels.NAMES`), `phash` (uint64) and `face` (whether the detector finds one
+            in the crop); none without a perceiver.
         problems: in words, why an image is left out, for each that is.
         lost: identities none of whose images can be used.
     """

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.bootstrap import mean_over_identities
-from nonesuch.audit.duplicates import picture_threshold
-from nonesuch.audit.leakage import Leakage, Search, leakage
 from nonesuch.audit.looking import INCEPTION, Seen
-from nonesuch.audit.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
 from nonesuch.audit.reference import Reference
-from nonesuch.audit.separability import identity_centres, separability
 from nonesuch.core.seeding import Stream, derive_seed, permutation
-from nonesuch.core.similarity import nearest
+from nonesuch.measures.bootstrap import mean_over_identities
+from nonesuch.measures.duplicates import picture_threshold
+from nonesuch.measures.leakage import Leakage, Search, leakage
+from nonesuch.measures.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
+from nonesuch.measures.separability import identity_centres, separability
+from nonesuch.measures.similarity import nearest
 
 _LISTED = 12  # of the nearest
 _MOST_COMPARED = 10_000  # images of each set in the realism figures, whose cost grows with the square

@@ -8,7 +8,7 @@ import numpy as np
 
 from nonesuch.audit.looking import Eyes, Seen, look, together
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, find
+from nonesuch.formats.photographs import Photograph, exclude, find
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 from nonesuch.audit.drawing import draw_all
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.summary import tables
-from nonesuch.audit.thumbnails import Thumbnails
-from nonesuch.core.pages import write_page
-from nonesuch.core.photographs import Photograph
+from nonesuch.formats.photographs import Photograph
+from nonesuch.pages.page import write_page
+from nonesuch.pages.thumbnails import Thumbnails
 
 _PAGE = Path(__file__).with_name("report.html.jinja")
 _REAL = ""  # the dataset that training photographs go by; no dataset has an empty name

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.grouping import rows_by_identity
-from nonesuch.audit.separability import check_vectors
 from nonesuch.cleaning.clusters import main_cluster, means
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.grouping import rows_by_identity
+from nonesuch.measures.separability import check_vectors
+from nonesuch.measures.similarity import normalised
 
 MOST_ROUNDS = 10
 _BLOCK = 2048

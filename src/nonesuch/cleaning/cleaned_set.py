@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.duplicates import picture_threshold
 from nonesuch.cleaning.answers import IMAGE, PEOPLE, Answer, Answered, settle
 from nonesuch.cleaning.cast import Cleaned, Decision, clean
 from nonesuch.cleaning.doubles import Pair, doubles, pairs
@@ -17,9 +16,10 @@ from nonesuch.cleaning.features import Features
 from nonesuch.cleaning.uncertain import Thresholds
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph
-from nonesuch.core.relabelling import Label
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.relabelling import Label
+from nonesuch.measures.duplicates import picture_threshold
 
 _LOG = ("round", "file", "action", "before", "after", "cosine", "other", "by")
 _SAID = {

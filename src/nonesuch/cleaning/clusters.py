@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.similarity import normalised
 
 
 def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:

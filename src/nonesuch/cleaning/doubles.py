@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.duplicates import MOST_BITS, alike_within, differing_bits, similar_hashes
 from nonesuch.cleaning.cast import Decision
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.duplicates import MOST_BITS, alike_within, differing_bits, similar_hashes
+from nonesuch.measures.similarity import normalised
 
 _BITS_ASKED = 12  # of 64: beyond it nobody need look
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.duplicates import crop_hashes
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.core.photographs import Photograph
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import NO_FACE, aligned_face
 

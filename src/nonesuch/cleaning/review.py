@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from nonesuch.cleaning.answers import COLUMNS, IMAGE, PEOPLE
 from nonesuch.cleaning.uncertain import Case
 from nonesuch.core.images import Pixels
-from nonesuch.core.pages import picture_uri, write_page
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.similarity import normalised
+from nonesuch.pages.page import picture_uri, write_page
 
 _PAGE = Path(__file__).with_name("review.html.jinja")
 _SHOWN = 6

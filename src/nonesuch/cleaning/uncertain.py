@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.duplicates import MOST_BITS
-from nonesuch.audit.grouping import rows_by_identity
 from nonesuch.cleaning.answers import IMAGE, PEOPLE, PICTURE, Answered
 from nonesuch.cleaning.cast import Cleaned
 from nonesuch.cleaning.clusters import means
 from nonesuch.cleaning.doubles import Pair
-from nonesuch.core.similarity import normalised
+from nonesuch.measures.duplicates import MOST_BITS
+from nonesuch.measures.grouping import rows_by_identity
+from nonesuch.measures.similarity import normalised
 
 _BLOCK = 1024
 

@@ -9,13 +9,13 @@ import torch
 
 from nonesuch.cli import options
 from nonesuch.cli.recogniser_runs import about_faces, face_samples, recipe_record, run, train_settings, with_options
-from nonesuch.core import distributed
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.core.training import Trainer
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.loop import distributed
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_embedder
 from nonesuch.recognition.adaptation import measure_quality
 from nonesuch.recognition.recipes import adaptation_recipe, create_head

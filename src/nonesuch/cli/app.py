@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from nonesuch import __version__
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
 
@@ -23,7 +23,7 @@ _COMMANDS = {
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
-    "train-generator": ("training:train_generator", "Train a generator on aligned photographs."),
+    "train-generator": ("generator_training:train_generator", "Train a generator on aligned photographs."),
     "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
@@ -54,7 +54,7 @@ class _Commands(click.Group):
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="nonesuch")
+@click.version_option(VERSION, prog_name="nonesuch")
 def app() -> None:
     """Faces of no one: labelled face datasets of people who don't exist.
 
@@ -67,7 +67,7 @@ def app() -> None:
 
 def main() -> None:
     """Run the command line; bad input ends in one line on standard error and a non-zero exit status."""
-    from nonesuch.core.allocator import keep_memory
+    from nonesuch.cli.allocator import keep_memory
 
     keep_memory()
     try:

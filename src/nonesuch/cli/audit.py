@@ -9,12 +9,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from nonesuch import __version__
 from nonesuch.audit.auditing import audit as audited
 from nonesuch.audit.auditing import write_image_columns
-from nonesuch.audit.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.image_figures import check_target
-from nonesuch.audit.inception import load_inception
+from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
+from nonesuch.audit.judges.inception import load_inception
 from nonesuch.audit.looking import INCEPTION, Eyes, Seen, look
 from nonesuch.audit.plain import plain
 from nonesuch.audit.reference import Reference, see_reference
@@ -23,11 +22,12 @@ from nonesuch.cli import options
 from nonesuch.cli.options import console
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, find, read_names
-from nonesuch.core.progress import ProgressBar, progress_bar
+from nonesuch.core.version import VERSION
 from nonesuch.core.weights import read_card
 from nonesuch.dataset import manifest as manifests
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph, find, read_names
+from nonesuch.loop.progress import ProgressBar, progress_bar
 from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
 
 _DEFAULT = ("mobilefacenet", "dlib_resnet")
@@ -112,7 +112,7 @@ def audit(
         None if inception is None else load_inception(inception, device),
     )
     files.make_folder(out)
-    found: dict[str, Any] = {"nonesuch": __version__, "datasets": {}}
+    found: dict[str, Any] = {"nonesuch": VERSION, "datasets": {}}
     found["made_by"] = {name: embedder.card.sha256 for name, embedder in eyes.embedders.items()}
     shown: dict[str, list[Photograph]] = {}
     with progress_bar() as bar:

@@ -7,7 +7,6 @@ import click
 import numpy as np
 from rich.table import Table
 
-from nonesuch import __version__
 from nonesuch.cleaning.answers import read_answers
 from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, thresholds, write_decisions
@@ -16,11 +15,13 @@ from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
-from nonesuch.core import files, relabelling
+from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.progress import progress_bar
+from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.formats import relabelling
+from nonesuch.formats.photographs import find
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
@@ -122,7 +123,7 @@ def _made_by(card: EmbedderCard, limits: Thresholds) -> dict[str, str]:
         "same": f"{limits.same:g}",
         "merge": f"{limits.merge:g}",
         "picture": f"{limits.picture:g}",
-        "nonesuch": __version__,
+        "nonesuch": VERSION,
     }
 
 

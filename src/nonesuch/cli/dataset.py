@@ -10,9 +10,7 @@ from rich.table import Table
 from nonesuch.cli import options
 from nonesuch.cli.options import console
 from nonesuch.cli.steering import make_steerer, show_steering
-from nonesuch.core.contact_sheet import write_contact_sheet
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.progress import ProgressBar, progress_bar
 from nonesuch.dataset import verify as verification
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
@@ -23,6 +21,7 @@ from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix
+from nonesuch.loop.progress import ProgressBar, progress_bar
 from nonesuch.models import (
     load_detector,
     load_embedder,
@@ -30,6 +29,7 @@ from nonesuch.models import (
     shipped_embedder_card,
     weights_path,
 )
+from nonesuch.pages.contact_sheet import write_contact_sheet
 from nonesuch.steering.steerer import Steerer
 
 _JUDGES = ("mobilefacenet", "dlib_resnet")

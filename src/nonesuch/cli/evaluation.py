@@ -6,20 +6,20 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from nonesuch import __version__
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.progress import progress_bar
+from nonesuch.core.version import VERSION
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import embed_images
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, Found, discard_rows, figure_rows, group_rows
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
+from nonesuch.formats.photographs import find
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -113,7 +113,7 @@ def evaluate(
     about = {"title": test.title, **{key: str(path) for key, path in sources.items() if path is not None}}
     about |= {} if folds is None else {"folds": folds}
     if out is not None:
-        first = {"test": about, "nonesuch": __version__, **figures[names[0]]}
+        first = {"test": about, "nonesuch": VERSION, **figures[names[0]]}
         files.write_json(out, {**first, "embedders": figures} if len(figures) > 1 else first)
         click.echo(f"{out}: written")
     if report is not None and write_report is not None:

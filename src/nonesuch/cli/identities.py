@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from nonesuch.cli import options
-from nonesuch.core.photographs import find
-from nonesuch.core.progress import progress_bar
 from nonesuch.core.weights import read_card
+from nonesuch.formats.photographs import find
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import statistics as identity_statistics
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs, write_embeddings
 from nonesuch.identities.sampling import sample_identities
 from nonesuch.identities.source import SamplingOptions, identity_source
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
 
 _MOST_PROBLEMS_SHOWN = 10

@@ -12,17 +12,18 @@ from nonesuch.core import files, weights
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.core.photographs import signature, table_beside
-from nonesuch.core.progress import progress_bar
 from nonesuch.core.seeding import Stream, permutation, uniform
-from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import signature, table_beside
+from nonesuch.loop.progress import progress_bar
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_embedder
 from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.labels import LabelledPhotographs, labelled
 from nonesuch.perception.perceiver import PerceiverCard
+from nonesuch.perception.presets import PERCEIVER_RECIPES
 from nonesuch.perception.training import LabelledSamples, PerceiverTask
-from nonesuch.presets import PERCEIVER_RECIPES
 
 _PERCENTILES = np.arange(101)
 _MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quality

@@ -12,10 +12,10 @@ from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import find
-from nonesuch.core.progress import progress_bar
 from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
+from nonesuch.formats.photographs import find
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_perceiver
 
 

@@ -8,15 +8,17 @@ from typing import Any
 import click
 import torch
 
-from nonesuch.core import distributed, weights
+from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, exclude, excluded_names, find, signature
-from nonesuch.core.progress import progress_bar
-from nonesuch.core.training import Trainer, TrainSettings
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, find, signature
+from nonesuch.loop import distributed
+from nonesuch.loop.progress import progress_bar
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_generator
 from nonesuch.recognition.recipes import RecogniserRecipe
 from nonesuch.recognition.samples import FaceSamples

@@ -10,11 +10,11 @@ import torch
 from nonesuch.cli import options
 from nonesuch.cli.adaptation import adapt
 from nonesuch.cli.recogniser_runs import about_faces, face_samples, recipe_record, run, train_settings, with_options
-from nonesuch.core import distributed
 from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.training import Trainer
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.loop import distributed
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, list_models
 from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples

@@ -20,8 +20,8 @@ from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
 from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.models import card_type, create_model, list_models, load_embedder, shipped_names, weights_path
-from nonesuch.presets import VEC2FACE
 
 _WEIGHTS = (".safetensors", ".onnx")
 _OF_ONE_RUN = ("name", "sha256", "source", "training_data", "licence", "measured", "limits")  # may differ in a mean

@@ -1,10 +1,13 @@
-"""Reading tables (Parquet, CSV) through DuckDB."""
+"""Reading tables (Parquet, CSV) through DuckDB, and columns of vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 
@@ -46,6 +49,24 @@ def column_names(path: Path) -> list[str]:
             return list(_open(connection, path).columns)
     except duckdb.Error as error:
         raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+
+
+def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """A list column of equal lengths, without nulls -> (N, D) float32.
+
+    Raises:
+        NonesuchError: the lists differ in length, or one is missing.
+    """
+    if column.null_count:
+        raise NonesuchError(f"{column.null_count} rows hold no vector; remove them")
+    values = column.combine_chunks()
+    values = values if isinstance(values, pa.Array) else values.chunk(0)
+    flat = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    if len(column) == 0 or len(flat) % len(column):
+        raise NonesuchError("the vectors have different widths")
+    if pa.types.is_list(values.type) and len(set(np.diff(values.offsets.to_numpy()))) > 1:
+        raise NonesuchError("the vectors have different widths")
+    return flat.reshape(len(column), -1)
 
 
 def _open(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.plan import Plan
-from nonesuch.core.shards import TAR_HASH, read_index, shard_files
+from nonesuch.formats.plan import Plan
+from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 
 MADE_BY = b"made_by"  # of the metadata
 

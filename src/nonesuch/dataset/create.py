@@ -10,13 +10,13 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.plan import IDENTITIES, PLAN, Plan
-from nonesuch.core.shards import TAR_HASH, read_index, shard_files
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.generate import RenderSettings, render_missing
 from nonesuch.dataset.manifest import Manifest
 from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.vector_sources import VectorSource
+from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
+from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 from nonesuch.generators.generator import Generator, check_vectors
 from nonesuch.steering.steerer import Steerer
 

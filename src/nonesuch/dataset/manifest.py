@@ -15,7 +15,7 @@ from typing import Any
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
-from nonesuch.core.plan import IDENTITIES, PLAN
+from nonesuch.formats.plan import IDENTITIES, PLAN
 
 MANIFEST = "dataset.json"
 FORMAT = 1

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.core.photographs import Photograph
-from nonesuch.core.plan import Plan
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.columns import have_columns, write_columns
 from nonesuch.dataset.reader import shard_images
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.plan import Plan
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 from nonesuch.perception.perceiver import COLUMNS, Perceiver

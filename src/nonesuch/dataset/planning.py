@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.core import files, seeding
-from nonesuch.core.plan import IDENTITIES, PLAN, PLAN_SCHEMA, identities_schema
+from nonesuch.formats.plan import IDENTITIES, PLAN, PLAN_SCHEMA, identities_schema
 from nonesuch.identities.variation import stratified_sigmas
 
 

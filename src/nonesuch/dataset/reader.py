@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nonesuch.core import images
 from nonesuch.core.images import Pixels
-from nonesuch.core.plan import Plan, PlanRows
-from nonesuch.core.shards import read_index, shard_files
+from nonesuch.formats.plan import Plan, PlanRows
+from nonesuch.formats.shards import read_index, shard_files
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, table_beside
-from nonesuch.core.plan import Plan
-from nonesuch.core.shards import read_index, shard_files
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.columns import MADE_BY, columns_file, columns_problem
+from nonesuch.formats.photographs import Photograph, table_beside
+from nonesuch.formats.plan import Plan
+from nonesuch.formats.shards import read_index, shard_files
 
 
 def select(source: Path, photographs: Sequence[Photograph], condition: str) -> list[Photograph]:

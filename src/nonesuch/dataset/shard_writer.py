@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nonesuch.core import files
-from nonesuch.core.shards import INDEX_SCHEMA, MADE_FROM, RENDER, TAR_BYTES, TAR_HASH, image_key, shard_files
+from nonesuch.formats.shards import INDEX_SCHEMA, MADE_FROM, RENDER, TAR_BYTES, TAR_HASH, image_key, shard_files
 
 
 class ShardWriter:

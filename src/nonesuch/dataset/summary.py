@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nonesuch.core.metrics import equal_error_rate
-from nonesuch.core.similarity import nearest, normalised
 from nonesuch.dataset.reader import IdentityImages
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.measures.metrics import equal_error_rate
+from nonesuch.measures.similarity import nearest, normalised
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nonesuch.core import files
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, find
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph, find
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs

@@ -6,7 +6,7 @@ Public ArcFace, MagFace and ElasticFace checkpoints of these depths load without
 from torch import Tensor, nn
 
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.core.prelu import PReLU
+from nonesuch.embedders.prelu import PReLU
 
 # Residual blocks per stage, by depth.
 DEPTHS = {

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nonesuch.core.prelu import PReLU
+from nonesuch.embedders.prelu import PReLU
 
 # (in, middle, out, stride) of each inverted-residual block.
 _BLOCKS = [

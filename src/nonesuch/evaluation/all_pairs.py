@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate, true_match_rate
-from nonesuch.evaluation.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
 _BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
 _MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes

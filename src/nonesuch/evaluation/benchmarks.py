@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph, read_names
 from nonesuch.evaluation.all_pairs import check_count
-from nonesuch.evaluation.fairness import Groups
 from nonesuch.evaluation.figures import check_both_kinds, pair_figures, within_groups
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.measures.fairness import Groups
 
 PACKED = (".bin", ".xz")
 _MOST_PER_PERSON = 10

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.core.metrics import fnmr, threshold_at
+from nonesuch.measures.metrics import fnmr, threshold_at
 
 _FMRS = (1e-3, 1e-2, 1e-1)  # the first that the non-mated comparisons resolve
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3)

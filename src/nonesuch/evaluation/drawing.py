@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from nonesuch.core.plots import COLOURS, SIZE, Picture, as_svg, colour, label, line, picture, style
 from nonesuch.evaluation.summary import Found
+from nonesuch.pages.plots import COLOURS, SIZE, Picture, as_svg, colour, label, line, picture, style
 
 _DET_TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4)
 _UNSEEN = 1e-9  # stands for a rate of 0 where an axis has no 0

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.metrics import equal_error_rate, true_match_rate
 from nonesuch.evaluation.curves import REFUSED, score_curves
 from nonesuch.evaluation.discard import error_versus_discard
-from nonesuch.evaluation.fairness import Groups, fairness
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
+from nonesuch.measures.fairness import Groups, fairness
+from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
 FMRS = (1e-1, 1e-2, 1e-3)
 _BLOCK = 65_536  # comparisons whose embeddings are gathered at once

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph
 from nonesuch.evaluation.benchmarks import Benchmark
 from nonesuch.evaluation.figures import check_both_kinds
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.templates import Enrolled, TemplateTest, template_figures
+from nonesuch.formats.photographs import Photograph
 
 _LANDMARKS = 10  # numbers behind a name
 

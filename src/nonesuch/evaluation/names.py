@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import IMAGE_SUFFIXES
-from nonesuch.core.photographs import Photograph
+from nonesuch.formats.photographs import Photograph
 
 
 class ImageNames:

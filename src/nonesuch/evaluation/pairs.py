@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.core import images, safe_pickle
+from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.core.photographs import HeldPhotograph, Photograph
 from nonesuch.evaluation.names import ImageNames
+from nonesuch.formats import safe_pickle
+from nonesuch.formats.photographs import HeldPhotograph, Photograph
 
 _FOLDS = 10
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}

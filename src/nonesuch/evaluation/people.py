@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.core.metrics import threshold_at
 from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
 from nonesuch.evaluation.clustering import cluster_scores, linked
 from nonesuch.evaluation.curves import REFUSED, score_curves
@@ -14,6 +13,7 @@ from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.figures import verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.metrics import threshold_at
 
 _CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.core.photographs import Photograph
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from nonesuch.core.pages import write_page
 from nonesuch.evaluation.drawing import draw_all
 from nonesuch.evaluation.summary import (
     DISCARD_COLUMNS,
@@ -13,6 +12,7 @@ from nonesuch.evaluation.summary import (
     figure_rows,
     group_rows,
 )
+from nonesuch.pages.page import write_page
 
 _PAGE = Path(__file__).with_name("report.html.jinja")
 

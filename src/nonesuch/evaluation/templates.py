@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.similarity import normalised
 from nonesuch.evaluation.figures import comparison_scores, verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.similarity import normalised
 
 _FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _FPIRS = (1e-1, 1e-2)

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core.devices import one_core
-from nonesuch.core.photographs import Photograph
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.evaluation.benchmarks import Benchmark
 from nonesuch.evaluation.probes import Embedded, raw_embeddings
+from nonesuch.formats.photographs import Photograph
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 

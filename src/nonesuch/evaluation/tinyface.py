@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.photographs import Photograph
 from nonesuch.evaluation.benchmarks import Benchmark
 from nonesuch.evaluation.identification import rank_figures
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.retrieval import retrieve
+from nonesuch.formats.photographs import Photograph
 
 MATCH, DISTRACTOR, PROBE = "Gallery_Match", "Gallery_Distractor", "Probe"  # folders of the official Testing_Set
 _RANKS = (1, 5, 10, 20)

@@ -13,7 +13,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import Stream
 from nonesuch.core.weights import Card
-from nonesuch.generators.vec2face import TOKENS, Vec2Face
+from nonesuch.generators.vec2face.network import TOKENS, Vec2Face
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.core.lmdb_records import Record
-from nonesuch.core.photographs import LmdbPhotograph, Photograph
-from nonesuch.core.similarity import normalised
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.lmdb_records import Record
+from nonesuch.formats.photographs import LmdbPhotograph, Photograph
 from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
+from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 

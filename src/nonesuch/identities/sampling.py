@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from nonesuch.core import seeding
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
-from nonesuch.core.similarity import greedily_separated
 from nonesuch.identities.statistics import Statistics
+from nonesuch.measures.similarity import greedily_separated
 
 Draw = Callable[[int], NDArray[np.float32]]
 

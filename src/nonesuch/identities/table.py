@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.plan import embeddings
+from nonesuch.core.tables import embeddings
 
 SCHEMA = pa.schema(
     [

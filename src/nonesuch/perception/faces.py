@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.core.photographs import Photograph
+from nonesuch.formats.photographs import Photograph
 from nonesuch.perception.alignment import align
 from nonesuch.perception.detection import Detector
 

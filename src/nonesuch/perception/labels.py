@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.core.photographs import Photograph, find, table_beside
+from nonesuch.formats.photographs import Photograph, find, table_beside
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.pose import head_pose
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nonesuch.core.augmentation import DRAWS, disturbed, mirrored
 from nonesuch.core.seeding import Stream, uniform
-from nonesuch.core.training import Batch, Player
 from nonesuch.embedders.embedder import Embedder, feature_network
+from nonesuch.loop.trainer import Batch, Player
 from nonesuch.perception.attributes import AGES, GREY, AttributeHeads, windowed
 from nonesuch.perception.labels import LabelledPhotographs
 

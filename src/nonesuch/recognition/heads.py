@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nonesuch.core import distributed
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.sharding import drawn_rows, own_rows, sharded
+from nonesuch.loop import distributed
+from nonesuch.loop.split_parameters import drawn_rows, own_rows, sharded
 from nonesuch.recognition.margins import MagMargin
 
 _DEVIATION = 0.01  # of the centres at the start, as published

@@ -45,7 +45,7 @@ class RecogniserRecipe:
         augmentation: of the images.
         epochs: over the dataset.
         batch: images per step.
-        optimizer, lr, weight_decay, clip: see `nonesuch.core.training.TrainSettings`.
+        optimizer, lr, weight_decay, clip: see `nonesuch.loop.settings.TrainSettings`.
         warmup: share of the run with linear warm-up.
         milestones: shares of the run after each of which the rate is a tenth; half a cosine to 0 where there are none.
         average: half-life of the averaged weights, as a share of the run; 0 for the last weights as they are.

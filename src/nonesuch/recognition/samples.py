@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.core.photographs import Photograph
 from nonesuch.core.seeding import Stream, uniform
-from nonesuch.core.training import Batch
+from nonesuch.formats.photographs import Photograph
+from nonesuch.loop.trainer import Batch
 from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS
 
 _BLOCK = 512  # images read at once into the memory

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from nonesuch.core.training import Batch, Player
 from nonesuch.embedders.embedder import Preprocessing
+from nonesuch.loop.trainer import Batch, Player
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import mirrored_halves, symmetry
 

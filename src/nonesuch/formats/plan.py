@@ -1,0 +1,126 @@
+"""The plan of a dataset: one row per image, written before any image is made.
+
+`plan.parquet` holds identity, image, seed and sigma; `identities.parquet` the identities' vectors. Row group i of
+both belongs to shard i, so a shard is read without reading the rest, whatever the size of the dataset.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.tables import embeddings
+
+PLAN, IDENTITIES = "plan.parquet", "identities.parquet"
+
+PLAN_SCHEMA = pa.schema(
+    [("identity", pa.int64()), ("image", pa.int32()), ("seed", pa.uint64()), ("sigma", pa.float32())]
+)
+
+
+def identities_schema(width: int) -> pa.Schema:
+    """Schema of `identities.parquet`: the label, the name it was given, and the raw vector."""
+    return pa.schema([("identity", pa.int64()), ("name", pa.string()), ("embedding", pa.list_(pa.float32(), width))])
+
+
+@dataclass(frozen=True)
+class PlanRows:
+    """The images of one shard.
+
+    Attributes:
+        identity, image: (N,) label and number within the identity.
+        seed: (N,) uint64.
+        sigma: (N,) float32.
+        vectors: (identities, D) float32 raw base vectors of the shard's identities.
+        vector_row: (N,) row of `vectors` of each image.
+    """
+
+    identity: NDArray[np.int64]
+    image: NDArray[np.int32]
+    seed: NDArray[np.uint64]
+    sigma: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    vector_row: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def part(self, rows: slice | NDArray[np.int64]) -> "PlanRows":
+        """Some rows, with the same table of vectors."""
+        return PlanRows(
+            self.identity[rows],
+            self.image[rows],
+            self.seed[rows],
+            self.sigma[rows],
+            self.vectors,
+            self.vector_row[rows],
+        )
+
+
+class Plan:
+    """Reads the plan of a dataset folder, shard by shard.
+
+    Raises:
+        NonesuchError: a file is missing or damaged, or the two do not belong together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._images = pq.ParquetFile(folder / PLAN)
+            self._identities = pq.ParquetFile(folder / IDENTITIES)
+        except (OSError, pa.ArrowException) as error:
+            raise NonesuchError(f"{folder}: no readable plan ({error})") from error
+        schemas = self._images.schema_arrow, self._identities.schema_arrow
+        if not schemas[0].equals(PLAN_SCHEMA) or schemas[1].names != identities_schema(1).names:
+            raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
+        if self._images.num_row_groups != self._identities.num_row_groups:
+            raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return int(self._images.num_row_groups)
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return int(self._images.metadata.num_rows)
+
+    @property
+    def identities(self) -> int:
+        """Number of identities."""
+        return int(self._identities.metadata.num_rows)
+
+    def shard_images(self, shard: int) -> int:
+        """Number of images of one shard."""
+        return int(self._images.metadata.row_group(shard).num_rows)
+
+    def read(self, shard: int) -> PlanRows:
+        """The rows of one shard; errors as at opening."""
+        try:
+            images = self._images.read_row_group(shard)
+            identities = self._identities.read_row_group(shard)
+        except (OSError, pa.ArrowException) as error:
+            raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
+        if not len(identities):
+            raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
+        labels = identities["identity"].to_numpy()
+        identity = images["identity"].to_numpy()
+        order = np.argsort(labels, kind="stable")
+        position = np.minimum(np.searchsorted(labels[order], identity), len(labels) - 1)
+        vector_row = order[position]
+        if not np.array_equal(labels[vector_row], identity):
+            raise NonesuchError(f"{self.folder}: {PLAN} names identities that {IDENTITIES} lacks, at shard {shard}")
+        return PlanRows(
+            identity,
+            images["image"].to_numpy(),
+            images["seed"].to_numpy(),
+            images["sigma"].to_numpy(),
+            embeddings(identities["embedding"]),
+            vector_row,
+        )

@@ -1,0 +1,105 @@
+"""How long and how fast a training runs, and the folder that belongs to one run."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.loop import distributed
+
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How long and how fast.
+
+    Attributes:
+        images: total number of images seen.
+        batch: images per optimiser step.
+        accumulate: parts that a batch is split into, to bound the memory.
+        lr: peak learning rate; warm-up is linear, then half a cosine to 0.
+        warmup: images of warm-up.
+        milestones: instead of the cosine, numbers of images after each of which the rate is a tenth.
+        optimizer: "adamw", or "sgd" with momentum .9.
+        betas: of AdamW.
+        weight_decay: spares biases and norms.
+        clip: largest norm of the gradient.
+        ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
+        seed: of everything random in the run.
+        dtype: "float32", "bfloat16", "float16".
+
+    Raises:
+        NonesuchError: the batch cannot be split evenly.
+    """
+
+    images: int
+    batch: int
+    accumulate: int = 1
+    lr: float
+    warmup: int = 0
+    milestones: tuple[int, ...] = ()
+    optimizer: str = "adamw"
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    clip: float = 2.0
+    ema_images: int = 10_000
+    seed: int = 0
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        parts = self.accumulate * distributed.world_size()
+        if self.batch % parts:
+            raise NonesuchError(
+                f"a batch of {self.batch} cannot be split into {parts} equal parts (--accumulate, times the "
+                f"processes); let --batch be a multiple of {parts}"
+            )
+
+    def learning_rate(self, seen: int, decays: bool = True) -> float:
+        """The rate after `seen` images."""
+        if seen < self.warmup:
+            return self.lr * (seen + self.batch) / (self.warmup + self.batch)
+        if not decays:
+            return self.lr
+        if self.milestones:
+            return self.lr * 0.1 ** sum(seen >= milestone for milestone in self.milestones)
+        done = (seen - self.warmup) / max(self.images - self.warmup, 1)
+        return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+
+    def ema_decay(self, seen: int) -> float:
+        """The weight average's decay for the step that reaches `seen` images."""
+        half_life = min(self.ema_images, 0.05 * seen)
+        return 0.5 ** (self.batch / max(half_life, 1e-8))
+
+
+def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
+    """Make a run's folder, or make sure that it holds this run; a claim that nothing came of may be replaced.
+
+    Args:
+        what: names the data, preset and losses, JSON-ready.
+
+    Raises:
+        NonesuchError: it holds a run with other settings; nothing was changed.
+    """
+    files.make_folder(folder)
+    path = folder / SETTINGS
+    now = json.loads(json.dumps({"settings": dataclasses.asdict(settings), "what": what}))
+    if set(folder.iterdir()) <= {path} or not path.exists():
+        files.write_json(path, now)
+        return
+    before = files.read_json(path)
+    usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
+    for part in now:
+        for key in now[part] | before.get(part, {}):
+            # A setting that the run's release did not have yet stood at what is now its default.
+            old, new = before.get(part, {}).get(key, usual.get(part, {}).get(key)), now[part].get(key)
+            old = list(old) if isinstance(old, tuple) else old
+            if old != new:
+                raise NonesuchError(
+                    f"{folder}: holds a run with {key} {old}, not {new}; "
+                    "repeat its options to go on, or name another folder"
+                )

@@ -1,0 +1,340 @@
+"""One training loop for every model: mixed precision, averaging, clipping, accumulation, exact resume.
+
+Whatever is random in a step belongs to (run seed, epoch, sample), dropout to (run seed, step, process), so a run that
+was interrupted and resumed equals one that was not. Progress is counted in images.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nonesuch.core import files, seeding
+from nonesuch.core.devices import autocast
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.seeding import Stream
+from nonesuch.loop import distributed, split_parameters
+from nonesuch.loop.interruption import stop_requests
+from nonesuch.loop.settings import TrainSettings, claim_folder
+
+Batch = dict[str, Tensor]
+_MOMENTUM = 0.9
+STATE, LOG = "state.pt", "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Player:
+    """A network and what it minimises; an adversarial task has two of them.
+
+    Attributes:
+        network: what is trained, with an optimiser of its own.
+        losses: the weighted loss terms of (batch, images seen so far), each a scalar whose sum is minimised; empty for
+            a player that sits out.
+        decays: whether the learning rate falls to 0 over the run, or stays after the warm-up.
+    """
+
+    network: nn.Module
+    losses: Callable[[Batch, int], dict[str, Tensor]]
+    decays: bool = True
+
+
+class Task(Protocol):
+    """What is trained, and for what.
+
+    Attributes:
+        players: in the order of their turns with each batch; the first one's network is averaged and is the result.
+    """
+
+    @property
+    def players(self) -> Sequence[Player]: ...
+
+
+class Samples(Protocol):
+    """What is trained on. `load` must be a pure function of its arguments."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
+        """The samples of these indices; each seed belongs to (run, epoch, sample)."""
+        ...
+
+
+@dataclass
+class Progress:
+    """What the loop tells its caller after each step."""
+
+    seen: int
+    total: int
+    losses: dict[str, float]
+    images_per_second: float
+
+    @property
+    def note(self) -> str:
+        """Speed and losses, for a progress bar."""
+        losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return f"{self.images_per_second:.0f} images/s  {losses}"
+
+
+class Trainer:
+    """Runs a task in a folder; constructing it resumes what the folder holds.
+
+    Attributes:
+        step, seen: optimiser steps and images so far.
+        average: the averaged weights, float32, by tensor name (parameters and buffers).
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        samples: Samples,
+        settings: TrainSettings,
+        folder: Path,
+        device: torch.device,
+        what: dict[str, Any],
+    ) -> None:
+        """`what` is what `claim_folder` takes: a resumed run must have the same.
+
+        Raises:
+            NonesuchError: the folder holds a run with other settings, or a damaged state.
+        """
+        if len(samples) < settings.batch:
+            raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
+        self.players, self.samples, self.settings = list(task.players), samples, settings
+        self.network = self.players[0].network
+        self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
+        self.folder, self.device = folder, device
+        self.dtype = getattr(torch, settings.dtype)
+        self.optimizers = [_optimizer(player.network, settings) for player in self.players]
+        self.scalers = [torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16") for _ in self.players]
+        self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
+        self.step = self.seen = 0
+        self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        distributed.first_does(lambda: claim_folder(folder, settings, what))
+        if (folder / STATE).exists():
+            self._resume()
+        elif distributed.rank() == 0:
+            (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
+
+    def run(
+        self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float | None = None
+    ) -> None:
+        """Train until `settings.images` are seen, saving the state now and then and at the end.
+
+        SIGINT and SIGTERM are heeded between two steps: the state is saved, then KeyboardInterrupt raised.
+
+        Args:
+            on_step: told of each step.
+            on_save: called after each save, such as to export the weights.
+            checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, else 300.
+
+        Raises:
+            NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
+        """
+        if checkpoint_seconds is None:
+            checkpoint_seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
+        saved = time.monotonic()
+        with stop_requests() as stop_requested:
+            while self.seen < self.settings.images:
+                on_step(self._log(*self._timed_step()))
+                if distributed.any_of_us(stop_requested()):
+                    self.save()
+                    distributed.first_does(on_save)
+                    raise KeyboardInterrupt
+                if distributed.any_of_us(time.monotonic() - saved > checkpoint_seconds):
+                    self.save()
+                    distributed.first_does(on_save)
+                    saved = time.monotonic()
+            self.save()
+            distributed.first_does(on_save)
+
+    def save(self) -> None:
+        """Write the whole state, replacing the last one in one step; the first process does."""
+        networks = [
+            split_parameters.network_state(player.network, player.network.state_dict()) for player in self.players
+        ]
+        state = {
+            "networks": networks,
+            "average": split_parameters.network_state(self.network, self.average),
+            "optimizers": [split_parameters.optimizer_state(optimizer) for optimizer in self.optimizers],
+        }
+        distributed.first_does(lambda: self._write_state(state))
+
+    def _write_state(self, tensors: dict[str, Any]) -> None:
+        state = {
+            **tensors,
+            "step": self.step,
+            "seen": self.seen,
+            "scalers": [scaler.state_dict() for scaler in self.scalers],
+            "log_bytes": (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0,
+        }
+        with files.replacing(self.folder / STATE) as temporary:
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # torch's writer hides the cause, which is nearly always the disk
+                raise NonesuchError(f"{self.folder / STATE}: cannot be written; is there space left?") from error
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The first player's state dict with the averaged weights in it."""
+        return {**self.network.state_dict(), **self.average}
+
+    def _resume(self) -> None:
+        path = self.folder / STATE
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            for player, saved in zip(self.players, state["networks"], strict=True):
+                player.network.load_state_dict(split_parameters.network_part(player.network, saved))
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(split_parameters.optimizer_part(optimizer, saved))
+            for scaler, saved in zip(self.scalers, state["scalers"], strict=True):
+                scaler.load_state_dict(saved)
+            for name, tensor in split_parameters.network_part(self.network, state["average"]).items():
+                self.average[name].copy_(tensor)
+            self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
+        except Exception as error:
+            raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
+        if distributed.rank():
+            return
+        # Lines written after the state would stand twice.
+        with (self.folder / LOG).open("ab") as log:
+            log.truncate(min(log_bytes, log.tell()))
+
+    def _indices(self) -> tuple[NDArray[np.int64], list[int]]:
+        count, positions = len(self.samples), self.seen + np.arange(self.settings.batch)
+        epochs = positions // count
+        indices = np.empty(len(positions), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            indices[epochs == epoch] = self._order(int(epoch))[positions[epochs == epoch] % count]
+        seeds = [
+            seeding.derive_seed(self.settings.seed, int(epoch), int(index))
+            for epoch, index in zip(epochs, indices, strict=True)
+        ]
+        return indices, seeds
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._order_of[0]:
+            seed = seeding.derive_seed(self.settings.seed, epoch)
+            self._order_of = epoch, seeding.permutation(seed, Stream.TRAINING_ORDER, len(self.samples))
+        return self._order_of[1]
+
+    def _timed_step(self) -> tuple[dict[str, float], float]:
+        start = time.monotonic()
+        losses = self._step()
+        return losses, self.settings.batch / (time.monotonic() - start)
+
+    def _step(self) -> dict[str, float]:
+        settings = self.settings
+        indices, seeds = self._indices()
+        # Whatever draws from the global state, such as dropout, gets one that belongs to the step and the process.
+        torch.manual_seed(seeding.derive_seed(settings.seed, self.step, distributed.rank()) >> 1)
+        for player, optimizer in zip(self.players, self.optimizers, strict=True):
+            player.network.train()
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate(self.seen, player.decays)
+        totals: dict[str, float] = {}
+        size = settings.batch // settings.accumulate // distributed.world_size()
+        for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):
+            part = self.samples.load(indices[start : start + size], seeds[start : start + size])
+            part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
+            for number in range(len(self.players)):
+                for name, value in self._backward(number, part).items():
+                    totals[name] = totals.get(name, 0.0) + value / settings.accumulate
+        for number, parameters in enumerate(self._trainable):
+            self._update(number, [parameter for parameter in parameters if parameter.grad is not None])
+        self.step += 1
+        self.seen += settings.batch
+        decay = settings.ema_decay(self.seen)
+        current = [tensor.float() for tensor in _floating(self.network).values()]
+        torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
+        return self._mean_over_processes(totals)
+
+    def _backward(self, number: int, part: Batch) -> dict[str, float]:
+        """One player's turn with one part of a batch: its gradients are added, every other player is frozen."""
+        player = self.players[number]
+        for other, parameters in enumerate(self._trainable):
+            for parameter in parameters:
+                parameter.requires_grad_(other == number)
+        with autocast(self.device, self.dtype):
+            terms = player.losses(part, self.seen)
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        if not all(map(math.isfinite, values.values())):
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+            raise self._diverged(f"the loss is not finite ({shown})")
+        if terms:
+            loss = torch.stack([term.float() for term in terms.values()]).sum() / self.settings.accumulate
+            self.scalers[number].scale(loss).backward()
+        return values
+
+    def _update(self, number: int, parameters: list[nn.Parameter]) -> None:
+        if not parameters:
+            return
+        optimizer, scaler = self.optimizers[number], self.scalers[number]
+        shared = [p.grad for p in parameters if p.grad is not None and not split_parameters.is_sharded(p)]
+        ours = [p.grad for p in parameters if p.grad is not None and split_parameters.is_sharded(p)]
+        distributed.average_(shared)
+        for gradient in ours:
+            gradient /= distributed.world_size()
+        scaler.unscale_(optimizer)
+        norm = nn.utils.get_total_norm(shared)
+        if ours:
+            norm = (norm**2 + distributed.sum_of_all(nn.utils.get_total_norm(ours) ** 2)).sqrt()
+        nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
+        if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler leaves such a step out by itself
+            raise self._diverged("the gradient is not finite")
+        scaler.step(optimizer)
+        scaler.update()
+
+    def _diverged(self, what: str) -> NonesuchError:
+        return NonesuchError(
+            f"{what} at step {self.step}; start a new run with a lower --lr, perhaps from what {self.folder} holds"
+        )
+
+    def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:
+        means = torch.tensor(list(totals.values()), device=self.device)
+        distributed.average_([means])
+        return dict(zip(totals, means.tolist(), strict=True))
+
+    def _log(self, losses: dict[str, float], images_per_second: float) -> Progress:
+        line = {
+            "step": self.step,
+            "images": self.seen,
+            "lr": self.settings.learning_rate(self.seen - self.settings.batch),
+            "images_per_second": round(images_per_second, 2),
+            **{f"loss_{name}": round(value, 6) for name, value in losses.items()},
+        }
+        if distributed.rank() == 0:
+            path = self.folder / LOG
+            try:
+                with path.open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(line) + "\n")
+            except OSError as error:
+                raise files.write_error(path, error) from error
+        return Progress(self.seen, self.settings.images, losses, images_per_second)
+
+
+def _floating(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+
+
+def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    groups = _parameter_groups(network, settings.weight_decay)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=_MOMENTUM)
+    return torch.optim.AdamW(groups, betas=settings.betas)
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

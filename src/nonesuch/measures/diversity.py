@@ -1,0 +1,47 @@
+"""How much the images of an identity differ."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.measures.bootstrap import mean_over_identities
+from nonesuch.measures.grouping import rows_by_identity
+from nonesuch.measures.intervals import Figure
+from nonesuch.measures.similarity import normalised
+
+
+def vendi_score(unit: NDArray[np.float32]) -> float:
+    """The effective number of different images: exp of the entropy of the eigenvalues of the similarity matrix / N.
+
+    1 if all embeddings point the same way, N if all are at right angles (arXiv 2210.02410, equation 2), with the cosine
+    as similarity.
+
+    Args:
+        unit: (N, D) embeddings of any length, not zero.
+    """
+    unit = normalised(np.asarray(unit, dtype=np.float64)) / np.sqrt(len(unit))
+    # The Gram matrix and the covariance share their eigenvalues but for zeros: take the smaller one.
+    matrix = unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit
+    values = np.linalg.eigvalsh(matrix)
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64]) -> tuple[Figure, float]:
+    """Mean standard deviation of a column within identities, and the deviation of the identities' means.
+
+    Values that are NaN, and identities with fewer than two others, are left out of the first; NaN where none is left.
+    """
+    deviations, means = [], []
+    for rows in rows_by_identity(identities):
+        known = values[rows][~np.isnan(values[rows])].astype(np.float64)
+        if len(known):
+            means.append(known.mean())
+        if len(known) > 1:
+            deviations.append(known.std(ddof=1))
+    between = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
+    return mean_over_identities(deviations, np.arange(len(deviations))), between
+
+
+def vendi_of_identities(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The Vendi score of each identity that has two images or more, in order of the labels."""
+    return np.array([vendi_score(unit[rows]) for rows in rows_by_identity(identities) if len(rows) > 1])

@@ -1,0 +1,95 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import lmdb
+import msgpack
+import numpy as np
+import pytest
+
+from nonesuch.core import images
+from nonesuch.core.errors import NonesuchError
+from nonesuch.formats import lmdb_records, photographs
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def write(path: Path, records: list[object], length: object = None) -> Path:
+    """An LMDB of the published layout, written by the lmdb and msgpack libraries alone."""
+    with (
+        lmdb.open(str(path), subdir=False, map_size=1 << 26) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        for number, record in enumerate(records):
+            transaction.put(str(number).encode(), msgpack.packb(record))
+        transaction.put(b"__len__", msgpack.packb(len(records) if length is None else length))
+        transaction.put(b"__keys__", msgpack.packb([str(number) for number in range(len(records))]))
+    return path
+
+
+def _image(level: int) -> bytes:
+    return images.encode(np.full((112, 112, 3), level, np.uint8), "png", 1)
+
+
+def test_published_layout(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    records = [[_image(n), npy(vectors[n]), 10 + n, b"landmarks"] for n in range(3)]
+    found = photographs.find(write(tmp_path / "set.lmdb", records))
+    assert [item.name for item in found] == ["0", "1", "2"]
+    assert [int(item.read()[0, 0, 0]) for item in found] == [0, 1, 2]
+    assert isinstance(found[1], photographs.LmdbPhotograph)
+    record = found[1].record()
+    assert record.label == "11"
+    assert np.array_equal(record.vector, vectors[1])
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return exec, ("raise SystemExit('ran')",)
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ([_image(1), npy(np.array([Evil()], dtype=object)), 1], "allow_pickle"),
+        ([_image(1), b"no npy", 1], "record 0 is not"),
+        ([_image(1)], "record 0 is not"),
+        (7, "record 0 is not"),
+        ([_image(1), 5, 1], "record 0 is not"),
+    ],
+)
+def test_records_that_are_none(tmp_path: Path, record: object, says: str) -> None:
+    path = write(tmp_path / "set.lmdb", [record])
+    with pytest.raises(NonesuchError, match=says):
+        lmdb_records.read(path, "0")
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "a.lmdb").write_bytes(b"no database" * 1000)
+    with pytest.raises(NonesuchError, match="not a readable LMDB"):
+        photographs.find(tmp_path / "a.lmdb")
+    with pytest.raises(NonesuchError, match="__len__"):
+        photographs.find(write(tmp_path / "b.lmdb", [], length="many"))
+    path = write(tmp_path / "c.lmdb", [[_image(1), npy(np.zeros(3)), 1]], length=2)
+    with pytest.raises(NonesuchError, match="record 1 is missing"):
+        photographs.find(path)
+
+
+def test_a_truncated_file(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    record = [images.encode(noise, "png", 1), npy(np.zeros(3)), 1]
+    path = write(tmp_path / "set.lmdb", [record] * 20)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(NonesuchError, match="the file is cut off"):
+        photographs.find(path)
+
+
+def test_people_are_left_out_by_label_not_by_key(tmp_path: Path) -> None:
+    path = write(tmp_path / "set.lmdb", [[_image(n), npy(np.zeros(3)), label] for n, label in enumerate((1, 1, 0))])
+    kept = photographs.exclude(photographs.find(path), {"1"})
+    assert [item.identity for item in kept] == ["0"]
