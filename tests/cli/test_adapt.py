@@ -79,7 +79,7 @@ def test_from_a_frozen_recogniser_to_a_tested_one(cli: Cli, folder: Path, tmp_pa
     crops = np.stack([np.asarray(Image.open(file)) for file in sorted((folder / "test").rglob("*.png"))])
     assert np.abs(adapted.embed(crops) - base.embed(crops)).max() > 1e-3
 
-    tested = cli("evaluate", "--embedder", path, "--images", folder / "test", "--json", tmp_path / "figures.json")
+    tested = cli("evaluate", "--embedder", path, "--data", folder / "test", "--json", tmp_path / "figures.json")
     assert tested.status == 0, tested.err
     saved = path.read_bytes()
     assert cli("recognize", "adapt", run, *options).status == 0

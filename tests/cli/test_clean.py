@@ -198,7 +198,7 @@ def test_the_manifest_is_used_at_once(cli: Cli, cleaned: tuple[Path, Outcome], t
     assert outcome.status == 0, outcome.err
     table = pq.read_table(tmp_path / "vectors.parquet")
     assert dict(zip(table["file"].to_pylist(), table["identity"].to_pylist(), strict=True)) == _kept(cleaned[0])
-    outcome = cli("evaluate", "--images", manifest)
+    outcome = cli("evaluate", "--data", manifest)
     assert outcome.status == 0, outcome.err
     small = ["--preset", "tiny", "--epochs", 1]
     outcome = cli("recognize", "train", tmp_path / "run", "--data", manifest, *small)

@@ -45,7 +45,7 @@ def folder(faces: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pairs_by_two_embedders(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    options = ["--images", folder / "images", "--pairs", folder / "pairs.txt", "--no-flip", "--json", out]
+    options = ["--data", folder / "images", "--pairs", folder / "pairs.txt", "--no-flip", "--json", out]
     outcome = cli("evaluate", "--embedder", "mobilefacenet", "--embedder", "dlib_resnet", *options)
     assert outcome.status == 0, outcome.err
     assert "24 mated and 24 non-mated comparisons" in outcome.out
@@ -100,7 +100,7 @@ def test_flip_is_the_default(cli: Cli, folder: Path, faces: np.ndarray, tmp_path
     for number, more in enumerate(([], ["--no-flip"])):
         out = tmp_path / f"{number}.json"
         assert (
-            cli("evaluate", "--images", folder / "images", "--pairs", folder / "pairs.txt", "--json", out, *more).status
+            cli("evaluate", "--data", folder / "images", "--pairs", folder / "pairs.txt", "--json", out, *more).status
             == 0
         )
         found.append(json.loads(out.read_text()))
@@ -111,7 +111,7 @@ def test_flip_is_the_default(cli: Cli, folder: Path, faces: np.ndarray, tmp_path
 def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) -> None:
     people, out = tmp_path / "people.txt", tmp_path / "figures.json"
     people.write_text("A\nB\nC\nD\n")
-    outcome = cli("evaluate", "--images", folder / "images", "--people", people, "--json", out)
+    outcome = cli("evaluate", "--data", folder / "images", "--people", people, "--json", out)
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())
     assert 0.0 <= found["eer"]["low"] <= found["eer"]["value"] <= found["eer"]["high"] <= 1.0
@@ -124,7 +124,7 @@ def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) 
 def test_groups_at_one_threshold(cli: Cli, folder: Path, tmp_path: Path) -> None:
     groups, out = tmp_path / "groups.csv", tmp_path / "figures.json"
     groups.write_text("identity,group\nA,x\nB,x\nC,x\nD,y\nE,y\nF,y\n")
-    options = ["--images", folder / "images", "--pairs", folder / "pairs.txt", "--json", out]
+    options = ["--data", folder / "images", "--pairs", folder / "pairs.txt", "--json", out]
     outcome = cli("evaluate", *options, "--groups", groups)
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())["groups"]
@@ -135,7 +135,7 @@ def test_groups_at_one_threshold(cli: Cli, folder: Path, tmp_path: Path) -> None
     assert found["trade_off"]["value"] == pytest.approx(np.mean(accuracies) - np.std(accuracies))
     groups.write_text("identity,group\nZ,x\n")
     assert "names none of the test's people" in cli("evaluate", *options, "--groups", groups).error
-    assert "--groups goes with --pairs" in cli("evaluate", "--images", folder / "images", "--groups", groups).error
+    assert "--groups goes with --pairs" in cli("evaluate", "--data", folder / "images", "--groups", groups).error
 
 
 def test_a_packed_set(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_packed_set(cli: Cli, folder: Path, faces: np.ndarray, tmp_path: Path)
     path, out = tmp_path / "set.bin", tmp_path / "figures.json"
     images = [encoded[2 * pair + side] for pair in order for side in (0, 1)]
     path.write_bytes(pickle.dumps((images, [bool(pair < 12) for pair in order]), protocol=2))
-    outcome = cli("evaluate", "--images", path, "--json", out)
+    outcome = cli("evaluate", "--data", path, "--json", out)
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())
     assert (found["mated"], found["non_mated"]) == (12, 12)
@@ -163,7 +163,7 @@ def test_an_image_without_a_face_counts_as_refused(cli: Cli, folder: Path, tmp_p
     Image.new("RGB", (200, 150), (90, 90, 90)).save(images / "A" / "A_0002.png")
     pairs, out = tmp_path / "pairs.txt", tmp_path / "figures.json"
     pairs.write_text("2 1\nA 1 2\nA 1 B 1\nB 1 2\nA 1 B 2\n")
-    outcome = cli("evaluate", "--images", images, "--pairs", pairs, "--json", out)
+    outcome = cli("evaluate", "--data", images, "--pairs", pairs, "--json", out)
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())
     assert found["failed_to_acquire"] == 1
@@ -173,14 +173,14 @@ def test_an_image_without_a_face_counts_as_refused(cli: Cli, folder: Path, tmp_p
 
 def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     images, pairs = folder / "images", folder / "pairs.txt"
-    assert "--images" in cli("evaluate").error
-    assert "name at least two" in cli("evaluate", "--images", images, "--pairs", pairs, "--folds", "2").error
-    assert "write it as 8-10" in cli("evaluate", "--images", images, "--pairs", pairs, "--folds", "x").error
-    assert "goes with --pairs" in cli("evaluate", "--images", images, "--folds", "1-2").error
-    missing = cli("evaluate", "--images", images, "--pairs", tmp_path / "absent.txt")
+    assert "--data" in cli("evaluate").error
+    assert "name at least two" in cli("evaluate", "--data", images, "--pairs", pairs, "--folds", "2").error
+    assert "write it as 8-10" in cli("evaluate", "--data", images, "--pairs", pairs, "--folds", "x").error
+    assert "goes with --pairs" in cli("evaluate", "--data", images, "--folds", "1-2").error
+    missing = cli("evaluate", "--data", images, "--pairs", tmp_path / "absent.txt")
     assert "not a readable list of pairs" in missing.error
     one_kind = tmp_path / "pairs.csv"
     one_kind.write_text("left,right,mated\nA_0001,A_0002,1\nB_0001,B_0002,1\n")
-    assert "all comparisons are mated" in cli("evaluate", "--images", images, "--pairs", one_kind).error
-    full = cli("evaluate", "--images", images, "--pairs", pairs, "--json", "/dev/full/figures.json")
+    assert "all comparisons are mated" in cli("evaluate", "--data", images, "--pairs", one_kind).error
+    full = cli("evaluate", "--data", images, "--pairs", pairs, "--json", "/dev/full/figures.json")
     assert full.status == 1

@@ -59,7 +59,7 @@ def test_templates(cli: Cli, ijb: Path, faces: np.ndarray, tmp_path: Path) -> No
     found = []
     for images in ("loose_crop", "crops"):
         out = tmp_path / "figures.json"
-        options = ["--images", ijb / images, "--templates", ijb / "meta", "--json", out]
+        options = ["--data", ijb / images, "--templates", ijb / "meta", "--json", out]
         outcome = cli("evaluate", "--embedder", "dlib_resnet", *options)
         assert outcome.status == 0, outcome.err
         found.append(json.loads(out.read_text()))
@@ -83,7 +83,7 @@ def test_templates(cli: Cli, ijb: Path, faces: np.ndarray, tmp_path: Path) -> No
 
 
 def test_wrong_templates(cli: Cli, ijb: Path, tmp_path: Path) -> None:
-    images = ["--images", ijb / "crops"]
+    images = ["--data", ijb / "crops"]
     assert "no *_face_tid_mid.txt there" in cli("evaluate", *images, "--templates", tmp_path / "absent").error
     both = cli("evaluate", *images, "--templates", ijb / "meta", "--people", tmp_path / "people.txt")
     assert "--templates and --people: give one of them" in both.error
@@ -106,7 +106,7 @@ def test_an_embedder_that_gives_nan(cli: Cli, ijb: Path, tmp_path: Path) -> None
     with torch.no_grad():
         dict(network.named_parameters())["linear.conv.bias"].fill_(torch.nan)
     weights.save(path, network.state_dict(), replace(load_embedder("mobilefacenet").card, name="nan"))
-    options = ["--images", ijb / "crops", "--templates", ijb / "meta", "--json", out]
+    options = ["--data", ijb / "crops", "--templates", ijb / "meta", "--json", out]
     outcome = cli("evaluate", "--embedder", path, *options)
     assert outcome.status == 1
     assert "nan: its embedding of 1.png is zero or holds NaN or infinity" in outcome.error
@@ -121,7 +121,7 @@ def test_tinyface(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
         role = "Gallery_Distractor" if person > 5 else "Probe" if number < 2 else "Gallery_Match"
         (images / role).mkdir(parents=True, exist_ok=True)
         Image.fromarray(crop).save(images / role / f"{person if person < 6 else 0}_{row}.png")
-    outcome = cli("evaluate", "--embedder", "dlib_resnet", "--images", images, "--no-flip", "--json", out)
+    outcome = cli("evaluate", "--embedder", "dlib_resnet", "--data", images, "--no-flip", "--json", out)
     assert outcome.status == 0, outcome.err
     assert "mean average precision" in outcome.out
     found = json.loads(out.read_text())

@@ -87,7 +87,7 @@ def _check(page: str) -> _Page:
 def test_two_embedders_on_pairs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "figures.json", tmp_path / "report.html"
     awkward = str(folder / "_<b>$x&--y.safetensors")
-    options = ["--images", folder / "images", "--pairs", folder / "pairs.csv", "--groups", folder / "groups.csv"]
+    options = ["--data", folder / "images", "--pairs", folder / "pairs.csv", "--groups", folder / "groups.csv"]
     names = ["--embedder", "mobilefacenet", "--embedder", awkward]
     outcome = cli("evaluate", *names, *options, "--json", out, "--report", report)
     assert outcome.status == 0, outcome.err
@@ -123,13 +123,13 @@ def test_two_embedders_on_pairs(cli: Cli, folder: Path, tmp_path: Path) -> None:
 
 def test_people_without_a_list(cli: Cli, folder: Path, tmp_path: Path) -> None:
     report, again = tmp_path / "report.html", tmp_path / "again.html"
-    assert cli("evaluate", "--images", folder / "images", "--report", report).status == 0
+    assert cli("evaluate", "--data", folder / "images", "--report", report).status == 0
     page = report.read_text()
     shown = _check(page)
     assert page.count("<svg") == 5  # ROC, DET, histograms, CMC, discard
     assert any(cell.startswith("EER") for cell in shown.cells)
     assert "95%" in page
-    assert cli("evaluate", "--images", folder / "images", "--report", again).status == 0
+    assert cli("evaluate", "--data", folder / "images", "--report", again).status == 0
     assert again.read_text() == page
 
 
@@ -139,7 +139,7 @@ def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: 
             patch.setitem(sys.modules, missing, None)
             for module in ("evaluation.report", "evaluation.drawing", "pages.page", "pages.plots"):
                 patch.delitem(sys.modules, f"nonesuch.{module}", raising=False)
-            outcome = cli("evaluate", "--images", folder / "images", "--report", tmp_path / "report.html")
+            outcome = cli("evaluate", "--data", folder / "images", "--report", tmp_path / "report.html")
         assert outcome.status == 1
         assert outcome.error.endswith('--report needs matplotlib and jinja2: pip install "nonesuch[report]"')
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +147,7 @@ def test_without_the_extra(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: 
 
 def test_places_that_cannot_be_written(cli: Cli, folder: Path, tmp_path: Path) -> None:
     for option in ("--report", "--json"):
-        outcome = cli("evaluate", "--images", folder / "images", option, tmp_path / "absent" / "r")
+        outcome = cli("evaluate", "--data", folder / "images", option, tmp_path / "absent" / "r")
         assert outcome.status == 1
         assert "there is no folder" in outcome.error
 
@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -
     report = tmp_path / "report.html"
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
     limited += "from nonesuch.cli.app import main; "
-    limited += "sys.argv = ['nonesuch', 'evaluate', '--images', sys.argv[1], '--report', sys.argv[2]]; main()"
+    limited += "sys.argv = ['nonesuch', 'evaluate', '--data', sys.argv[1], '--report', sys.argv[2]]; main()"
     command = [sys.executable, "-c", limited, str(folder / "images"), str(report)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 1
@@ -169,7 +169,7 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -
 
 def test_a_time_limit(cli: Cli, folder: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "figures.json", tmp_path / "report.html"
-    options = ["--images", folder / "images", "--pairs", folder / "pairs.csv", "--time-limit"]
+    options = ["--data", folder / "images", "--pairs", folder / "pairs.csv", "--time-limit"]
     outcome = cli("evaluate", *options, "--json", out, "--report", report)
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())

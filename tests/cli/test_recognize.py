@@ -53,7 +53,7 @@ def test_from_images_to_a_tested_recogniser(cli: Cli, folder: Path, tmp_path: Pa
 
     figures = tmp_path / "figures.json"
     tested = cli(
-        "evaluate", "--embedder", run / "tiny.safetensors", "--images", folder / "test", "--json", figures, "--no-flip"
+        "evaluate", "--embedder", run / "tiny.safetensors", "--data", folder / "test", "--json", figures, "--no-flip"
     )
     assert tested.status == 0, tested.err
     assert json.loads(figures.read_text())["eer"]["value"] < 0.1

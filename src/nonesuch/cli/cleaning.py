@@ -1,32 +1,20 @@
 """The command that cleans the labels of a dataset."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 from rich.table import Table
 
-from nonesuch.cleaning.answers import read_answers
 from nonesuch.cleaning.cast import MOST_ROUNDS
-from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, thresholds, write_decisions
-from nonesuch.cleaning.features import features
-from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
+from nonesuch.cleaning.cleaned_set import CleanedSet
+from nonesuch.cleaning.cleaning import REVIEW, clean_labels
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
-from nonesuch.core import files
-from nonesuch.core.errors import NonesuchError
-from nonesuch.core.version import VERSION
-from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.formats import relabelling
-from nonesuch.formats.photographs import find
 from nonesuch.loop.progress import progress_bar
-from nonesuch.models import load_detector, load_embedder
-from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
 
-MANIFEST, DECISIONS, REVIEW = "cleaned.parquet", "decisions.csv", "review.html"
 _COSINE = click.FloatRange(-1, 1)
 
 
@@ -54,20 +42,7 @@ _COSINE = click.FloatRange(-1, 1)
 )
 @options.device
 @options.dtype
-def clean(
-    dataset: Path,
-    out: Path,
-    embedder: str,
-    fmr: float | None,
-    same: float | None,
-    merge: float | None,
-    align: bool,
-    rounds: int,
-    answers: tuple[Path, ...],
-    review: int,
-    device: str,
-    dtype: str,
-) -> None:
+def clean(dataset: Path, out: Path, **chosen: Any) -> None:
     """Clean the labels of a DATASET: a folder, an uncompressed tar, a dataset of ours, or a manifest of this command.
 
     Images that are not of their identity are dropped, or moved to whose they are; identities that are one person are
@@ -86,80 +61,20 @@ def clean(
       nonesuch clean photographs/ --out cleaned --answers answers.csv
       nonesuch recognize train run --data cleaned/cleaned.parquet
     """
-    if fmr is not None and same is not None:
-        raise NonesuchError("--fmr and --same say the same; give one of them")
-    told = read_answers(answers)
-    manifest = out / MANIFEST
-    if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
-        raise NonesuchError(f"--out {out}: {MANIFEST} there is the dataset, and would be replaced; name another folder")
-    model = load_embedder(embedder, device, dtype)
-    limits = thresholds(model.card, 1e-3 if fmr is None else fmr, same, merge)
-    photographs = find(dataset)
-    check_names(photographs)
-    files.make_folder(out)
-    detector = load_detector(device)
     with progress_bar() as bar:
-        found = features(photographs, model, detector, align, lambda done: bar("embedding", done, len(photographs)))
-        bar("cleaning", 0, 0)
-        result = clean_set(photographs, found, limits, told, rounds)
-        if not result.labels:
-            raise NonesuchError(f"{dataset}: no image would stay; look at the answers and the thresholds")
-        write_decisions(out / DECISIONS, result)
-        page = _write_page(
-            out / REVIEW, result, limits, review, detector, align, lambda done, total: bar("drawing", done, total)
-        )
-        relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits))
-    show_problems([why for _, (_, why) in sorted(found.problems.items())], f"see {DECISIONS}")
+        cleaned = clean_labels(dataset, out, **chosen, on_progress=bar)
+    result = cleaned.result
+    show_problems([why for _, (_, why) in sorted(result.features.problems.items())], f"see {cleaned.decisions.name}")
     _show(result)
-    click.echo(f"{manifest}: {len(result.labels)} images; take it wherever a dataset is taken")
-    click.echo(f"{out / DECISIONS}: every decision")
-    click.echo(page)
-
-
-def _made_by(card: EmbedderCard, limits: Thresholds) -> dict[str, str]:
-    return {
-        "embedder": card.name,
-        "embedder_sha256": card.sha256,
-        "same": f"{limits.same:g}",
-        "merge": f"{limits.merge:g}",
-        "picture": f"{limits.picture:g}",
-        "nonesuch": VERSION,
-    }
-
-
-def _write_page(
-    path: Path,
-    result: CleanedSet,
-    limits: Thresholds,
-    most: int,
-    detector: Detector,
-    align: bool,
-    on_case: Callable[[int, int], None],
-) -> str:
-    """Write the page if there is anything to ask; returns a line that says so."""
-    cases: Sequence[Case] = uncertain(
-        result.features.vectors, result.cleaned, result.pairs, limits, result.answered, most
-    )
-    path.unlink(missing_ok=True)  # an earlier one would ask of other labels, and holds photographs
-    if not cases:
-        return f"{path.name}: left out, there is nothing to ask" if most else f"{path.name}: left out (--review 0)"
-    try:
-        from nonesuch.cleaning.review import Known, write_review
-    except ImportError:
-        return f'{path.name}: left out, it needs jinja2: pip install "nonesuch[report]"'
-    known = Known(
-        result.features.vectors,
-        result.files,
-        result.identities,
-        result.before,
-        result.after,
-        lambda row: aligned_face(result.photographs[result.features.rows[row]], detector, align)[0],
-    )
-    write_review(path, cases, known, lambda done: on_case(done, len(cases)))
-    return (
-        f"{path}: the {len(cases)} least certain cases; open it in a browser. It holds the photographs: personal data, "
-        "if they show real people"
-    )
+    click.echo(f"{cleaned.manifest}: {len(result.labels)} images; take it wherever a dataset is taken")
+    click.echo(f"{cleaned.decisions}: every decision")
+    if cleaned.review is None:
+        click.echo(f"{REVIEW}: left out, {cleaned.no_review}")
+    else:
+        click.echo(
+            f"{cleaned.review}: the {cleaned.cases} least certain cases; open it in a browser. It holds the "
+            "photographs: personal data, if they show real people"
+        )
 
 
 def _show(result: CleanedSet) -> None:

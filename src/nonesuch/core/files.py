@@ -12,9 +12,16 @@ from typing import Any
 
 from nonesuch.core.errors import NonesuchError
 
+AnyPath = str | os.PathLike[str]  # what Python users may name a file by
+
 # Reading it means setting it, which is only safe before there are threads.
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
+
+
+def path_or_none(path: AnyPath | None) -> Path | None:
+    """A `Path`, or None for None."""
+    return None if path is None else Path(path)
 
 
 def temporary_beside(path: Path) -> Path:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +13,17 @@ from nonesuch.loop import distributed
 console = Console(stderr=True)
 
 _SHOW_AFTER_SECONDS = 2.0
+
+
+class OnProgress(Protocol):
+    """What long work tells its caller."""
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        """What is being done, how much of it is done, how much there is (0 if unknown), and a note behind it."""
+
+
+def unheard(what: str, done: int, total: int, note: str = "") -> None:
+    """For a caller who wants to hear nothing."""
 
 
 class ProgressBar:
