@@ -5,7 +5,7 @@ import numpy as np
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.sampling import sample_identities
+from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
 from nonesuch.models import weights_path
@@ -16,7 +16,7 @@ IMAGES = 10  # of each identity
 def sample_people(weights: str, generator: Generator, embedder: Embedder, count: int, seed: int) -> np.ndarray:
     """Raw vectors as `nonesuch generate` samples them by default, from the weights' own statistics."""
     source = identity_source(generator.card, weights_path(weights), embedder.card, SamplingOptions())
-    return sample_identities(source.draw, count, seed, source.max_cosine)
+    return draw_apart(source.draw, count, seed, source.max_cosine)
 
 
 def perturbed(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from nonesuch import load_generator
 from nonesuch.core.images import Pixels
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.identities.sampling import draw_apart, pca_gaussian
 from nonesuch.identities.variation import perturb
 from nonesuch.models import ASSETS
 
@@ -17,7 +17,7 @@ from nonesuch.models import ASSETS
 def faces_of_no_one(count: int, seed: int, images: int = 1, style_spread: float = 1.0, sigma: float = 0.0) -> Pixels:
     """(count * images, 112, 112, 3) uint8 by the default generator, those of a person behind each other."""
     draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
-    vectors = sample_identities(draw, count, seed, 0.541).repeat(images, axis=0)
+    vectors = draw_apart(draw, count, seed, 0.541).repeat(images, axis=0)
     seeds = np.arange(len(vectors), dtype=np.uint64)
     if sigma:
         vectors = np.stack([perturb(base, sigma, row, 0.2) for row, base in enumerate(vectors)])

@@ -54,7 +54,11 @@ _MODELS: dict[str, _Model] = {
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names that `create_model` takes, sorted; `pattern` as a shell's, such as "vec2face*"."""
+    """Names that `create_model` takes, sorted.
+
+    Args:
+        pattern: as a shell's, such as "vec2face*".
+    """
     return sorted(fnmatch.filter(_MODELS, pattern))
 
 

@@ -41,7 +41,7 @@ from tests.conftest import Cli
         (["generate", "{out}", "--fmr", "0.02"], "no threshold of mobilefacenet is known at FMR 0.02"),
         (["generate", "{out}", "--statistics", "{absent}"], "no such statistics file"),
         (["generate", "{out}", "--identities", "5000", "--max-similarity", "0.0"], "of 5000 identities fit"),
-        (["identities", "{out}", "--count", "0"], "at least 1"),
+        (["identities", "{out}", "--identities", "0"], "at least 1"),
         (["statistics", "{absent}", "--out", "{out}"], "no such table"),
         (["embed", "{absent}", "--out", "{out}"], "no such file or folder"),
         (["embed", "{absent}"], "Missing option '--out'"),

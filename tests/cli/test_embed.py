@@ -103,7 +103,7 @@ def test_vectors_from_the_identities_command_show_no_one(cli: Cli, tmp_path: Pat
     import json
 
     table, options = tmp_path / "v.parquet", ["--generator", tiny_generator]
-    assert cli("identities", table, "--count", 6, "--seed", 9, *options).status == 0
+    assert cli("identities", table, "--identities", 6, "--seed", 9, *options).status == 0
     assert cli("generate", tmp_path / "a", "--vectors", table, "--images", 2, "--no-summary", *options).status == 0
     assert json.loads((tmp_path / "a" / "dataset.json").read_text())["shows_real_people"] is False
     # The same identities as sampled on the way.

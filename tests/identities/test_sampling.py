@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from nonesuch import NonesuchError
 from nonesuch.core.seeding import derive_seed
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities, sphere
+from nonesuch.identities.sampling import draw_apart, pca_gaussian, sphere
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +49,21 @@ def test_sphere_draws_are_uniform() -> None:
 
 
 def test_identities_are_kept_apart_exactly_and_a_smaller_sample_is_a_prefix() -> None:
-    found = sample_identities(sphere(8, 1.0), 60, 3, 0.6)
+    found = draw_apart(sphere(8, 1.0), 60, 3, 0.6)
     cosines = cosine_similarity(found)
     np.fill_diagonal(cosines, -1)
     assert 0.5 < cosines.max() <= 0.6 + 1e-6
-    assert np.array_equal(found[:40], sample_identities(sphere(8, 1.0), 40, 3, 0.6))
-    assert not np.array_equal(found, sample_identities(sphere(8, 1.0), 60, 4, 0.6))
+    assert np.array_equal(found[:40], draw_apart(sphere(8, 1.0), 40, 3, 0.6))
+    assert not np.array_equal(found, draw_apart(sphere(8, 1.0), 60, 4, 0.6))
 
 
 def test_only_admitted_candidates_are_taken_and_others_stand_in_nobodys_way() -> None:
     def upper(vectors: np.ndarray) -> np.ndarray:
         return vectors[:, 0] > 0.2
 
-    found = sample_identities(sphere(8, 1.0), 20, 3, 0.6, admits=upper)
+    found = draw_apart(sphere(8, 1.0), 20, 3, 0.6, admits=upper)
     assert (found[:, 0] > 0.2).all()
-    assert np.array_equal(found[:7], sample_identities(sphere(8, 1.0), 7, 3, 0.6, admits=upper))
+    assert np.array_equal(found[:7], draw_apart(sphere(8, 1.0), 7, 3, 0.6, admits=upper))
     candidates = np.stack([sphere(8, 1.0)(derive_seed(3, k)) for k in range(400)])
     kept: list[np.ndarray] = []
     for candidate in candidates[upper(candidates)]:
@@ -74,16 +74,16 @@ def test_only_admitted_candidates_are_taken_and_others_stand_in_nobodys_way() ->
 
 def test_too_few_admitted_candidates_are_named() -> None:
     with pytest.raises(NonesuchError, match=r"0 of 1,024 candidates were admitted"):
-        sample_identities(sphere(8, 1.0), 5, 3, 0.6, admits=lambda vectors: vectors[:, 0] > 2.0)
+        draw_apart(sphere(8, 1.0), 5, 3, 0.6, admits=lambda vectors: vectors[:, 0] > 2.0)
 
 
 def test_too_many_identities_are_refused_with_the_number_that_fits() -> None:
     # On a circle, directions at least 90 degrees apart: four at most, and no more than three by greedy luck or so.
     with pytest.raises(NonesuchError, match=r"only [34] of 50 identities fit at a cosine of at most 0 "):
-        sample_identities(sphere(2, 1.0), 50, 0, 0.0)
+        draw_apart(sphere(2, 1.0), 50, 0, 0.0)
     for count in (0, -5):
         with pytest.raises(NonesuchError, match="at least 1"):
-            sample_identities(sphere(2, 1.0), count, 0, 0.0)
+            draw_apart(sphere(2, 1.0), count, 0, 0.0)
 
 
 def test_statistics_files_that_are_none(tmp_path: Path) -> None:

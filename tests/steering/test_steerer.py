@@ -11,7 +11,7 @@ from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.errors import NonesuchError
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian, sample_identities
+from nonesuch.identities.sampling import draw_apart, pca_gaussian
 from nonesuch.measures.similarity import normalised
 from nonesuch.models import ASSETS
 from nonesuch.perception.perceiver import Perceiver
@@ -35,7 +35,7 @@ def perceiver() -> Perceiver:
 @pytest.fixture(scope="module")
 def bases() -> np.ndarray:
     draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
-    return sample_identities(draw, len(SEEDS), 3, 0.541)
+    return draw_apart(draw, len(SEEDS), 3, 0.541)
 
 
 @pytest.fixture(scope="module")

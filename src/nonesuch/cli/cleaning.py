@@ -8,8 +8,8 @@ import numpy as np
 from rich.table import Table
 
 from nonesuch.cleaning.cast import MOST_ROUNDS
+from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
-from nonesuch.cleaning.cleaning import REVIEW, clean_labels
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console

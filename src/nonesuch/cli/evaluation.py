@@ -10,7 +10,7 @@ from rich.table import Table
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
-from nonesuch.evaluation.evaluating import evaluate_embedders
+from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
 from nonesuch.loop.progress import progress_bar
 

@@ -1,64 +1,44 @@
 """Commands about vectors: sample them, fit their distribution, make them from photographs."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nonesuch.cli import options
-from nonesuch.core.weights import read_card
-from nonesuch.formats.photographs import find
-from nonesuch.generators.generator import GeneratorCard
-from nonesuch.identities import statistics as identity_statistics
-from nonesuch.identities import table
-from nonesuch.identities.photographs import embed_photographs, write_embeddings
-from nonesuch.identities.sampling import sample_identities
-from nonesuch.identities.source import SamplingOptions, identity_source
+from nonesuch.identities.embed_photographs import embed_photographs
+from nonesuch.identities.fit_statistics import fit_statistics
+from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
-from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
 
 _MOST_PROBLEMS_SHOWN = 10
 
 
 @click.command()
 @click.argument("out", type=options.PATH)
-@click.option("--count", type=int, default=100, show_default=True, help="Identities wanted.")
+@click.option("--identities", type=int, default=100, show_default=True, help="How many to sample.")
 @options.seed
 @options.generator
 @options.sampling
-@options.statistics_file
+@options.statistics
 @options.max_similarity
 @options.fmr
-def identities(
-    out: Path,
-    count: int,
-    seed: int,
-    generator: str,
-    sampling: str | None,
-    statistics_file: Path | None,
-    max_similarity: float | None,
-    fmr: float | None,
-) -> None:
+def identities(out: Path, **chosen: Any) -> None:
     """Sample identity vectors and store them in the Parquet file OUT.
 
-    No two are more alike than the threshold allows; if COUNT of them do not fit, the command says how many do. The
+    No two are more alike than the threshold allows; if that many do not fit, the command says how many do. The
     first n of a larger sample with the same seed are the sample of n.
 
     \b
     Example:
-      nonesuch identities people.parquet --count 1000 --fmr 1e-4
+      nonesuch identities people.parquet --identities 1000 --fmr 1e-4
       nonesuch generate faces --vectors people.parquet --images 20
     """
-    path = weights_path(generator)
-    card = read_card(path, GeneratorCard)
-    embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
-    source = identity_source(card, path, embedder, wishes)
     with progress_bar() as bar:
-        vectors = sample_identities(
-            source.draw, count, seed, source.max_cosine, lambda done: bar("sampling", done, count)
-        )
-    table.write_sampled(out, vectors, card.embedder, card.embedder_sha256)
-    click.echo(f"{out}: {count} identities of width {vectors.shape[1]}, no two above cosine {source.max_cosine:g}")
+        found = sample_identities(out, **chosen, on_progress=bar)
+    click.echo(
+        f"{out}: {found.identities} identities of width {found.width}, no two above cosine {found.max_similarity:g}"
+    )
 
 
 @click.command()
@@ -75,10 +55,8 @@ def statistics(embeddings: Path, out: Path) -> None:
       nonesuch statistics vectors.parquet --out people.safetensors
       nonesuch generate faces --statistics people.safetensors
     """
-    found = table.read(embeddings)
-    fitted = identity_statistics.fit(found.vectors, found.identities, found.embedder_sha256)
-    identity_statistics.save(fitted, out)
-    click.echo(f"{out}: mean and {len(fitted.spread)} axes from {fitted.people} people's {found.embedder} vectors")
+    found = fit_statistics(embeddings, out)
+    click.echo(f"{out}: mean and {found.axes} axes from {found.people} people's {found.embedder} vectors")
 
 
 @click.command()
@@ -92,9 +70,7 @@ def statistics(embeddings: Path, out: Path) -> None:
 @options.embedder
 @options.device
 @options.dtype
-def embed(
-    source: Path, out: Path, align: bool, crops: Path | None, min_face: int, embedder: str, device: str, dtype: str
-) -> None:
+def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
     IN is an image, a folder, an uncompressed tar or a dataset. In photographs of any size the largest face is found
@@ -105,19 +81,11 @@ def embed(
     Example:
       nonesuch embed holiday/ --out vectors.parquet --crops aligned/
     """
-    model = load_embedder(embedder, device, dtype)
-    photographs = find(source)
-    detector = load_detector(device, min_face)
     with progress_bar() as bar:
-        problems = write_embeddings(
-            embed_photographs(photographs, model, detector, always_align=align),
-            model,
-            out,
-            crops,
-            lambda done: bar("embedding", done, len(photographs)),
-        )
-    show_problems(problems)
-    click.echo(f"{out}: {len(photographs) - len(problems)} of {len(photographs)} photographs embedded by {model.name}")
+        found = embed_photographs(source, out, **chosen, on_progress=bar)
+    show_problems(found.problems)
+    embedded = found.photographs - len(found.problems)
+    click.echo(f"{out}: {embedded} of {found.photographs} photographs embedded by {found.embedder}")
 
 
 def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:

@@ -1,6 +1,8 @@
 """Options that several commands share, and how results are shown."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -8,6 +10,35 @@ from rich.console import Console
 console = Console(highlight=False)  # for tables; lines go through click.echo, which never wraps them
 
 PATH = click.Path(path_type=Path)
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+def section(title: str, *options: Callable[[_Decorated], _Decorated]) -> Callable[[_Decorated], _Decorated]:
+    """Options that stand together in the help of a `SectionedCommand`."""
+
+    def decorate(function: _Decorated) -> _Decorated:
+        for option in reversed(options):
+            function = option(function)
+            function.__click_params__[-1].section = title  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+class SectionedCommand(click.Command):
+    """A command whose options stand in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", "Help"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
 
 seed = click.option(
     "--seed",
@@ -43,9 +74,7 @@ sampling = click.option(
     type=click.Choice(["pca", "sphere"]),
     help="pca: like real people's vectors; sphere: uniform. Default: pca where the generator has statistics.",
 )
-statistics_file = click.option(
-    "--statistics", "statistics_file", type=PATH, help="Identity statistics to use instead of the generator's own."
-)
+statistics = click.option("--statistics", type=PATH, help="Identity statistics to use instead of the generator's own.")
 max_similarity = click.option(
     "--max-similarity", type=float, help="Largest cosine between two identities. Default: from --fmr."
 )

@@ -1,22 +1,18 @@
 """The command that says what images show."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
-from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.columns import read_columns
-from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
-from nonesuch.formats.photographs import find
+from nonesuch.dataset.perceive_faces import perceive_faces
 from nonesuch.loop.progress import progress_bar
-from nonesuch.models import load_detector, load_perceiver
 
 
 @click.command()
@@ -31,7 +27,7 @@ from nonesuch.models import load_detector, load_perceiver
 )
 @options.device
 @options.dtype
-def perceive(source: Path, out: Path | None, align: bool, model: str, device: str, dtype: str) -> None:
+def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
     """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
     IN is a dataset, which gets the columns appended, or an image, a folder or an uncompressed tar, which needs --out
@@ -45,30 +41,15 @@ def perceive(source: Path, out: Path | None, align: bool, model: str, device: st
       nonesuch perceive faces
       nonesuch perceive holiday/ --out attributes.parquet
     """
-    perceiver = load_perceiver(model, device, dtype)
-    if out is None and not (source / "dataset.json").is_file():
-        raise NonesuchError(f"{source}: not a dataset of ours; name the table to write with --out TABLE.parquet")
-    if out is None and align:
-        raise NonesuchError("--align: a dataset's images are aligned; leave it out")
     with progress_bar() as bar:
-        if out is None:
-            looked = perceive_dataset(source, perceiver, lambda done, total: bar("perceiving", done, total))
-            found = read_columns(source, GROUP)
-            click.echo(f"{source / 'columns' / GROUP}: {looked} images perceived by {perceiver.card.name}")
-        else:
-            photographs = find(source)
-            problems = perceive_photographs(
-                photographs,
-                perceiver,
-                load_detector(device),
-                out,
-                lambda done: bar("perceiving", done, len(photographs)),
-                align,
-            )
-            show_problems(problems)
-            found = pq.read_table(out)
-            click.echo(f"{out}: {len(found) - len(problems)} of {len(found)} images perceived by {perceiver.card.name}")
-    _show(found)
+        found = perceive_faces(source, out=out, **chosen, on_progress=bar)
+    if out is None:
+        click.echo(f"{found.place}: {found.looked_at} images perceived by {found.model}")
+    else:
+        show_problems(found.problems)
+        total = len(found.columns)
+        click.echo(f"{out}: {total - len(found.problems)} of {total} images perceived by {found.model}")
+    _show(found.columns)
 
 
 def _show(found: pa.Table) -> None:

@@ -21,7 +21,7 @@ from nonesuch.generators.generator import Generator, check_vectors
 from nonesuch.steering.steerer import Steerer
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DatasetRequest:
     """What a dataset shall hold.
 

@@ -34,7 +34,7 @@ _STEERED_AT_ONCE = 4  # micro-batches that share their slots, so that few of the
 _Made = tuple[list[bytes], pa.Table | None]  # encoded images, and the record of their steering
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RenderSettings:
     """Under equal settings, torch version and CPU features a plan gives equal bits.
 

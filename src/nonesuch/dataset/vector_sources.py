@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from nonesuch.formats.photographs import Photograph, find
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs
-from nonesuch.identities.sampling import sample_identities
+from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.perceiver import Perceiver
@@ -34,11 +34,13 @@ class VectorSource:
         record: what determines them, JSON-ready; kept in the manifest, and a resumed dataset must have the same.
         shows_real_people: whether they come from photographs or from an unknown place.
         fetch: gives the identities' names and (N, D) raw vectors.
+        problems: in words, of each photograph that gave `fetch` no vector.
     """
 
     record: dict[str, Any]
     shows_real_people: bool
     fetch: Callable[[OnProgress], Vectors]
+    problems: list[str] = field(default_factory=list)
 
 
 class LeastAge:
@@ -69,7 +71,7 @@ def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge |
     """
 
     def fetch(on_progress: OnProgress) -> Vectors:
-        vectors = sample_identities(
+        vectors = draw_apart(
             source.draw, count, seed, source.max_cosine, lambda accepted: on_progress(accepted, count), least_age
         )
         return [""] * count, vectors
@@ -100,13 +102,11 @@ def from_photographs(
     generator: GeneratorCard,
     embedder: Embedder,
     detector: Detector,
-    on_problem: Callable[[str], None],
     on_read: OnProgress,
 ) -> VectorSource:
     """The mean vector of each person in a photograph, a folder or a tar; a person is a folder, or a lone image.
 
     Args:
-        on_problem: told of each photograph that gave no vector.
         on_read: told how many photographs of how many have been read for their hash.
 
     Raises:
@@ -115,22 +115,24 @@ def from_photographs(
     if embedder.card.sha256 != generator.embedder_sha256:
         raise NonesuchError(f"{generator.name} decodes vectors of {generator.embedder}, not of {embedder.name}")
     photographs = find(path)
+    problems: list[str] = []
 
     def fetch(on_progress: OnProgress) -> Vectors:
         names, vectors = [], []
         for done, result in enumerate(embed_photographs(photographs, embedder, detector), start=1):
             if result.vector is None:
-                on_problem(result.problem)
+                problems.append(result.problem)
             else:
                 names.append(result.photograph.identity)
                 vectors.append(result.vector)
             on_progress(done, len(photographs))
         if not vectors:
-            raise NonesuchError(f"{path}: no face found in any of {len(photographs)} photographs")
+            count = len(photographs)
+            raise NonesuchError(f"{path}: none of {count} photographs shows a face; the first: {problems[0]}")
         found = table.VectorTable(names, np.stack(vectors), embedder.name, embedder.card.sha256, table.PHOTOGRAPHS)
         return table.per_identity(found)
 
-    return VectorSource({"reference_sha256": _content_hash(photographs, on_read)}, True, fetch)
+    return VectorSource({"reference_sha256": _content_hash(photographs, on_read)}, True, fetch, problems)
 
 
 def _content_hash(photographs: list[Photograph], on_read: OnProgress) -> str:

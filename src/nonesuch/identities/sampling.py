@@ -43,7 +43,7 @@ def sphere(width: int, norm: float) -> Draw:
     return draw
 
 
-def sample_identities(
+def draw_apart(
     draw: Draw,
     count: int,
     seed: int,

@@ -2,8 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,42 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath
 from nonesuch.core.images import CODECS
 from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.columns import columns_problem
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shards import image_key, read_index, shard_files
+from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.steering.columns import GROUP as STEERING
 
 
-def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-    """Check a dataset against its manifest and plan.
+@dataclass(frozen=True)
+class VerifiedDataset:
+    """What was found.
+
+    Attributes:
+        folder: of the dataset.
+        images: how many it should hold.
+        problems: what is wrong, a line each, with how to repair it; empty for a sound dataset.
+    """
+
+    folder: Path
+    images: int
+    problems: list[str]
+
+
+def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = unheard) -> VerifiedDataset:
+    """Check every hash, count and label of a dataset against its manifest and plan.
 
     Args:
-        folder: of the dataset.
-        on_image: told how many images of how many are checked.
-
-    Returns:
-        What is wrong, a line each, naming the mend; empty for a sound dataset.
+        dataset: its folder.
+        on_progress: told how many images are checked.
 
     Raises:
         NonesuchError: there is no dataset, or its manifest or plan cannot be read.
     """
+    folder = Path(dataset)
     manifest = manifests.read(folder)
     problems = []
     try:
@@ -69,8 +83,8 @@ def verify(folder: Path, on_image: Callable[[int, int], None] = lambda done, tot
         elif "steering" in manifest.options and (problem := columns_problem(folder, STEERING, number)) is not None:
             problems.append(f"shard {number:06d}: {problem}; run the command that made the dataset again")
         done += plan.shard_images(number)
-        on_image(done, plan.images)
-    return problems
+        on_progress("verifying", done, plan.images)
+    return VerifiedDataset(folder, plan.images, problems)
 
 
 def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:

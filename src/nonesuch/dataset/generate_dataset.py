@@ -1,0 +1,166 @@
+"""The main job as one function: who is shown, their images, a first look at these."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
+from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
+from nonesuch.dataset.manifest import Manifest
+from nonesuch.dataset.people import People
+from nonesuch.dataset.reader import read_identities
+from nonesuch.dataset.steered import SteeringOutcome, steering_options, steering_outcome
+from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.generators.generator import Generator
+from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions
+from nonesuch.identities.variation import parse_sigma_mix
+from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.models import load_embedder, load_generator
+from nonesuch.pages.contact_sheet import write_contact_sheet
+from nonesuch.steering.steerer import Steerer
+
+_JUDGES = ("mobilefacenet", "dlib_resnet")
+# Enough for a first look; the audit looks at all of a dataset.
+_SUMMARY_IDENTITIES, _SUMMARY_IMAGES = 100, 10
+_SHEET_ROWS = 12
+_IDENTITIES = 100
+_SIGMA_OF_REFERENCES = "0.2"  # published for vectors of photographs
+
+
+@dataclass(frozen=True)
+class GeneratedDataset:
+    """A dataset, or its plan alone.
+
+    Attributes:
+        folder: where it is.
+        manifest: what it holds and what made it.
+        rendered: images that this call made.
+        seconds: that it took to make and write them.
+        contact_sheet: picture of its first identities, a row each; None of a plan.
+        sheet_identities: how many these are.
+        steering: what became of wishes; None where there were none.
+        summaries: a first look at a sample, by each embedder.
+        sample: how many identities, and images of each, that look took.
+        problems: in words, of each reference photograph that gave no vector.
+    """
+
+    folder: Path
+    manifest: Manifest
+    rendered: int = 0
+    seconds: float = 0.0
+    contact_sheet: Path | None = None
+    sheet_identities: int = 0
+    steering: SteeringOutcome | None = None
+    summaries: tuple[Summary, ...] = ()
+    sample: tuple[int, int] = (0, 0)
+    problems: tuple[str, ...] = ()
+
+
+def generate_dataset(
+    out: AnyPath,
+    *,
+    identities: int | None = None,
+    reference: AnyPath | None = None,
+    embedder: str | None = None,
+    vectors: AnyPath | None = None,
+    sampling: str | None = None,
+    statistics: AnyPath | None = None,
+    max_similarity: float | None = None,
+    fmr: float | None = None,
+    min_age: float | None = None,
+    images: int = 10,
+    seed: int = 0,
+    generator: str = "vec2face_small",
+    sigma: str | None = None,
+    style: float | None = None,
+    steer: Sequence[str] = (),
+    steer_steps: int | None = None,
+    steer_identity: float | None = None,
+    codec: str = "jpeg",
+    quality: int = 95,
+    shard_images: int | None = None,
+    micro_batch: int | None = None,
+    workers: int | None = None,
+    plan_only: bool = False,
+    summary: bool = True,
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = unheard,
+) -> GeneratedDataset:
+    """Make a labelled dataset of faces, or go on with one that was interrupted.
+
+    Args:
+        out: folder: new, empty, or of the same dataset.
+        identities: how many to sample; None for 100. All arguments down to `min_age` are about who is shown.
+        reference, embedder: photographs of REAL PEOPLE, and what embeds them; None for the generator's embedder.
+        vectors: a table of `sample_identities` or `embed_photographs` to start from.
+        sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
+        min_age: leave out sampled people who look younger, and steer images that do; from 25 years on.
+        images, seed: images of each identity; seed of everything random.
+        generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
+            generator's mix, 0.2 for vectors of photographs.
+        style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
+        steer: what images show, as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
+        steer_steps, steer_identity: most steps (None for 40), least cosine to the identity (None for 0.7).
+        codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
+        shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
+        plan_only: write the plan and make no image; the same call without it goes on from there.
+        summary: embed a sample at the end.
+        device, dtype: of the networks.
+        on_progress: told what is being done.
+
+    Raises:
+        NonesuchError: options that contradict one another, a folder that holds something else, or a full disk.
+    """
+    kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
+    people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
+    asked = steering_options(steer, steer_steps, steer_identity, min_age)
+    model = load_generator(generator, device, dtype)
+    if style is not None and not model.network.style_dim:
+        raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
+    steerer, least_age = asked.loaded(model, device, dtype)
+    source = people.source(model, generator, seed, least_age, on_progress)
+    mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
+    request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
+    batch, spread = micro_batch or default_micro_batch(model.device), 1.0 if style is None else style
+    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread)
+    if plan_only:
+        return GeneratedDataset(Path(out), plan_dataset(Path(out), request, model, settings, on_progress, steerer))
+    threads = workers or default_workers(model.device)
+    done = create_dataset(Path(out), request, model, settings, threads, on_progress, steerer)
+    made = GeneratedDataset(Path(out), *done, problems=tuple(source.problems))
+    made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
+    return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
+
+
+def _looked_at(
+    made: GeneratedDataset, model: Generator, fmr: float, on_progress: OnProgress | None
+) -> GeneratedDataset:
+    """With a contact sheet, and how a sample looks to the vectors' embedder and to another one."""
+    sample = read_identities(made.folder, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
+    shown = [list(identity.images) for identity in sample[:_SHEET_ROWS]]
+    write_contact_sheet(shown, made.folder / "contact_sheet.png")
+    made = replace(made, contact_sheet=made.folder / "contact_sheet.png", sheet_identities=len(shown))
+    if on_progress is None or len(sample) < 2 or len(sample[0].images) < 2:
+        return made
+    size = sum(len(identity.images) for identity in sample)
+    summaries = []
+    for number, name in enumerate(_JUDGES):
+        judge = load_embedder(name, str(model.device))
+        own = judge.card.sha256 == model.card.embedder_sha256
+        tell = functools.partial(_tell, on_progress, number * size, len(_JUDGES) * size)
+        summaries.append(summarise(sample, judge, own, fmr, tell))
+    return replace(made, summaries=tuple(summaries), sample=(len(sample), len(sample[0].images)))
+
+
+def _tell(on_progress: OnProgress, before: int, total: int, done: int) -> None:
+    on_progress("summary", before + done, total)
+
+
+def _shard_images(model: Generator, steerer: Steerer | None) -> int:
+    """A few minutes of work: what an interruption costs at most."""
+    images = 1_000 if model.device.type == "cpu" else 10_000
+    return images if steerer is None else images // 5

@@ -1,0 +1,79 @@
+"""What images show, as columns of a dataset or as a table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath
+from nonesuch.dataset.columns import read_columns
+from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
+from nonesuch.formats.photographs import find
+from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.models import load_detector, load_perceiver
+
+
+@dataclass(frozen=True)
+class PerceivedFaces:
+    """What images show.
+
+    Attributes:
+        place: the table, or the folder of the dataset's columns.
+        columns: a row per image: `file` or `key`, and `nonesuch.perception.perceiver.COLUMNS`.
+        looked_at: images that this call looked at.
+        model: name of the perception heads.
+        problems: in words, why nothing is known of an image, for each of these.
+    """
+
+    place: Path
+    columns: pa.Table
+    looked_at: int
+    model: str
+    problems: list[str]
+
+
+def perceive_faces(
+    source: AnyPath,
+    *,
+    out: AnyPath | None = None,
+    align: bool = False,
+    model: str = "perceiver",
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = unheard,
+) -> PerceivedFaces:
+    """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
+
+    Args:
+        source: a dataset of ours, which gets columns, or an image, a folder or an uncompressed tar, which takes `out`.
+        out: Parquet table to write; None adds columns to the dataset.
+        align: detect and align 112x112 images too, which otherwise count as aligned.
+        model: the shipped perception heads by name, or a file with its card.
+        device, dtype: of the networks.
+        on_progress: told how many are done.
+
+    Raises:
+        NonesuchError: there are no images, none shows a face, the dataset is incomplete, or a place cannot be written.
+    """
+    folder = Path(source)
+    if out is None and not (folder / "dataset.json").is_file():
+        raise NonesuchError(f"{folder}: not a dataset of ours; name the table to write with --out TABLE.parquet")
+    if out is None and align:
+        raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    perceiver = load_perceiver(model, device, dtype)
+    if out is None:
+        looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
+        place = folder / "columns" / GROUP
+        return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, [])
+    found = find(folder)
+    problems = perceive_photographs(
+        found,
+        perceiver,
+        load_detector(device),
+        Path(out),
+        lambda done: on_progress("perceiving", done, len(found)),
+        align,
+    )
+    return PerceivedFaces(Path(out), pq.read_table(Path(out)), len(found), perceiver.card.name, problems)

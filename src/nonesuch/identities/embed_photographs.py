@@ -1,0 +1,66 @@
+"""Photographs -> faces -> vectors, into a table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.formats.photographs import find
+from nonesuch.identities import photographs
+from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.models import load_detector, load_embedder
+
+
+@dataclass(frozen=True)
+class EmbeddedPhotographs:
+    """What became of photographs.
+
+    Attributes:
+        table: the Parquet file of vectors.
+        photographs: how many there are.
+        embedder: name of the embedder.
+        problems: in words, why a photograph gave no vector, for each that gave none.
+    """
+
+    table: Path
+    photographs: int
+    embedder: str
+    problems: list[str]
+
+
+def embed_photographs(
+    source: AnyPath,
+    out: AnyPath,
+    *,
+    align: bool = False,
+    crops: AnyPath | None = None,
+    min_face: int = 40,
+    embedder: str = "mobilefacenet",
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = unheard,
+) -> EmbeddedPhotographs:
+    """Find, align and embed the largest face of each photograph.
+
+    The table has a row per photograph: `file`, `identity`, `embedding` (raw float32, null where there is no face),
+    `detected`.
+
+    Args:
+        source: an image, a folder, an uncompressed tar, or a dataset.
+        out: Parquet file to write.
+        align: detect and align 112x112 images too, which otherwise count as aligned.
+        crops: folder for the aligned crops, as PNG.
+        min_face: side of the smallest face to find, in pixels.
+        embedder: a shipped embedder, or a file with its card.
+        device, dtype: of the networks.
+        on_progress: told how many are done.
+
+    Raises:
+        NonesuchError: there are no images, none gives a vector, or a place cannot be written.
+    """
+    model = load_embedder(embedder, device, dtype)
+    found = find(Path(source))
+    results = photographs.embed_photographs(found, model, load_detector(device, min_face), always_align=align)
+    problems = photographs.write_embeddings(
+        results, model, Path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
+    )
+    return EmbeddedPhotographs(Path(out), len(found), model.name, problems)

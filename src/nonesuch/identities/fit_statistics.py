@@ -1,0 +1,40 @@
+"""Fitting where identity vectors lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nonesuch.core.files import AnyPath
+from nonesuch.identities import statistics, table
+
+
+@dataclass(frozen=True)
+class FittedStatistics:
+    """What was fitted.
+
+    Attributes:
+        file: the `.safetensors` file of mean and axes.
+        people: how many they come from.
+        axes: how many there are.
+        embedder: whose vectors they are.
+    """
+
+    file: Path
+    people: int
+    axes: int
+    embedder: str
+
+
+def fit_statistics(embeddings: AnyPath, out: AnyPath) -> FittedStatistics:
+    """Fit mean and principal axes of people's mean vectors; each person counts once.
+
+    Args:
+        embeddings: a table that `embed_photographs` wrote.
+        out: the `.safetensors` file to write; `sample_identities` and `generate_dataset` take it as `statistics`.
+
+    Raises:
+        NonesuchError: no table of vectors, fewer than two people, or a place that cannot be written.
+    """
+    found = table.read(Path(embeddings))
+    fitted = statistics.fit(found.vectors, found.identities, found.embedder_sha256)
+    statistics.save(fitted, Path(out))
+    return FittedStatistics(Path(out), fitted.people, len(fitted.spread), found.embedder)
