@@ -20,7 +20,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.perception.detection import Detector

@@ -14,10 +14,10 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset import verify as verification
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
-from nonesuch.dataset.manifest import read
-from nonesuch.dataset.reader import IdentityImages, read_identities
 from nonesuch.dataset.summary import summarise
 from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
+from nonesuch.formats.dataset import IdentityImages, read_identities
+from nonesuch.formats.manifest import read
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix

@@ -18,7 +18,7 @@ from nonesuch.evaluation.probes import embed_images
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, Found, discard_rows, figure_rows, group_rows
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder
 

@@ -6,7 +6,7 @@ import click
 
 from nonesuch.cli import options
 from nonesuch.core.weights import read_card
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import statistics as identity_statistics
 from nonesuch.identities import table

@@ -12,9 +12,10 @@ from nonesuch.cli import options
 from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
-from nonesuch.formats.photographs import find
+from nonesuch.formats.columns import read_columns
+from nonesuch.formats.manifest import is_dataset
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_perceiver
 
@@ -46,7 +47,7 @@ def perceive(source: Path, out: Path | None, align: bool, model: str, device: st
       nonesuch perceive holiday/ --out attributes.parquet
     """
     perceiver = load_perceiver(model, device, dtype)
-    if out is None and not (source / "dataset.json").is_file():
+    if out is None and not is_dataset(source):
         raise NonesuchError(f"{source}: not a dataset of ours; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")
