@@ -19,7 +19,7 @@ from steering import independent
 
 from nonesuch import load_perceiver
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 
 AGES = (18, 22, 25)
 

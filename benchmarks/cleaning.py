@@ -25,7 +25,8 @@ from nonesuch.cleaning.cleaned_set import CleanedSet, clean_set, thresholds
 from nonesuch.cleaning.features import Features, features
 from nonesuch.cleaning.uncertain import Thresholds, uncertain
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.formats.photographs import HeldPhotograph, Photograph, find
+from nonesuch.formats.photographs import HeldPhotograph, Photograph
+from nonesuch.formats.readers import find
 from nonesuch.models import load_detector
 
 FLIPPED, SPLIT, COPIED, LEAST, ASKED = 0.05, 0.03, 0.02, 4, 100

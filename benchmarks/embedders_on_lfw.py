@@ -16,7 +16,7 @@ from rich.table import Table
 
 from nonesuch import load_embedder
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.identities.photographs import embed_photographs
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import normalised

@@ -20,7 +20,8 @@ from nonesuch import load_detector, load_embedder, load_generator
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import find, read_names
+from nonesuch.formats.photographs import read_names
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import normalised

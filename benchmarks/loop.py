@@ -31,7 +31,8 @@ from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
 from nonesuch.evaluation.figures import comparison_scores
 from nonesuch.evaluation.pairs import read_pairs
 from nonesuch.evaluation.verification import fold_accuracies
-from nonesuch.formats.photographs import find, read_names
+from nonesuch.formats.photographs import read_names
+from nonesuch.formats.readers import find
 from nonesuch.measures.similarity import normalised
 
 MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}

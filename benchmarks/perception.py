@@ -21,7 +21,8 @@ from sklearn.ensemble import RandomForestRegressor
 from nonesuch import load_embedder, load_perceiver
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import tables
-from nonesuch.formats.photographs import Photograph, find, read_names
+from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.readers import find
 from nonesuch.measures.metrics import fnmr
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.attributes import ATTRIBUTES, ETHNICITIES

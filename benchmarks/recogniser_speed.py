@@ -27,7 +27,8 @@ from PIL import Image, ImageEnhance
 from nonesuch import create_model
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.devices import channels_last
-from nonesuch.formats.photographs import Photograph, find
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
 from nonesuch.recognition.augmentation import Augmentation

@@ -27,7 +27,7 @@ from nonesuch.cli.allocator import keep_memory
 from nonesuch.cli.generator_training import crop_landmarks
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders import prelu
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples

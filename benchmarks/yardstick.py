@@ -25,7 +25,8 @@ from nonesuch.audit.judges.pixels import luminance, measures
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph, exclude, find, read_names
+from nonesuch.formats.photographs import Photograph, exclude, read_names
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import nearest, normalised

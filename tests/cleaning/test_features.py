@@ -9,7 +9,7 @@ from PIL import Image
 from nonesuch.cleaning.features import features
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.models import load_detector, load_embedder
 from tests.people import faces_of_no_one

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_curve
 
 from nonesuch import load_embedder
 from nonesuch.evaluation.probes import embed_images
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import faces_of_no_one

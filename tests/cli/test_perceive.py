@@ -12,8 +12,8 @@ from PIL import Image
 
 from nonesuch import load_perceiver
 from nonesuch.core import images
-from nonesuch.dataset.columns import read_columns
-from nonesuch.formats.photographs import find
+from nonesuch.formats.columns import read_columns
+from nonesuch.formats.readers import find
 from nonesuch.perception.perceiver import COLUMNS
 from tests.conftest import Cli
 from tests.people import faces_of_no_one

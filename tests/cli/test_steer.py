@@ -13,8 +13,8 @@ import pytest
 
 from nonesuch import create_model, load_generator, load_perceiver
 from nonesuch.core import images, weights
-from nonesuch.dataset.columns import read_columns
-from nonesuch.formats.photographs import find
+from nonesuch.formats.columns import read_columns
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import GeneratorCard, to_grey_levels
 from tests.conftest import Cli
 

@@ -10,7 +10,7 @@ import pytest
 from nonesuch import load_generator
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from tests.conftest import Cli
 
 OPTIONS = ["--identities", 6, "--images", 4, "--shard-images", 8, "--no-summary"]

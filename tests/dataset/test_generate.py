@@ -252,7 +252,7 @@ def test_running_it_again_renders_nothing(cli: Cli, whole: Path, tiny_generator:
 
 def test_two_processes_cannot_write_one_dataset(whole: Path, cli: Cli, tiny_generator: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from nonesuch.dataset.manifest import locked\n"
+        "import sys, time; from pathlib import Path; from nonesuch.formats.manifest import locked\n"
         "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(whole)], stdout=subprocess.PIPE, text=True) as holder:

@@ -1,6 +1,7 @@
 """Choosing images by columns, against the columns themselves."""
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.columns import columns_file, write_columns
 from nonesuch.dataset.selection import select
-from nonesuch.formats.photographs import find
+from nonesuch.formats.columns import columns_file, write_columns
 from nonesuch.formats.shards import read_index, shard_files
+from nonesuch.formats.source import Source
 from tests.conftest import Cli
 
 
@@ -32,27 +33,29 @@ def dataset(cli: Cli, tiny_generator: Path, tmp_path: Path) -> Path:
 
 
 def test_images_are_chosen_by_the_columns_of_all_groups(dataset: Path) -> None:
-    photographs = find(dataset)
-    chosen = select(dataset, photographs, "abs(perception.yaw) < 30 and quality >= 3")
-    assert chosen == [photographs[row] for row in (3, 7, 9)]
-    assert select(dataset, photographs[:8], "quality >= 3") == photographs[3:8]
+    source = Source.at(dataset)
+    photographs = source.photographs
+    chosen = select(source, "abs(perception.yaw) < 30 and quality >= 3")
+    assert chosen == replace(source, photographs=[photographs[row] for row in (3, 7, 9)])
+    assert select(replace(source, photographs=photographs[:8]), "quality >= 3").photographs == photographs[3:8]
     sigmas = np.concatenate([read_index(shard_files(dataset, shard).index)["sigma"] for shard in range(2)])
-    assert select(dataset, photographs, "sigma > 0.5") == [photographs[row] for row in np.flatnonzero(sigmas > 0.5)]
+    expected = [photographs[row] for row in np.flatnonzero(sigmas > 0.5)]
+    assert select(source, "sigma > 0.5").photographs == expected
 
 
 def test_columns_that_are_not_whole_are_left_out(dataset: Path) -> None:
     """As an interrupted command leaves them: what needs no other columns works."""
     columns_file(dataset, "other", 1).unlink()
-    photographs = find(dataset)
-    assert select(dataset, photographs, "yaw > 50") == [photographs[5], photographs[11]]
+    source = Source.at(dataset)
+    assert select(source, "yaw > 50").photographs == [source.photographs[5], source.photographs[11]]
     with pytest.raises(NonesuchError, match=r"quality.*not there: other \(lacks the columns other\)"):
-        select(dataset, photographs, "quality > 3")
+        select(source, "quality > 3")
 
 
 def test_a_folder_named_by_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NonesuchError, match="has no columns"):
-        select(Path(), [], "age > 30")
+        select(Source(Path(), []), "age > 30")
 
 
 def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
@@ -62,9 +65,9 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
             archive.add(tmp_path / "image.png", name)
     tar = tmp_path / "faces.tar"
     with pytest.raises(NonesuchError, match=r"faces\.parquet"):
-        select(tar, find(tar), "age > 30")
+        select(Source.at(tar), "age > 30")
     (tmp_path / "faces.csv").write_text("file,age\nann/1.png,20\nann/2.png,40\nbob/1.png,60\n")
-    assert [item.name for item in select(tar, find(tar), "age > 30")] == ["ann/2.png", "bob/1.png"]
+    assert [item.name for item in select(Source.at(tar), "age > 30").photographs] == ["ann/2.png", "bob/1.png"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
 )
 def test_conditions_that_cannot_be(dataset: Path, condition: str, problem: str) -> None:
     with pytest.raises(NonesuchError, match="--where") as caught:
-        select(dataset, find(dataset), condition)
+        select(Source.at(dataset), condition)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from nonesuch.dataset.reader import IdentityImages
 from nonesuch.dataset.summary import summarise
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.formats.dataset import IdentityImages
 
 
 class _MeanColour:

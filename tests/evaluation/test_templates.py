@@ -11,7 +11,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.templates import template_vectors
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.measures.similarity import normalised
 
 TEMPLATES, WIDTH = 80, 8

@@ -16,7 +16,7 @@ from nonesuch.evaluation.benchmarks import Benchmark, pair_benchmark, people_ben
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.summary import figure_rows
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.measures.similarity import normalised
 
 PEOPLE, EACH, SLOW = 20, 4, 0.12

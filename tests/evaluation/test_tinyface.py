@@ -11,7 +11,7 @@ from nonesuch.evaluation.identification import NEVER
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.retrieval import retrieve
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.measures.similarity import normalised
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats import lmdb_records, photographs
+from nonesuch.formats import lmdb_records
+from nonesuch.formats.photographs import exclude
+from nonesuch.formats.readers import find
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -38,10 +40,10 @@ def _image(level: int) -> bytes:
 def test_published_layout(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     records = [[_image(n), npy(vectors[n]), 10 + n, b"landmarks"] for n in range(3)]
-    found = photographs.find(write(tmp_path / "set.lmdb", records))
+    found = find(write(tmp_path / "set.lmdb", records))
     assert [item.name for item in found] == ["0", "1", "2"]
     assert [int(item.read()[0, 0, 0]) for item in found] == [0, 1, 2]
-    assert isinstance(found[1], photographs.LmdbPhotograph)
+    assert isinstance(found[1], lmdb_records.LmdbPhotograph)
     record = found[1].record()
     assert record.label == "11"
     assert np.array_equal(record.vector, vectors[1])
@@ -71,12 +73,12 @@ def test_records_that_are_none(tmp_path: Path, record: object, says: str) -> Non
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "a.lmdb").write_bytes(b"no database" * 1000)
     with pytest.raises(NonesuchError, match="not a readable LMDB"):
-        photographs.find(tmp_path / "a.lmdb")
+        find(tmp_path / "a.lmdb")
     with pytest.raises(NonesuchError, match="__len__"):
-        photographs.find(write(tmp_path / "b.lmdb", [], length="many"))
+        find(write(tmp_path / "b.lmdb", [], length="many"))
     path = write(tmp_path / "c.lmdb", [[_image(1), npy(np.zeros(3)), 1]], length=2)
     with pytest.raises(NonesuchError, match="record 1 is missing"):
-        photographs.find(path)
+        find(path)
 
 
 def test_a_truncated_file(tmp_path: Path) -> None:
@@ -86,10 +88,10 @@ def test_a_truncated_file(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(NonesuchError, match="the file is cut off"):
-        photographs.find(path)
+        find(path)
 
 
 def test_people_are_left_out_by_label_not_by_key(tmp_path: Path) -> None:
     path = write(tmp_path / "set.lmdb", [[_image(n), npy(np.zeros(3)), label] for n, label in enumerate((1, 1, 0))])
-    kept = photographs.exclude(photographs.find(path), {"1"})
+    kept = exclude(find(path), {"1"})
     assert [item.identity for item in kept] == ["0"]

@@ -11,7 +11,8 @@ import pytest
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats import photographs, relabelling
+from nonesuch.formats import relabelling
+from nonesuch.formats.readers import find
 from nonesuch.formats.relabelling import Label
 
 ROWS = [("al/1.png", Label("al", "al")), ("bo/2.png", Label("al", "bo"))]
@@ -35,7 +36,7 @@ def manifest(folder: Path) -> Path:
 
 
 def _found(path: Path, split: str | None = None) -> list[tuple[str, str, int]]:
-    return [(item.name, item.identity, int(item.read()[0, 0, 0])) for item in photographs.find(path, split)]
+    return [(item.name, item.identity, int(item.read()[0, 0, 0])) for item in find(path, split)]
 
 
 def test_a_manifest_keeps_and_relabels(manifest: Path) -> None:
@@ -48,17 +49,17 @@ def test_images_and_manifest_may_move_together(folder: Path, manifest: Path, tmp
     assert len(_found(tmp_path / "elsewhere" / "cleaned" / "cleaned.parquet")) == 2
     shutil.move(tmp_path / "elsewhere" / "faces", tmp_path / "lost")
     with pytest.raises(NonesuchError, match=r"neither at .*all/faces nor, seen from the manifest, at \.\./faces"):
-        photographs.find(tmp_path / "elsewhere" / "cleaned" / "cleaned.parquet")
+        find(tmp_path / "elsewhere" / "cleaned" / "cleaned.parquet")
 
 
 def test_images_that_have_changed(folder: Path, manifest: Path) -> None:
     (folder / "bo/2.png").unlink()
     with pytest.raises(NonesuchError, match=r"lacks 1 of its images, the first is bo/2\.png"):
-        photographs.find(manifest)
+        find(manifest)
     (folder / "al").rename(folder / "cy")
     relabelling.write(manifest, folder, [("cy/1.png", Label("al", "al"))], {})
     with pytest.raises(NonesuchError, match="was of al, and is of cy now"):
-        photographs.find(manifest)
+        find(manifest)
 
 
 def test_a_manifest_of_a_tar_with_a_table_and_of_another_manifest(folder: Path, tmp_path: Path) -> None:
@@ -75,15 +76,15 @@ def test_a_manifest_of_a_tar_with_a_table_and_of_another_manifest(folder: Path, 
     relabelling.write(second, first, [("bo/2.png", Label("10", "7"))], {})
     assert _found(second) == [("bo/2.png", "10", 2)]
     with pytest.raises(NonesuchError, match="keeps none of the images"):
-        photographs.find(second, "a")
+        find(second, "a")
     with pytest.raises(NonesuchError, match="a table, and no manifest"):
-        photographs.find(tmp_path / "faces.parquet")
+        find(tmp_path / "faces.parquet")
 
 
 def test_damaged_manifests(folder: Path, manifest: Path) -> None:
     relabelling.write(manifest, manifest, ROWS, {})
     with pytest.raises(NonesuchError, match="names itself"):
-        photographs.find(manifest)
+        find(manifest)
     manifest.write_bytes(manifest.read_bytes()[:-20])
     with pytest.raises(NonesuchError, match="not a readable manifest"):
-        photographs.find(manifest)
+        find(manifest)

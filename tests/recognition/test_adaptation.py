@@ -8,7 +8,7 @@ import torch
 
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Preprocessing
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.models import create_model

@@ -11,7 +11,8 @@ from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.iresnet import SqueezeExcitation
-from nonesuch.formats.photographs import Photograph, find
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.measures.similarity import normalised

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.audit.column_store import ColumnStore
 from nonesuch.audit.identity_figures import duplicate_figures, identity_figures, known_thresholds
 from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
 from nonesuch.audit.judges.inception import figure_name
@@ -20,8 +19,9 @@ from nonesuch.audit.plain import or_unknown, plain
 from nonesuch.audit.real_figures import comparable, fid_figures, leakage_figures, people_figures, realism_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
-from nonesuch.core import files
-from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.core import files, tables
+from nonesuch.formats.photographs import signature
+from nonesuch.formats.source import Source
 from nonesuch.measures.consistency import consistency
 
 _GROUP = "audit"
@@ -29,9 +29,8 @@ _MOST_PROBLEMS = 20
 
 
 def audit(
-    source: Path,
+    source: Source,
     seen: Seen,
-    photographs: Sequence[Photograph],
     eyes: Eyes,
     reference: Reference | None,
     target: Mapping[str, Mapping[str, float]],
@@ -43,8 +42,7 @@ def audit(
     `training_*`: to the nearest image of the training set; each by embedder, NaN where nothing can be said.
 
     Args:
-        seen: what `look` saw in `photographs`, with a perceiver.
-        photographs: everything that was found in `source`.
+        seen: what `look` saw in the source, with a perceiver.
         reference: seen by the same embedders; None without real photographs.
         target: see `balance_figures`.
         on_step: told what is being measured.
@@ -52,12 +50,12 @@ def audit(
     sizes = np.bincount(seen.identities)
     figures: dict[str, Any] = {
         "counts": {
-            "found": len(photographs),
+            "found": len(source.photographs),
             "images": len(seen.photographs),
             "identities": len(seen.people),
             "left_out": len(seen.problems),
             "lost_identities": seen.lost,
-            "empty_folders": _empty_folders(source),
+            "empty_folders": _empty_folders(source.path),
             "single_image_identities": int((sizes == 1).sum()),
             "images_per_identity": {"least": sizes.min(), "median": float(np.median(sizes)), "most": sizes.max()},
             "problems": seen.problems[:_MOST_PROBLEMS],
@@ -89,9 +87,9 @@ def audit(
     return found, images
 
 
-def _empty_folders(source: Path) -> int:
+def _empty_folders(path: Path) -> int:
     """Folders that hold nothing, which may be meant as identities."""
-    folders = [path for path in source.rglob("*") if path.is_dir()] if source.is_dir() else []
+    folders = [place for place in path.rglob("*") if place.is_dir()] if path.is_dir() else []
     return sum(next(folder.iterdir(), None) is None for folder in folders)
 
 
@@ -107,8 +105,7 @@ def _against(seen: Seen, reference: Reference, name: str, known: Mapping[str, fl
 
 
 def write_image_columns(
-    source: Path,
-    photographs: Sequence[Photograph],
+    source: Source,
     seen: Seen,
     images: Mapping[str, NDArray[Any]],
     eyes: Eyes,
@@ -129,24 +126,25 @@ def write_image_columns(
     Raises:
         NonesuchError: the place cannot be written.
     """
-    numbers = {photograph.name: row for row, photograph in enumerate(seen.photographs)}
-    rows = pa.array([numbers.get(photograph.name) for photograph in photographs], pa.int64())
+    used = set(seen.photographs)
+    there = np.array([photograph in used for photograph in source.photographs])
 
     def table(columns: Mapping[str, NDArray[Any]]) -> pa.Table:
-        return pa.table({key: pa.array(values, from_pandas=True).take(rows) for key, values in columns.items()})
+        return tables.with_nulls(
+            pa.table({key: pa.array(values, from_pandas=True) for key, values in columns.items()}), there
+        )
 
-    store = ColumnStore(source, photographs, out)
-    if store.is_dataset:
+    if source.is_dataset:
         told = [f"{name} {embedder.card.sha256} {embedder.dtype}" for name, embedder in eyes.embedders.items()]
         training = [] if reference is None else reference.training.photographs
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()
-        with store.locked():
-            for part, span in enumerate(store.spans):
-                store.write(_GROUP, part, made_by, table(images)[span])
-        return source / "columns" / _GROUP
+        with source.columns.locked():
+            for part, span in enumerate(source.columns.spans):
+                source.columns.write(_GROUP, part, made_by, table(images)[span])
+        return source.path / "columns" / _GROUP
     whole = table({**seen.columns, **images})
-    whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in photographs]))
-    whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in photographs]))
+    whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in source.photographs]))
+    whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in source.photographs]))
     with files.replacing(out) as temporary:
         pq.write_table(whole, temporary)
     return out

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,24 +9,24 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from nonesuch.audit.column_store import ColumnStore
 from nonesuch.audit.judges.pixels import VERSION as PIXELS_VERSION
 from nonesuch.audit.judges.pixels import measures
+from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.dataset.perceive import GROUP as PERCEPTION
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.source import Source
 from nonesuch.measures.duplicates import perceptual_hash
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.faces import BATCH, read_faces
 from nonesuch.perception.perceiver import Perceiver
 
 INCEPTION = "inception"
-_BATCH = 64
 _ACQUIRED, _FACE, _PIXELS, _EMBEDDING = "acquired", "face", "pixels", "embedding_"
 _ACQUIRED_VERSION = _FACE_VERSION = "1"
-_BLACK = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # stands for the crops of a batch that has none
+_BLACK = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # stands for the crops of a batch that has none
 
 
 @dataclass(frozen=True)
@@ -141,28 +140,22 @@ class _Group:
 
 
 def look(
-    source: Path,
-    photographs: Sequence[Photograph],
+    source: Source,
     eyes: Eyes,
-    folder: Path,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Seen:
-    """Look at images, or read what the same models saw before.
-
-    Args:
-        source: where `photographs` were found; a dataset of ours gets the columns beside its shards.
-        folder: where the columns of other sources are kept.
+    """Look at all images of a source, or read what the same models saw before; it is kept as columns of the source.
 
     Raises:
         NonesuchError: not one image can be used, a dataset of ours is incomplete or being written, or the disk is
             full; what was seen until then stays.
     """
-    for name in (photograph.name for photograph in photographs):
+    for name in (photograph.name for photograph in source.photographs):
         if name.encode(errors="ignore") != name.encode(errors="surrogateescape"):
-            raise NonesuchError(f"{source}: the name {name!a} is no UTF-8; rename the file or its folder")
-    store = ColumnStore(source, photographs, folder)
+            raise NonesuchError(f"{source.path}: the name {name!a} is no UTF-8; rename the file or its folder")
+    store = source.columns
     groups = _groups(eyes)
-    if not store.is_dataset:  # whose crops may be the detector's
+    if not source.is_dataset:  # whose crops may be the detector's
         groups = [replace(group, made_by=f"{group.made_by} {eyes.detector_sha256}") for group in groups]
     missing = {
         part: [group for group in groups if not store.has(group.name, part, group.made_by)]
@@ -173,13 +166,13 @@ def look(
             for part, wanted in missing.items():
                 span = store.spans[part]
                 if wanted:
-                    _look_at_part(store, part, photographs, wanted, eyes, on_image)
+                    _look_at_part(source, part, wanted, eyes, on_image)
                 on_image(span.stop)
-    tables = {
+    found = {
         group.name: pa.concat_tables([store.read(group.name, part) for part in range(len(store.spans))])
         for group in groups
     }
-    return _seen(photographs, tables, eyes)
+    return _seen(source.photographs, found, eyes)
 
 
 def _groups(eyes: Eyes) -> list[_Group]:
@@ -215,36 +208,33 @@ def _made_by(sha256: str, embedder: Embedder) -> str:
 
 
 def _look_at_part(
-    store: ColumnStore,
+    source: Source,
     part: int,
-    photographs: Sequence[Photograph],
     groups: list[_Group],
     eyes: Eyes,
     on_image: Callable[[int], None],
 ) -> None:
     """Read each image of a part once and keep what is missing of it."""
     found: dict[str, list[pa.Table]] = {group.name: [] for group in groups}
-    span = store.spans[part]
-    for start in range(span.start, span.stop, _BATCH):
-        batch = photographs[start : min(start + _BATCH, span.stop)]
-        faces = [aligned_face(photograph, eyes.detector, eyes.always_align) for photograph in batch]
-        crops = [crop for crop, _ in faces if crop is not None]
-        numbers = iter(range(len(crops)))
-        rows = pa.array([None if crop is None else next(numbers) for crop, _ in faces], pa.int64())
+    span = source.columns.spans[part]
+    photographs = source.photographs[span]
+    for faces in read_faces(
+        photographs, eyes.detector, eyes.always_align, on_image=lambda read: on_image(span.start + read)
+    ):
+        crops = faces.crops if len(faces.crops) else _BLACK
         for group in groups:
             if group.name == _ACQUIRED:
-                told = pa.array([problem or None for _, problem in faces], pa.string())
+                told = pa.array([problem or None for problem in faces.problems], pa.string())
                 found[group.name].append(pa.table({"problem": told}))
             else:
-                found[group.name].append(group.make(np.stack(crops or [_BLACK])).take(rows))
-        on_image(start + len(batch))
+                found[group.name].append(tables.with_nulls(group.make(crops), faces.found))
     for group in groups:
-        store.write(group.name, part, group.made_by, pa.concat_tables(found[group.name]))
+        source.columns.write(group.name, part, group.made_by, pa.concat_tables(found[group.name]))
 
 
 def _embedding_of(embedder: Embedder) -> Callable[[Pixels], pa.Table]:
     def make(crops: Pixels) -> pa.Table:
-        raw = np.asarray(embedder.embed(crops, _BATCH), dtype=np.float32)
+        raw = np.asarray(embedder.embed(crops, BATCH), dtype=np.float32)
         flat = pa.FixedSizeListArray.from_arrays(pa.array(raw.ravel()), raw.shape[1])
         return pa.table({"embedding": flat})
 
@@ -265,13 +255,13 @@ def _face_by(detector: Detector) -> Callable[[Pixels], pa.Table]:
 
 
 def _perception_by(perceiver: Perceiver) -> Callable[[Pixels], pa.Table]:
-    return lambda crops: pa.table(perceiver.perceive(crops, _BATCH))
+    return lambda crops: pa.table(perceiver.perceive(crops, BATCH))
 
 
-def _seen(photographs: Sequence[Photograph], tables: Mapping[str, pa.Table], eyes: Eyes) -> Seen:
-    problems: list[str | None] = tables[_ACQUIRED]["problem"].to_pylist()
+def _seen(photographs: Sequence[Photograph], looked: Mapping[str, pa.Table], eyes: Eyes) -> Seen:
+    problems: list[str | None] = looked[_ACQUIRED]["problem"].to_pylist()
     names = [*eyes.embedders, *([INCEPTION] if eyes.inception is not None else [])]
-    vectors = {name: _vectors(tables[_EMBEDDING + name]["embedding"]) for name in names}
+    vectors = {name: _vectors(looked[_EMBEDDING + name]["embedding"]) for name in names}
     for name, found in vectors.items():
         good = np.isfinite(found).all(1) & (found != 0).any(1)
         for row in np.flatnonzero(~good).tolist():
@@ -284,7 +274,7 @@ def _seen(photographs: Sequence[Photograph], tables: Mapping[str, pa.Table], eye
     people, identities = np.unique([photograph.identity for photograph in used], return_inverse=True)
     columns = {
         column: table[column].take(pa.array(kept)).to_numpy()
-        for group, table in tables.items()
+        for group, table in looked.items()
         if group != _ACQUIRED and not group.startswith(_EMBEDDING)
         for column in table.column_names
     }

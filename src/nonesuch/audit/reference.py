@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from nonesuch.audit.looking import Eyes, Seen, look, together
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import Photograph, exclude, find
+from nonesuch.formats.photographs import exclude
+from nonesuch.formats.readers import find
+from nonesuch.formats.source import Source
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,10 @@ class Reference:
 
 
 def see_reference(
-    against: Sequence[Path],
-    controls: Sequence[Path],
+    against: Sequence[Source],
+    controls: Sequence[Source],
     held_out: set[str],
     eyes: Eyes,
-    folder: Callable[[Path], Path],
     on_image: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Reference:
     """Look at real photographs and part them.
@@ -41,37 +42,34 @@ def see_reference(
     the same source.
 
     Args:
-        against, controls: sources that `find` reads.
+        against, controls: all images of each.
         held_out: names of people or files of `against` that the generator did not see.
-        folder: where the columns of a source are kept.
 
     Raises:
         NonesuchError: a source cannot be read, or no training image is left.
     """
     training, control, sources = [], [], []
-    there = {source: find(source) for source in (*against, *controls)}
     known = {
         name
         for source in against
-        for item in there[source]
+        for item in source.photographs
         for name in (item.identity, item.name, PurePosixPath(item.name).name)
     }
     if unknown := sorted(held_out - known):
         told = f"{len(unknown)} of {len(held_out)} names unknown"
         raise NonesuchError(f"--held-out: --against shows no {unknown[0]} ({told})")
     for source in against:
-        everyone = there[source]
-        learned = {item.name for item in exclude(find(source, split="train"), held_out)}
-        seen = _seen(source, everyone, eyes, folder(source), on_image)
+        learned = {item.name for item in exclude(find(source.path, split="train"), held_out)}
+        seen = _seen(source, eyes, on_image)
         is_learned = np.array([item.name in learned for item in seen.photographs])
         if is_learned.any():
             training.append(seen.only(is_learned))
-            sources.append(source.name)
-        people = {item.identity for item in everyone if item.name in learned}
+            sources.append(source.path.name)
+        people = {item.identity for item in source.photographs if item.name in learned}
         unseen = ~is_learned & np.array([item.identity not in people for item in seen.photographs])
         if unseen.any():
             control.append(seen.only(unseen))
-    control += [_seen(source, there[source], eyes, folder(source), on_image) for source in controls]
+    control += [_seen(source, eyes, on_image) for source in controls]
     if not training:
         raise NonesuchError("--against: --held-out leaves no image that a generator may have learned")
     names = [item.name for part in training for item in part.photographs]
@@ -88,12 +86,6 @@ def see_reference(
     return Reference(together(training), names, together(control) if control else None)
 
 
-def _seen(
-    source: Path,
-    photographs: list[Photograph],
-    eyes: Eyes,
-    folder: Path,
-    on_image: Callable[[str, int, int], None],
-) -> Seen:
-    what = f"looking at {source.name}"
-    return look(source, photographs, eyes, folder, lambda done: on_image(what, done, len(photographs)))
+def _seen(source: Source, eyes: Eyes, on_image: Callable[[str, int, int], None]) -> Seen:
+    what = f"looking at {source.path.name}"
+    return look(source, eyes, lambda done: on_image(what, done, len(source.photographs)))

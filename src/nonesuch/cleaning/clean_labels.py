@@ -15,7 +15,7 @@ from nonesuch.core.files import AnyPath
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.perception.detection import Detector

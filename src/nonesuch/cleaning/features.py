@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import NO_FACE, aligned_face
-
-_BATCH = 64
+from nonesuch.perception.faces import BATCH, NO_FACE, read_faces
 
 
 @dataclass(frozen=True)
@@ -54,19 +51,14 @@ def features(
     vectors: list[NDArray[np.float32]] = []
     hashes: list[NDArray[np.uint64]] = []
     problems: dict[int, tuple[str, str]] = {}
-    for start in range(0, len(photographs), _BATCH):
-        crops: dict[int, Pixels] = {}
-        for row in range(start, min(start + _BATCH, len(photographs))):
-            crop, problem = aligned_face(photographs[row], detector, always_align)
-            if crop is None:
+    for faces in read_faces(photographs, detector, always_align, on_image=on_image):
+        for row, problem in enumerate(faces.problems, faces.start):
+            if problem:
                 problems[row] = ("no face" if problem.endswith(NO_FACE) else "unreadable", problem)
-            else:
-                crops[row] = crop
-            on_image(row + 1)
-        if not crops:
+        if not len(faces.crops):
             continue
-        found = embedder.embed(np.stack(list(crops.values())), _BATCH)
-        for (row, crop), vector in zip(crops.items(), found, strict=True):
+        found = embedder.embed(faces.crops, BATCH)
+        for row, crop, vector in zip(faces.rows.tolist(), faces.crops, found, strict=True):
             if np.isfinite(vector).all() and vector.any():
                 rows.append(row)
                 vectors.append(vector)

@@ -1,6 +1,5 @@
 """The command that says what a dataset is worth."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,9 +23,9 @@ from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 from nonesuch.core.weights import read_card
-from nonesuch.dataset import manifest as manifests
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph, find, read_names
+from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.source import Source
 from nonesuch.loop.progress import ProgressBar, progress_bar
 from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
 
@@ -97,8 +96,8 @@ def audit(
     write_report = _reporter()
     out = out or Path(f"{sources[0].resolve().name.removesuffix('.tar')}-audit")
     wanted = _target(target)
-    names = _names(sources)
-    photographs = {name: find(source) for name, source in names.items()}
+    columns = out / "columns"
+    named = {name: Source.at(path, columns_in=columns) for name, path in _names(sources).items()}
     eyes = Eyes(
         _embedders(embedders or _DEFAULT, device, dtype),
         load_detector(device),
@@ -116,13 +115,13 @@ def audit(
     found["made_by"] = {name: embedder.card.sha256 for name, embedder in eyes.embedders.items()}
     shown: dict[str, list[Photograph]] = {}
     with progress_bar() as bar:
-        reference = _reference(against, controls, held_out, eyes, out, bar)
+        reference = _reference(against, controls, held_out, eyes, columns, bar)
         if reference is not None:
             found["against"] = _about(reference, against, controls, held_out)
-        for name, source in names.items():
-            seen, figures = _audited(name, source, photographs[name], eyes, reference, wanted, out, bar)
+        for name, source in named.items():
+            seen, figures = _audited(name, source, eyes, reference, wanted, out, bar)
             found["datasets"][name] = figures
-            if show_photographs or _shows_no_one(source):
+            if show_photographs or source.shows_real_people is False:
                 shown[name] = seen.photographs
         bar("writing the report", 0, 0)
         broken = _judge(wishes, found)
@@ -137,21 +136,18 @@ def audit(
 
 def _audited(
     name: str,
-    source: Path,
-    photographs: list[Photograph],
+    source: Source,
     eyes: Eyes,
     reference: Reference | None,
     target: Mapping[str, Mapping[str, float]],
     out: Path,
     bar: ProgressBar,
 ) -> tuple[Seen, dict[str, Any]]:
-    total = len(photographs)
-    seen = look(source, photographs, eyes, _columns(out, source), lambda done: bar(f"looking at {name}", done, total))
-    figures, images = audited(
-        source, seen, photographs, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0)
-    )
-    written = write_image_columns(source, photographs, seen, images, eyes, reference, out / f"{name}.audit.parquet")
-    return seen, {"source": str(source), "told_of_each_image_in": str(written), **figures}
+    total = len(source.photographs)
+    seen = look(source, eyes, lambda done: bar(f"looking at {name}", done, total))
+    figures, images = audited(source, seen, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0))
+    written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
+    return seen, {"source": str(source.path), "told_of_each_image_in": str(written), **figures}
 
 
 def _embedders(names: tuple[str, ...], device: str, dtype: str) -> dict[str, Embedder]:
@@ -187,23 +183,20 @@ def _names(sources: tuple[Path, ...]) -> dict[str, Path]:
     return found
 
 
-def _columns(out: Path, source: Path) -> Path:
-    place = source.resolve()
-    return out / "columns" / f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
-
-
 def _reference(
     against: tuple[Path, ...],
     controls: tuple[Path, ...],
     held_out: Path | None,
     eyes: Eyes,
-    out: Path,
+    columns: Path,
     bar: ProgressBar,
 ) -> Reference | None:
     if not against:
         return None
     people = read_names(held_out) if held_out is not None else set()
-    return see_reference(against, controls, people, eyes.for_reference(), lambda source: _columns(out, source), bar)
+    training = [Source.at(path, columns_in=columns) for path in against]
+    others = [Source.at(path, columns_in=columns) for path in controls]
+    return see_reference(training, others, people, eyes.for_reference(), bar)
 
 
 def _about(
@@ -217,10 +210,6 @@ def _about(
         "training": {"images": len(training.photographs), "people": len(training.people)},
         "control": None if control is None else {"images": len(control.photographs), "people": len(control.people)},
     }
-
-
-def _shows_no_one(source: Path) -> bool:
-    return (source / manifests.MANIFEST).is_file() and not manifests.read(source).shows_real_people
 
 
 def _target(path: Path | None) -> Mapping[str, Mapping[str, float]]:

@@ -20,7 +20,9 @@ from nonesuch.core.devices import channels_last, pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import LmdbPhotograph, Photograph, exclude, excluded_names, find, signature
+from nonesuch.formats.lmdb_records import LmdbPhotograph
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.losses import load_lpips
 from nonesuch.generators.vec2face.network import Vec2Face

@@ -14,7 +14,8 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import signature, table_beside
+from nonesuch.formats.photographs import signature
+from nonesuch.formats.tar import table_beside
 from nonesuch.loop.progress import progress_bar
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer

@@ -10,11 +10,12 @@ import torch
 
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names, find, signature
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
+from nonesuch.formats.source import Source
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import progress_bar
 from nonesuch.loop.settings import TrainSettings
@@ -38,7 +39,7 @@ def face_samples(
     if from_generator is not None and where is not None:
         raise NonesuchError("--where goes by columns of stored images; leave it out with --from-generator")
     plans = [] if from_generator is None else _plans(data, from_generator, device)
-    parts = [plan.photographs for plan in plans] or [_found(source, where) for source in data]
+    parts = [plan.photographs for plan in plans] or [_found(path, where) for path in data]
     if excluded is not None:
         names = excluded_names([excluded], [item for part in parts for item in part])
         parts = [exclude(part, names) for part in parts]
@@ -59,9 +60,9 @@ def _plans(data: tuple[Path, ...], generator: str, device: torch.device) -> list
     ]
 
 
-def _found(source: Path, where: str | None) -> list[Photograph]:
-    photographs = find(source, split="train")
-    return photographs if where is None else select(source, photographs, where)
+def _found(path: Path, where: str | None) -> list[Photograph]:
+    source = Source.at(path, split="train")
+    return (source if where is None else select(source, where)).photographs
 
 
 def with_options(recipe: RecogniserRecipe, **options: Any) -> RecogniserRecipe:

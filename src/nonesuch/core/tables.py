@@ -69,6 +69,12 @@ def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
     return flat.reshape(len(column), -1)
 
 
+def with_nulls(table: pa.Table, there: NDArray[np.bool_]) -> pa.Table:
+    """A row for each of (N,) `there`: those of the table, in order, where it is true, and nulls elsewhere."""
+    rows = np.cumsum(there, dtype=np.int64) - 1
+    return table.take(pa.array(rows, mask=~there))
+
+
 def _open(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
     read = connection.read_parquet if path.suffix == ".parquet" else connection.read_csv
     return read(str(path))

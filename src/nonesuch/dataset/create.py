@@ -10,11 +10,11 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset import manifest as manifests
 from nonesuch.dataset.generate import RenderSettings, render_missing
-from nonesuch.dataset.manifest import Manifest
 from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.vector_sources import VectorSource
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.manifest import Manifest
 from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 from nonesuch.generators.generator import Generator, check_vectors
@@ -125,7 +125,7 @@ def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettin
     if request.images_per_shard < 1 or settings.micro_batch < 1:
         raise NonesuchError("--shard-images and --micro-batch must be at least 1")
     files.make_folder(folder)
-    if not (folder / manifests.MANIFEST).exists() and any(
+    if not manifests.is_dataset(folder) and any(
         path.name not in (".lock", PLAN, IDENTITIES) and not path.name.endswith(".tmp") for path in folder.iterdir()
     ):
         raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
@@ -155,7 +155,7 @@ def _planned(
         "render": settings.as_record(),
         "licence": card.licence,
     }
-    if (folder / manifests.MANIFEST).exists():
+    if manifests.is_dataset(folder):
         old = manifests.read(folder)
         manifests.check_same(folder, old, dataclasses.replace(old, **record))
         manifests.check_plan(folder, old)

@@ -20,9 +20,9 @@ from nonesuch.core import images
 from nonesuch.core.devices import exact
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
-from nonesuch.dataset.columns import have_columns, write_columns
-from nonesuch.dataset.shard_writer import ShardWriter
+from nonesuch.formats.columns import have_columns, write_columns
 from nonesuch.formats.plan import Plan, PlanRows
+from nonesuch.formats.shard_writer import ShardWriter
 from nonesuch.formats.shards import is_complete, shard_files
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb

@@ -9,11 +9,11 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, path_or_none
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
-from nonesuch.dataset.manifest import Manifest
 from nonesuch.dataset.people import People
-from nonesuch.dataset.reader import read_identities
 from nonesuch.dataset.steered import SteeringOutcome, steering_options, steering_outcome
 from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.formats.dataset import read_identities
+from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions
 from nonesuch.identities.variation import parse_sigma_mix

@@ -1,30 +1,26 @@
 """What every image shows, as columns of a dataset or as a table of photographs."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import have_columns, write_columns
-from nonesuch.dataset.reader import shard_images
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.columns import have_columns, write_columns
+from nonesuch.formats.dataset import shard_images
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import Plan
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.faces import BATCH, read_faces
 from nonesuch.perception.perceiver import COLUMNS, Perceiver
 
-Item = TypeVar("Item")
-
 GROUP = "perception"
-_BATCH = 64
 _TEXT = ("gender", "ethnicity")
 _SCHEMA = pa.schema([(name, pa.string() if name in _TEXT else pa.float32()) for name in COLUMNS])
 
@@ -50,8 +46,9 @@ def _add_missing(folder: Path, plan: Plan, perceiver: Perceiver, on_image: Calla
     for shard in range(plan.shards):
         if not have_columns(folder, GROUP, shard, perceiver.card.sha256):
             parts = []
-            for crops in _batches(shard_images(folder, shard)):
-                parts.append(_table(list(crops), perceiver))
+            crops = shard_images(folder, shard)
+            while batch := list(islice(crops, BATCH)):
+                parts.append(_table(np.stack(batch), perceiver))
                 on_image(done + sum(map(len, parts)), plan.images)
             write_columns(folder, GROUP, shard, perceiver.card.sha256, pa.concat_tables(parts))
             looked += plan.shard_images(shard)
@@ -80,31 +77,20 @@ def perceive_photographs(
     problems: list[str] = []
     total = 0
     with files.replacing(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for batch in _batches(photographs):
-            faces = [aligned_face(photograph, detector, always_align) for photograph in batch]
-            problems += [problem for _, problem in faces if problem]
-            names = pa.array([photograph.name for photograph in batch], pa.string())
-            writer.write_table(_table([crop for crop, _ in faces], perceiver).add_column(0, "file", names).cast(schema))
-            total += len(batch)
-            on_image(total)
+        for faces in read_faces(photographs, detector, always_align, on_image=on_image):
+            problems += [problem for problem in faces.problems if problem]
+            names = pa.array([photograph.name for photograph in faces.photographs], pa.string())
+            found = tables.with_nulls(_table(faces.crops, perceiver), faces.found)
+            writer.write_table(found.add_column(0, "file", names).cast(schema))
+            total += len(names)
         if len(problems) == total:
             raise NonesuchError(f"none of {total} photographs shows a face; the first: {problems[0]}")
     return problems
 
 
-def _table(crops: list[Pixels | None], perceiver: Perceiver) -> pa.Table:
-    """A row per crop, null for None."""
-    there = [crop for crop in crops if crop is not None]
-    if not there:
-        return pa.table({field.name: pa.nulls(len(crops), field.type) for field in _SCHEMA}, schema=_SCHEMA)
-    found = perceiver.perceive(np.stack(there), _BATCH)
-    numbers = iter(range(len(there)))
-    rows = pa.array([None if crop is None else next(numbers) for crop in crops], pa.int64())
-    columns = [pa.array(found[field.name], field.type).take(rows) for field in _SCHEMA]
-    return pa.table(columns, schema=_SCHEMA)
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+def _table(crops: Pixels, perceiver: Perceiver) -> pa.Table:
+    """`COLUMNS` of (N, 112, 112, 3) crops."""
+    if not len(crops):
+        return _SCHEMA.empty_table()
+    found = perceiver.perceive(crops, BATCH)
+    return pa.table([pa.array(found[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)

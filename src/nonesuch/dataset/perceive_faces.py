@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath
-from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
-from nonesuch.formats.photographs import find
+from nonesuch.formats.columns import read_columns
+from nonesuch.formats.manifest import is_dataset
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.models import load_detector, load_perceiver
 
@@ -58,7 +59,7 @@ def perceive_faces(
         NonesuchError: there are no images, none shows a face, the dataset is incomplete, or a place cannot be written.
     """
     folder = Path(source)
-    if out is None and not (folder / "dataset.json").is_file():
+    if out is None and not is_dataset(folder):
         raise NonesuchError(f"{folder}: not a dataset of ours; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")

@@ -1,7 +1,7 @@
 """Choosing images by their columns."""
 
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -9,20 +9,19 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import MADE_BY, columns_file, columns_problem
-from nonesuch.formats.photographs import Photograph, table_beside
+from nonesuch.formats.columns import MADE_BY, columns_file, columns_problem
 from nonesuch.formats.plan import Plan
-from nonesuch.formats.shards import read_index, shard_files
+from nonesuch.formats.shards import key_of, read_index, shard_files
+from nonesuch.formats.source import Source
+from nonesuch.formats.tar import table_beside
 
 
-def select(source: Path, photographs: Sequence[Photograph], condition: str) -> list[Photograph]:
-    """Those of a source's photographs whose columns meet a condition.
+def select(source: Source, condition: str) -> Source:
+    """A source with only those of its photographs whose columns meet a condition.
 
     Args:
         source: a dataset of ours, whose columns are those of its index (`key`, `label`, `image`, `sigma`, ...) and of
             all groups that were added; or a folder or tar with a table of the same name beside it.
-        photographs: what `find` found there, or a part of it.
         condition: a condition in SQL over the columns, such as "quality > 40 and abs(yaw) < 30". It can read nothing
             else. Columns that two groups share are called by their group, as in perception.yaw.
 
@@ -30,8 +29,8 @@ def select(source: Path, photographs: Sequence[Photograph], condition: str) -> l
         NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
     """
     with duckdb.connect() as connection:
-        ours = (source / manifests.MANIFEST).is_file()
-        joined, key, missing = _of_dataset(connection, source) if ours else _of_table(connection, source)
+        ours = source.is_dataset
+        joined, key, missing = (_of_dataset if ours else _of_table)(connection, source.path)
         try:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -44,16 +43,12 @@ def select(source: Path, photographs: Sequence[Photograph], condition: str) -> l
         except RuntimeError as error:  # what Ctrl-C is to DuckDB
             raise KeyboardInterrupt from error
     names = {row[0] for row in found}
-    kept = [item for item in photographs if (_key(item) if ours else item.name) in names]
+    kept = [item for item in source.photographs if (key_of(item.name) if ours else item.name) in names]
     if not kept:
         raise NonesuchError(
-            f"--where {condition!r}: none of the {len(photographs)} images of {source} meets it{missing}"
+            f"--where {condition!r}: none of the {len(source.photographs)} images of {source.path} meets it{missing}"
         )
-    return kept
-
-
-def _key(photograph: Photograph) -> str:
-    return PurePosixPath(photograph.name).with_suffix("").as_posix()
+    return replace(source, photographs=kept)
 
 
 def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str, str]:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.columns import read_columns
 from nonesuch.dataset.vector_sources import LeastAge
+from nonesuch.formats.columns import read_columns
 from nonesuch.generators.generator import Generator
 from nonesuch.models import load_perceiver
 from nonesuch.steering.columns import GROUP

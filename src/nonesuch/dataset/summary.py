@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nonesuch.dataset.reader import IdentityImages
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.dataset import IdentityImages
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import nearest, normalised
 

@@ -13,7 +13,8 @@ from nonesuch.core import files
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph, find
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs

@@ -14,8 +14,8 @@ from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath
 from nonesuch.core.images import CODECS
-from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import columns_problem
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.columns import columns_problem
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shards import image_key, read_index, shard_files
 from nonesuch.loop.progress import OnProgress, unheard

@@ -15,7 +15,7 @@ from nonesuch.evaluation.probes import Embedded, embed_images
 from nonesuch.evaluation.summary import Found
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.models import load_detector, load_embedder
 

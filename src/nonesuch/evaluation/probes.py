@@ -11,9 +11,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
-
-_BATCH = 64
+from nonesuch.perception.faces import BATCH, read_faces
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ def raw_embeddings(embedder: Embedder, crops: Pixels, flip: bool = True) -> NDAr
         crops: (N, 112, 112, 3) uint8 RGB.
         flip: False for the crop alone.
     """
-    raw = embedder.embed(crops, _BATCH)
-    return raw + embedder.embed(np.ascontiguousarray(crops[:, :, ::-1]), _BATCH) if flip else raw
+    raw = embedder.embed(crops, BATCH)
+    return raw + embedder.embed(np.ascontiguousarray(crops[:, :, ::-1]), BATCH) if flip else raw
 
 
 def embed_images(
@@ -78,30 +76,21 @@ def embed_images(
         Embedded(np.zeros((count, item.card.embedding_dim), np.float32), np.zeros(count, np.float32))
         for item in embedders
     ]
-    problems = []
-    for start in range(0, count, _BATCH):
-        rows, crops = [], []
-        for row in range(start, min(start + _BATCH, count)):
-            points = None if landmarks is None else landmarks[row]
-            crop, problem = aligned_face(photographs[row], detector, always_align, points)
-            if crop is None:
-                problems.append(problem)
-            else:
-                rows.append(row)
-                crops.append(crop)
-        if rows:
-            for embedder, result in zip(embedders, found, strict=True):
-                raw = raw_embeddings(embedder, np.stack(crops), flip)
-                norm = np.linalg.norm(raw, axis=1)
-                good = np.isfinite(norm) & (norm > 0)
-                if not good.all():
-                    name = photographs[rows[int(np.argmin(good))]].name
-                    raise NonesuchError(
-                        f"{embedder.name}: its embedding of {name} is zero or holds NaN or infinity; "
-                        "check the weights and the card's preprocessing"
-                    )
-                result.unit[rows], result.norm[rows] = raw / norm[:, None], norm
-        on_image(min(start + _BATCH, count))
+    problems: list[str] = []
+    for faces in read_faces(photographs, detector, always_align, landmarks, on_image):
+        problems += [problem for problem in faces.problems if problem]
+        rows = faces.rows
+        for embedder, result in zip(embedders, found, strict=True):
+            raw = raw_embeddings(embedder, faces.crops, flip)
+            norm = np.linalg.norm(raw, axis=1)
+            good = np.isfinite(norm) & (norm > 0)
+            if not good.all():
+                name = photographs[rows[int(np.argmin(good))]].name
+                raise NonesuchError(
+                    f"{embedder.name}: its embedding of {name} is zero or holds NaN or infinity; "
+                    "check the weights and the card's preprocessing"
+                )
+            result.unit[rows], result.norm[rows] = raw / norm[:, None], norm
     if len(problems) == count:
         raise NonesuchError(f"none of {count} images shows a face; the first: {problems[0]}")
     return found, problems

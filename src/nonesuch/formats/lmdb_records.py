@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.photographs import Photograph
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,33 @@ class Record:
     image: bytes
     vector: NDArray[np.float32]
     label: str
+
+
+@dataclass(frozen=True)
+class LmdbPhotograph(Photograph):
+    """An image of such a set; its name is its key, its identity its label."""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image; raises NonesuchError where the record cannot be read."""
+        return self.record().image
+
+    def record(self) -> Record:
+        """Image, vector and label; errors as in `read_bytes`."""
+        return read(self.container, self.name)
+
+
+def takes(path: Path) -> bool:
+    """Files called `.lmdb` or `.mdb`."""
+    return path.suffix.lower() in (".lmdb", ".mdb")
+
+
+def find(path: Path, split: str | None) -> list[Photograph]:
+    """All images, by number; there are no splits, so `split` is ignored.
+
+    Raises:
+        NonesuchError: as in `count` and `read`.
+    """
+    return [LmdbPhotograph(str(key), read(path, str(key)).label, path) for key in range(count(path))]
 
 
 def count(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Reading images from where users keep them: a folder, a tar file, a single file, or a dataset of ours.
+"""Labelled images where they are kept, whoever found them (`nonesuch.formats.readers`).
 
 Nothing is unpacked: a tar's members are read in place by offset, so that any image can be read in any order and from
 any thread.
@@ -6,18 +6,13 @@ any thread.
 
 import hashlib
 import os
-import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nonesuch.core import images, tables
+from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
-from nonesuch.formats import lmdb_records, relabelling
-from nonesuch.formats.lmdb_records import Record
-
-_TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
 @dataclass(frozen=True)
@@ -78,19 +73,6 @@ class Photograph:
 
 
 @dataclass(frozen=True)
-class LmdbPhotograph(Photograph):
-    """An image of an LMDB set (`nonesuch.formats.lmdb_records`); its name is its key, its identity its label."""
-
-    def read_bytes(self) -> bytes:
-        """The encoded image; raises NonesuchError where the record cannot be read."""
-        return self.record().image
-
-    def record(self) -> Record:
-        """Image, vector and label; errors as in `read_bytes`."""
-        return lmdb_records.read(self.container, self.name)
-
-
-@dataclass(frozen=True)
 class HeldPhotograph(Photograph):
     """An image whose encoded bytes are in memory, such as one of a packed set.
 
@@ -103,43 +85,6 @@ class HeldPhotograph(Photograph):
     def read_bytes(self) -> bytes:
         """The encoded image."""
         return self.data
-
-
-def find(source: Path, split: str | None = None) -> list[Photograph]:
-    """All images of a source, in name order.
-
-    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, an LMDB set
-    (`.lmdb`, `.mdb`), or a manifest of any of these after cleaning (`.parquet`, see `nonesuch.formats.relabelling`). A
-    tar may have a table of the same name beside it (`.parquet`, `.csv`, `.csv.gz`) with a column `file`, and optionally
-    `identity` (the labels) and `split`.
-
-    Args:
-        source: where to look.
-        split: where the table names splits, only the images of this one.
-
-    Raises:
-        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found; the images of a manifest
-            have moved, or are other ones.
-    """
-    if (source / "dataset.json").is_file():
-        shards = sorted((source / "shards").glob("*.tar"))
-        found = [photograph for shard in shards for photograph in _in_tar(shard)]
-    elif source.is_dir():
-        found = _in_folder(source)
-    elif not source.exists():
-        raise NonesuchError(f"{source}: no such file or folder")
-    elif source.suffix.lower() in IMAGE_SUFFIXES:
-        found = [Photograph(source.name, source.stem, source)]
-    elif source.suffix.lower() in (".lmdb", ".mdb"):
-        records = range(lmdb_records.count(source))
-        found = [LmdbPhotograph(str(key), lmdb_records.read(source, str(key)).label, source) for key in records]
-    elif source.suffix.lower() == ".parquet":
-        found = _relabelled(source, split)
-    else:
-        found = _apply_table(source, _in_tar(source), split)
-    if not found:
-        raise NonesuchError(f"{source}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return found
 
 
 def exclude(photographs: Iterable[Photograph], names: set[str]) -> list[Photograph]:
@@ -182,36 +127,16 @@ def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[
     return names
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """The label of an image that nothing else labels: the name of its folder, or its own where it is in none."""
     path = PurePosixPath(name)
     return path.parent.name or path.stem
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a path is that of an image, by its suffix; hidden files are none."""
     file = PurePosixPath(name).name
     return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
-
-
-def _in_folder(folder: Path) -> list[Photograph]:
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return [Photograph(name, _label(name), folder / name) for name in names if _is_image(name)]
-
-
-def _in_tar(path: Path) -> list[Photograph]:
-    if path.stat().st_size == 0:
-        raise NonesuchError(f"{path}: the file is empty; copy it again")
-    try:
-        with tarfile.open(path, "r:") as archive:
-            members = [member for member in archive if member.isfile() and _is_image(member.name)]
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
-    found = [
-        Photograph(member.name.removeprefix("./"), _label(member.name), path, member.offset_data, member.size)
-        for member in members
-    ]
-    if found and max(item.offset + item.size for item in found) > path.stat().st_size:
-        raise NonesuchError(f"{path}: truncated; copy it again")
-    return sorted(found, key=lambda item: item.name)
 
 
 def signature(photographs: Iterable[Photograph]) -> str:
@@ -221,54 +146,3 @@ def signature(photographs: Iterable[Photograph]) -> str:
         size = item.container.stat().st_size if item.size < 0 else item.size
         digest.update(f"{item.name}\0{item.identity}\0{size}\n".encode())
     return digest.hexdigest()
-
-
-def table_beside(tar: Path) -> Path | None:
-    """The table that describes a tar's images: of the same name, in the same folder; None where there is none."""
-    tar = tar.resolve()
-    beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
-    return next((path for path in beside if path.is_file()), None)
-
-
-def _relabelled(path: Path, split: str | None) -> list[Photograph]:
-    """The images that a manifest keeps, under its labels."""
-    manifest = relabelling.read(path)
-    found = find(manifest.source, split)
-    missing = set(manifest.labels) - {item.name for item in found}
-    if missing and split is not None:
-        missing -= {item.name for item in find(manifest.source)}
-    mend = f"make {path.name} again with 'nonesuch clean'"
-    if missing:
-        raise NonesuchError(
-            f"{path}: {manifest.source} lacks {len(missing)} of its images, the first is {min(missing)}; {mend}"
-        )
-    kept = []
-    for item in found:
-        if (label := manifest.labels.get(item.name)) is None:
-            continue
-        if label.was != item.identity:
-            raise NonesuchError(f"{path}: {item.name} was of {label.was}, and is of {item.identity} now; {mend}")
-        kept.append(replace(item, identity=label.identity))
-    if found and not kept:
-        raise NonesuchError(f"{path}: keeps none of the images of {manifest.source} in the split {split}")
-    return kept
-
-
-def _apply_table(tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:
-    table = table_beside(tar)
-    if table is None:
-        return found
-    columns = tables.read_columns(table, ["file"], optional=["identity", "split"])
-    rows = {name: index for index, name in enumerate(columns["file"])}
-    labels, splits = columns.get("identity"), columns.get("split")
-    kept = []
-    for item in found:
-        row = rows.get(item.name)
-        if row is None or (split is not None and splits is not None and splits[row] != split):
-            continue
-        identity = item.identity if labels is None else str(labels[row])
-        kept.append(replace(item, identity=identity))
-    if found and not kept:
-        which = f" in the split {split}" if split else ""
-        raise NonesuchError(f"{table}: names none of the images of {tar.name}{which}")
-    return kept

@@ -1,8 +1,8 @@
 """Manifests of cleaned images: which of a source's images stay, and whose they are. No image is moved or copied."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.photographs import Photograph
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
 _SOURCE, _RELATIVE = b"source", b"relative_source"
@@ -28,12 +29,51 @@ class Relabelling:
     """A manifest.
 
     Attributes:
-        source: where the images are; any source that `photographs.find` takes.
+        source: where the images are; any source that `readers.find` takes.
         labels: by the image's name in the source.
     """
 
     source: Path
     labels: dict[str, Label]
+
+
+def takes(path: Path) -> bool:
+    """Files called `.parquet`."""
+    return path.suffix.lower() == ".parquet"
+
+
+def find(
+    path: Path, split: str | None, find_images: Callable[[Path, str | None], list[Photograph]]
+) -> list[Photograph]:
+    """The images that a manifest keeps, under its labels.
+
+    Args:
+        split: where the manifest's source names splits, only the images of this one.
+        find_images: finds those of the manifest's source, which may be of any kind.
+
+    Raises:
+        NonesuchError: as in `read` and `find_images`; or the images are no longer those that were cleaned.
+    """
+    manifest = read(path)
+    found = find_images(manifest.source, split)
+    missing = set(manifest.labels) - {item.name for item in found}
+    if missing and split is not None:
+        missing -= {item.name for item in find_images(manifest.source, None)}
+    mend = f"make {path.name} again with 'nonesuch clean'"
+    if missing:
+        raise NonesuchError(
+            f"{path}: {manifest.source} lacks {len(missing)} of its images, the first is {min(missing)}; {mend}"
+        )
+    kept = []
+    for item in found:
+        if (label := manifest.labels.get(item.name)) is None:
+            continue
+        if label.was != item.identity:
+            raise NonesuchError(f"{path}: {item.name} was of {label.was}, and is of {item.identity} now; {mend}")
+        kept.append(replace(item, identity=label.identity))
+    if found and not kept:
+        raise NonesuchError(f"{path}: keeps none of the images of {manifest.source} in the split {split}")
+    return kept
 
 
 def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Shards: tar files of whole identities, each with a Parquet index, readable as WebDataset."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +40,11 @@ def shard_files(folder: Path, number: int) -> ShardFiles:
 def image_key(identity: int, image: int) -> str:
     """A WebDataset key that unpacks to one folder per identity."""
     return f"{identity:07d}/{image:05d}"
+
+
+def key_of(name: str) -> str:
+    """The key of an image by its name in the tar."""
+    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def read_index(path: Path) -> pa.Table:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nonesuch.core.files import AnyPath, path_or_none
-from nonesuch.formats.photographs import find
+from nonesuch.formats.readers import find
 from nonesuch.identities import photographs
 from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.models import load_detector, load_embedder

@@ -13,14 +13,13 @@ from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.lmdb_records import Record
-from nonesuch.formats.photographs import LmdbPhotograph, Photograph
+from nonesuch.formats.lmdb_records import LmdbPhotograph, Record
+from nonesuch.formats.photographs import Photograph
 from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.faces import BATCH, read_faces
 
-_BATCH = 64
 _CHECKED, _SAME_EMBEDDER = 8, 0.9  # records compared with the embedder, and the cosine that they must reach
 
 
@@ -48,20 +47,11 @@ def embed_photographs(
 
     A photograph without a face, or one that cannot be read, comes back with its problem; see `aligned_face`.
     """
-    batch: list[tuple[Photograph, Pixels | None, str]] = []
-    for photograph in photographs:
-        batch.append((photograph, *aligned_face(photograph, detector, always_align)))
-        if len(batch) == _BATCH:
-            yield from _embedded(batch, embedder)
-            batch.clear()
-    yield from _embedded(batch, embedder)
-
-
-def _embedded(batch: list[tuple[Photograph, Pixels | None, str]], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
-    crops = [crop for _, crop, _ in batch if crop is not None]
-    vectors = iter(embedder.embed(np.stack(crops)) if crops else np.empty((0, 0), dtype=np.float32))
-    for photograph, crop, problem in batch:
-        yield EmbeddedPhotograph(photograph, crop, None if crop is None else next(vectors), problem)
+    for faces in read_faces(photographs, detector, always_align):
+        results = zip(faces.crops, embedder.embed(faces.crops), strict=True)
+        for photograph, found, problem in zip(faces.photographs, faces.found, faces.problems, strict=True):
+            crop, vector = next(results) if found else (None, None)
+            yield EmbeddedPhotograph(photograph, crop, vector, problem)
 
 
 def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
@@ -132,7 +122,7 @@ def write_embeddings(
                 problems.append(result.problem)
             if crops is not None and result.crop is not None:
                 _write_crop(crops, result.photograph.name, result.crop)
-            if len(rows) == 16 * _BATCH:
+            if len(rows) == 16 * BATCH:
                 table.write_batch(_record_batch(rows, schema))
                 rows.clear()
         table.write_batch(_record_batch(rows, schema))

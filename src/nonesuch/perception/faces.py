@@ -1,4 +1,8 @@
-"""The face of a photograph as an aligned crop."""
+"""The faces of photographs as aligned crops."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +14,61 @@ from nonesuch.perception.alignment import align
 from nonesuch.perception.detection import Detector
 
 NO_FACE = "no face found"
+BATCH = 64  # photographs in memory at a time
+
+
+@dataclass(frozen=True)
+class FaceBatch:
+    """Some photographs that follow one another, and the faces among them.
+
+    Attributes:
+        start: place of the first among all photographs.
+        photographs: K of them.
+        found: (K,) whether each shows a face.
+        crops: (found, 112, 112, 3) uint8 RGB of those that do.
+        problems: K, in words why there is no face; "" where there is one.
+    """
+
+    start: int
+    photographs: list[Photograph]
+    found: NDArray[np.bool_]
+    crops: Pixels
+    problems: list[str]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(found,) places of the faces among all photographs."""
+        return self.start + np.flatnonzero(self.found)
+
+
+def read_faces(
+    photographs: Iterable[Photograph],
+    detector: Detector | None,
+    always_align: bool = False,
+    landmarks: NDArray[np.float64] | None = None,
+    on_image: Callable[[int], None] = lambda read: None,
+) -> Iterator[FaceBatch]:
+    """The largest face of each photograph, each read once and `BATCH` in memory at a time.
+
+    Args:
+        detector, always_align: as in `aligned_face`.
+        landmarks: (N, 5, 2) known ones of all photographs, which take the detector's place.
+        on_image: told how many have been read.
+    """
+    remaining, start = iter(photographs), 0
+    while batch := list(islice(remaining, BATCH)):
+        crops: list[Pixels | None] = []
+        problems = []
+        for row, photograph in enumerate(batch, start):
+            points = None if landmarks is None else landmarks[row]
+            crop, problem = aligned_face(photograph, detector, always_align, points)
+            crops.append(crop)
+            problems.append(problem)
+            on_image(row + 1)
+        there = [crop for crop in crops if crop is not None]
+        stacked = np.stack(there) if there else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        yield FaceBatch(start, batch, np.array([crop is not None for crop in crops]), stacked, problems)
+        start += len(batch)
 
 
 def aligned_face(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.formats.photographs import Photograph, find, table_beside
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.readers import find
+from nonesuch.formats.tar import table_beside
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.pose import head_pose
 

@@ -1,20 +1,20 @@
-"""Where what was seen in images is kept: beside the shards of a dataset of ours, else in a folder of the audit."""
+"""Where what was seen in images is kept: beside the shards of a dataset of ours, else in a folder of its own."""
 
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset import manifest as manifests
-from nonesuch.dataset.columns import columns_file, have_columns, write_columns
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.columns import columns_file, have_columns, write_columns
 from nonesuch.formats.photographs import Photograph, signature
 from nonesuch.formats.plan import Plan
-from nonesuch.formats.shards import read_index, shard_files
+from nonesuch.formats.shards import key_of, read_index, shard_files
 
 _PART = 4096  # images of a part, where there are no shards
 _MADE_BY, _IMAGES = b"made_by", b"images"
@@ -27,37 +27,36 @@ class ColumnStore:
         spans: which images each part holds.
 
     Args:
-        source: where the photographs were found.
-        photographs: all of them, in the order of `find`.
-        folder: for the columns of sources that are no dataset of ours.
+        photographs: all of a source, in the order of `find`.
+        folder: the dataset that they are of, or one for the columns.
+        in_dataset: whether it is a dataset of ours.
 
     Raises:
         NonesuchError: a dataset of ours is not complete, or its files are not in the order of its plan.
     """
 
-    def __init__(self, source: Path, photographs: Sequence[Photograph], folder: Path) -> None:
+    def __init__(self, photographs: Sequence[Photograph], folder: Path, in_dataset: bool) -> None:
         self._photographs = photographs
-        self._dataset = source if (source / manifests.MANIFEST).is_file() else None
-        self._folder = folder
-        if self._dataset is None:
+        self._folder, self._in_dataset = folder, in_dataset
+        if not in_dataset:
             count = len(photographs)
             self.spans = [slice(start, min(start + _PART, count)) for start in range(0, count, _PART)]
             return
-        if not manifests.read(source).complete:
-            raise NonesuchError(f"{source}: not complete; run the command that made it again")
-        keys = [PurePosixPath(photograph.name).with_suffix("").as_posix() for photograph in photographs]
+        if not manifests.read(folder).complete:
+            raise NonesuchError(f"{folder}: not complete; run the command that made it again")
+        keys = [key_of(photograph.name) for photograph in photographs]
         self.spans, start = [], 0
-        for shard in range(Plan(source).shards):
-            expected = read_index(shard_files(source, shard).index)["key"].to_pylist()
+        for shard in range(Plan(folder).shards):
+            expected = read_index(shard_files(folder, shard).index)["key"].to_pylist()
             self.spans.append(slice(start, start + len(expected)))
             if keys[self.spans[-1]] != expected:
-                raise NonesuchError(f"{source}: shard {shard:06d} is not what its index says; see 'nonesuch verify'")
+                raise NonesuchError(f"{folder}: shard {shard:06d} is not what its index says; see 'nonesuch verify'")
             start += len(expected)
 
     def has(self, group: str, part: int, made_by: str) -> bool:
         """Whether a part has these columns, made by what `made_by` names (a model's hash) from the same images."""
-        if self._dataset is not None:
-            return have_columns(self._dataset, group, part, made_by)
+        if self._in_dataset:
+            return have_columns(self._folder, group, part, made_by)
         try:
             metadata = pq.read_schema(self._place(group, part)).metadata or {}
         except (OSError, pa.ArrowException):
@@ -79,8 +78,8 @@ class ColumnStore:
 
     def write(self, group: str, part: int, made_by: str, columns: pa.Table) -> None:
         """Keep the columns of a part, a row per image; raises NonesuchError where they cannot be written."""
-        if self._dataset is not None:
-            write_columns(self._dataset, group, part, made_by, columns)
+        if self._in_dataset:
+            write_columns(self._folder, group, part, made_by, columns)
             return
         path = self._place(group, part)
         files.make_folder(path.parent)
@@ -88,20 +87,15 @@ class ColumnStore:
             told = {_MADE_BY: made_by.encode(), _IMAGES: self._signature(part)}
             pq.write_table(columns.replace_schema_metadata(told), temporary)
 
-    @property
-    def is_dataset(self) -> bool:
-        """Whether the source is a dataset of ours."""
-        return self._dataset is not None
-
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing to a dataset of ours; raises NonesuchError where one does."""
-        with contextlib.nullcontext() if self._dataset is None else manifests.locked(self._dataset):
+        with manifests.locked(self._folder) if self._in_dataset else contextlib.nullcontext():
             yield
 
     def _place(self, group: str, part: int) -> Path:
-        if self._dataset is not None:
-            return columns_file(self._dataset, group, part)
+        if self._in_dataset:
+            return columns_file(self._folder, group, part)
         return self._folder / group / f"{part:06d}.parquet"
 
     def _signature(self, part: int) -> bytes:

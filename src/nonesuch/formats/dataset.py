@@ -1,4 +1,4 @@
-"""Reading single images of a complete dataset by shard and row."""
+"""Reading the images of a dataset of ours: as photographs like any other, or by shard and row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from nonesuch.core import images
 from nonesuch.core.images import Pixels
+from nonesuch.formats import tar
+from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shards import read_index, shard_files
 
@@ -26,6 +28,15 @@ class IdentityImages:
     label: int
     vector: NDArray[np.float32]
     images: Pixels
+
+
+def find(path: Path, split: str | None) -> list[Photograph]:
+    """The images of all shards that are there, in plan order; there are no splits, so `split` is ignored.
+
+    Raises:
+        NonesuchError: a shard is damaged.
+    """
+    return [photograph for shard in sorted((path / "shards").glob("*.tar")) for photograph in tar.members(shard)]
 
 
 def read_identities(folder: Path, most_identities: int, most_images: int) -> list[IdentityImages]:

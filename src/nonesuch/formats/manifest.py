@@ -71,6 +71,11 @@ class Manifest:
     format: int = FORMAT
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether a path is a dataset of ours, complete or not: a folder with a manifest."""
+    return (path / MANIFEST).is_file()
+
+
 def write(folder: Path, manifest: Manifest) -> None:
     """Write `dataset.json`; raises NonesuchError where it cannot be written."""
     files.write_json(folder / MANIFEST, dataclasses.asdict(manifest))
@@ -83,7 +88,7 @@ def read(folder: Path) -> Manifest:
         NonesuchError: there is none, it is damaged, or it is of a newer format.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_dataset(folder):
         raise NonesuchError(f"{folder}: no dataset here (no {MANIFEST})")
     content = files.read_json(path)
     if content.get("format") != FORMAT:

@@ -1,0 +1,16 @@
+"""One image file; its person is called by the file's name."""
+
+from pathlib import Path
+
+from nonesuch.core.images import IMAGE_SUFFIXES
+from nonesuch.formats.photographs import Photograph
+
+
+def takes(path: Path) -> bool:
+    """Files with the suffix of an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def find(path: Path, split: str | None) -> list[Photograph]:
+    """The image alone; there are no splits, so `split` is ignored."""
+    return [Photograph(path.name, path.stem, path)]

@@ -1,0 +1,61 @@
+"""The table of readers: which file or folder is read by whom.
+
+A new format is a file of its own beside these, with a `takes` and a `find` like theirs, and a line in `READERS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import IMAGE_SUFFIXES
+from nonesuch.formats import dataset, folder, image_file, lmdb_records, manifest, relabelling, tar
+from nonesuch.formats.photographs import Photograph
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A way in which labelled images are kept.
+
+    Attributes:
+        takes: whether a path that exists is of this kind, by its name or by what stands in the folder.
+        find: its images, of a split or of all (None), in an order that is the same each time; raises NonesuchError
+            where it is damaged. Whoever knows no splits ignores them.
+    """
+
+    takes: Callable[[Path], bool]
+    find: Callable[[Path, str | None], list[Photograph]]
+
+
+def find(path: Path, split: str | None = None) -> list[Photograph]:
+    """All images of a source, in name order.
+
+    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, an LMDB set
+    (`.lmdb`, `.mdb`), or a manifest of any of these after cleaning (`.parquet`, see `nonesuch.formats.relabelling`). A
+    tar may have a table beside it, see `nonesuch.formats.tar`.
+
+    Args:
+        path: where to look.
+        split: where the table names splits, only the images of this one.
+
+    Raises:
+        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found; the images of a manifest
+            have moved, or are other ones.
+    """
+    if not path.exists():
+        raise NonesuchError(f"{path}: no such file or folder")
+    found = next(reader for reader in READERS if reader.takes(path)).find(path, split)
+    if not found:
+        raise NonesuchError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    return found
+
+
+# The first that takes a path reads it: a dataset of ours is a folder too, and a tar is what nobody else takes.
+READERS = (
+    Reader(manifest.is_dataset, dataset.find),
+    Reader(folder.takes, folder.find),
+    Reader(image_file.takes, image_file.find),
+    Reader(lmdb_records.takes, lmdb_records.find),
+    Reader(relabelling.takes, lambda path, split: relabelling.find(path, split, find)),
+    Reader(tar.takes, tar.find),
+)

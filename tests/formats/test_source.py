@@ -1,0 +1,64 @@
+"""A source: images with their place, and the columns that are kept of them."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.source import Source
+from tests.conftest import Cli
+
+
+def test_a_folder_keeps_its_columns_where_it_is_told(folder: Path, tmp_path: Path) -> None:
+    source = Source.at(folder, columns_in=tmp_path / "columns")
+    assert (len(source.photographs), source.is_dataset, source.shows_real_people) == (4, False, None)
+    store = source.columns
+    assert source.columns is store
+    assert store.spans == [slice(0, 4)]
+    table = pa.table({"age": [1, None, 3, 4]})
+    assert not store.has("seen", 0, "a model")
+    store.write("seen", 0, "a model", table)
+    assert store.has("seen", 0, "a model")
+    assert not store.has("seen", 0, "another model")
+    assert store.read("seen", 0).equals(table)
+    assert Source.at(folder, columns_in=tmp_path / "columns").columns.has("seen", 0, "a model")
+    assert not (folder / "columns").exists()
+    os.utime(folder / "al/1.png", ns=(0, 0))
+    assert not store.has("seen", 0, "a model")
+
+
+def test_folders_of_one_name_keep_their_columns_apart(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    shutil.copytree(folder, tmp_path / "copy" / folder.name)
+    for path in (folder, tmp_path / "copy" / folder.name):
+        Source.at(path, columns_in=tmp_path / "columns").columns.write("seen", 0, "a model", pa.table({"age": [1] * 4}))
+    assert len(list((tmp_path / "columns").iterdir())) == 2
+
+
+def test_without_a_place_there_are_no_columns(folder: Path) -> None:
+    with pytest.raises(ValueError, match="columns_in"):
+        _ = Source.at(folder).columns
+
+
+def test_a_dataset_keeps_its_columns_itself(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    path = tmp_path / "faces"
+    options = ["--identities", "2", "--images", "2", "--shard-images", "2", "--no-summary"]
+    outcome = cli("generate", path, "--generator", tiny_generator, *options)
+    assert outcome.status == 0, outcome.err
+    source = Source.at(path, columns_in=tmp_path / "columns")
+    assert (source.is_dataset, source.shows_real_people) == (True, False)
+    assert source.columns.spans == [slice(0, 2), slice(2, 4)]
+    source.columns.write("seen", 1, "a model", pa.table({"age": [1, 2]}))
+    assert (path / "columns" / "seen" / "000001.parquet").is_file()
+    assert not (tmp_path / "columns").exists()
+    with pytest.raises(NonesuchError, match="is not what its index says"):
+        _ = replace(source, photographs=source.photographs[:1]).columns
+    manifests.write(path, replace(manifests.read(path), shows_real_people=True, complete=False))
+    assert source.shows_real_people is True
+    with pytest.raises(NonesuchError, match="not complete"):
+        _ = Source.at(path).columns
