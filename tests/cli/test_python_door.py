@@ -48,6 +48,7 @@ def test_names_and_defaults_are_the_same(name: str, function: str) -> None:
     options = {option.name: option for option in _command(name).params if option.name != "help"}
     assert set(taken) - {"on_progress"} == set(options)
     for key, option in options.items():
+        assert isinstance(option, click.Argument) or f"--{key.replace('_', '-')}" in option.opts
         default = taken[key].default
         if option.required:
             assert default is inspect.Parameter.empty, key

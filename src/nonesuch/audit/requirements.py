@@ -1,11 +1,12 @@
 """Requirements on the figures of an audit, such as 'eer<=0.1': the verdict of a pipeline."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
+from nonesuch.audit.plain import plain
 from nonesuch.core.errors import NonesuchError
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
@@ -52,6 +53,26 @@ def parse_requirement(text: str) -> Requirement:
     except ValueError as error:
         raise NonesuchError(f"--require {text!r}: write it as 'eer<=0.1', with <=, >=, <, > or ==") from error
     return Requirement(match[1], match[2], bound)
+
+
+def judge(wishes: Sequence[Requirement], found: dict[str, Any]) -> list[str]:
+    """What is required and does not hold, or cannot be read, in words; all are added to the figures."""
+    judged: list[dict[str, Any]] = []
+    broken = []
+    for wish in wishes:
+        try:
+            values = figures_at({"datasets": found["datasets"]}, wish.path)
+        except NonesuchError as error:
+            broken.append(str(error))
+            judged.append({"required": str(wish), "figure": str(error), "value": None, "holds": False})
+            continue
+        for path, value in values.items():
+            judged.append({"required": str(wish), "figure": path, "value": plain(value), "holds": wish.holds(value)})
+            if not wish.holds(value):
+                broken.append(f"--require {wish} does not hold: {path} is {value:.4g}")
+    if judged:
+        found["requirements"] = judged
+    return broken
 
 
 def figures_at(figures: Mapping[str, Any], path: str) -> dict[str, float]:

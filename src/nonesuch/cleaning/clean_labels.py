@@ -11,7 +11,7 @@ from nonesuch.cleaning.features import features
 from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath
+from nonesuch.core.files import AnyPath, as_paths
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
@@ -56,7 +56,7 @@ def clean_labels(
     merge: float | None = None,
     align: bool = False,
     rounds: int = MOST_ROUNDS,
-    answers: Sequence[AnyPath] = (),
+    answers: AnyPath | Sequence[AnyPath] = (),
     review: int = 100,
     device: str = "auto",
     dtype: str = "float32",
@@ -85,7 +85,7 @@ def clean_labels(
     dataset, out = Path(dataset), Path(out)
     if fmr is not None and same is not None:
         raise NonesuchError("--fmr and --same say the same; give one of them")
-    told = read_answers([Path(path) for path in answers])
+    told = read_answers(as_paths(answers))
     manifest = out / MANIFEST
     if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
         raise NonesuchError(f"--out {out}: {MANIFEST} there is the dataset, and would be replaced; name another folder")

@@ -21,7 +21,6 @@ from nonesuch.loop.progress import progress_bar
 )
 @click.option(
     "--embedder",
-    "embedders",
     multiple=True,
     default=["mobilefacenet"],
     show_default=True,
@@ -39,7 +38,7 @@ from nonesuch.loop.progress import progress_bar
 @click.option("--report", type=options.PATH, help="Write figures and curves as one HTML page (needs nonesuch[report]).")
 @options.device
 @options.dtype
-def evaluate(data: Path, embedders: tuple[str, ...], **chosen: Any) -> None:
+def evaluate(data: Path, **chosen: Any) -> None:
     """Test how well embedders verify people on labelled images.
 
     With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
@@ -58,7 +57,7 @@ def evaluate(data: Path, embedders: tuple[str, ...], **chosen: Any) -> None:
       nonesuch evaluate --embedder mine.safetensors --data IJBC/loose_crop --templates IJBC/meta
     """
     with progress_bar() as bar:
-        found = evaluate_embedders(data, embedders, **chosen, on_progress=bar)
+        found = evaluate_embedders(data, **chosen, on_progress=bar)
     show_problems(found.problems)
     names = list(found.figures)
     _print(found.title, ("", *names), [(title, *cells) for title, cells in figure_rows(found.figures)])

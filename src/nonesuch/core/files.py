@@ -5,7 +5,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,16 @@ os.umask(_UMASK)
 def path_or_none(path: AnyPath | None) -> Path | None:
     """A `Path`, or None for None."""
     return None if path is None else Path(path)
+
+
+def as_paths(places: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    """One place or several, as a list."""
+    return [Path(places)] if isinstance(places, str | os.PathLike) else [Path(place) for place in places]
+
+
+def as_texts(texts: str | Sequence[str]) -> list[str]:
+    """One text or several, as a list."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def temporary_beside(path: Path) -> Path:

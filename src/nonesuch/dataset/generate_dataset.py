@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.core.files import AnyPath, as_texts, path_or_none
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.people import People
@@ -76,7 +76,7 @@ def generate_dataset(
     generator: str = "vec2face_small",
     sigma: str | None = None,
     style: float | None = None,
-    steer: Sequence[str] = (),
+    steer: str | Sequence[str] = (),
     steer_steps: int | None = None,
     steer_identity: float | None = None,
     codec: str = "jpeg",
@@ -117,7 +117,7 @@ def generate_dataset(
     """
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
-    asked = steering_options(steer, steer_steps, steer_identity, min_age)
+    asked = steering_options(as_texts(steer), steer_steps, steer_identity, min_age)
     model = load_generator(generator, device, dtype)
     if style is not None and not model.network.style_dim:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")

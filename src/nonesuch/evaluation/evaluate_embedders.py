@@ -7,7 +7,7 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.core.files import AnyPath, as_texts, path_or_none
 from nonesuch.core.version import VERSION
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
@@ -89,7 +89,7 @@ class Evaluation:
 
 def evaluate_embedders(
     data: AnyPath,
-    embedders: Sequence[str] = ("mobilefacenet",),
+    embedder: str | Sequence[str] = ("mobilefacenet",),
     *,
     pairs: AnyPath | None = None,
     templates: AnyPath | None = None,
@@ -109,7 +109,7 @@ def evaluate_embedders(
 
     Args:
         data: a source of labelled images, or a packed set (`.bin`, `.xz`), which brings its pairs.
-        embedders: shipped ones by name, or files with their cards.
+        embedder: shipped ones by name, or files with their cards.
         pairs: pairs.txt, a CSV (left, right, mated), or CFP's protocol folder.
         templates: folder of IJB's metadata files.
         folds: only these folds of the pairs, as "8-10" or "1,2,5".
@@ -132,7 +132,7 @@ def evaluate_embedders(
         raise NonesuchError(f"{data}: a packed set holds aligned images; leave out --align")
     write_report = None if report is None else _reporter()
     _check_outputs([path for path in outputs if path is not None])
-    names = list(dict.fromkeys(embedders))
+    names = list(dict.fromkeys(as_texts(embedder)))
     models = [load_embedder(name, device, dtype) for name in names]
     test, detector = protocol.benchmark(), load_detector(device)
     total = len(test.photographs)

@@ -1,0 +1,156 @@
+"""Auditing labelled datasets, from their images to figures, verdict, report and columns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonesuch.audit.auditing import audit, write_image_columns
+from nonesuch.audit.looking import Eyes, Seen, look
+from nonesuch.audit.options import check_reference, dataset_names, load_eyes, read_target
+from nonesuch.audit.reference import Reference, see_reference
+from nonesuch.audit.requirements import judge, parse_requirement
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_paths, as_texts, path_or_none
+from nonesuch.core.version import VERSION
+from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.source import Source
+from nonesuch.loop.progress import OnProgress, unheard
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        report: the HTML page.
+        json: the file of all figures.
+        figures: the same as a value.
+        broken: requirements that do not hold, in words.
+    """
+
+    report: Path
+    json: Path
+    figures: dict[str, Any]
+    broken: list[str]
+
+
+def audit_datasets(
+    datasets: AnyPath | Sequence[AnyPath],
+    *,
+    against: AnyPath | Sequence[AnyPath] = (),
+    held_out: AnyPath | None = None,
+    control: AnyPath | Sequence[AnyPath] = (),
+    embedder: str | Sequence[str] = ("mobilefacenet", "dlib_resnet"),
+    out: AnyPath | None = None,
+    require: str | Sequence[str] = (),
+    target: AnyPath | None = None,
+    brisque: tuple[AnyPath, AnyPath] | None = None,
+    clip_iqa: tuple[AnyPath, AnyPath] | None = None,
+    inception: AnyPath | None = None,
+    align: bool = False,
+    show_photographs: bool = False,
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = unheard,
+) -> Audit:
+    """Say what labelled face datasets are worth, side by side.
+
+    Args:
+        datasets: of ours, or folders or uncompressed tars with a folder per person.
+        against: photographs that the generator learned from.
+        held_out: a list of people or files of `against` that it did not see: the control.
+        control: more photographs of people it never saw.
+        embedder: each gives figures of its own.
+        out: folder of the report; None for DATASET-audit.
+        require: what must hold, as "eer<=0.1".
+        target: JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.
+        brisque, clip_iqa, inception: weights that cannot ship: BRISQUE's allmodel and allrange; CLIP's image encoder
+            and its two prompts; Inception, for FID against `against`; both networks as `.onnx`.
+        align: detect and align 112x112 images too, which otherwise count as aligned.
+        show_photographs: thumbnails of photographs of real people too.
+        device, dtype: of the networks.
+        on_progress: told what is being done.
+
+    Raises:
+        NonesuchError: options that contradict one another, images that cannot be used, or a full disk.
+    """
+    wishes = [parse_requirement(text) for text in as_texts(require)]
+    names, training, others = dataset_names(as_paths(datasets)), as_paths(against), as_paths(control)
+    check_reference(training, others, path_or_none(held_out), path_or_none(inception))
+    write_report, wanted = _reporter(), read_target(path_or_none(target))
+    folder = Path(out) if out is not None else Path(f"{next(iter(names))}-audit")
+    sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
+    eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), align, device, dtype)
+    files.make_folder(folder)
+    reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)
+    found: dict[str, Any] = {"nonesuch": VERSION, "datasets": {}}
+    found["made_by"] = {name: model.card.sha256 for name, model in eyes.embedders.items()}
+    if reference is not None:
+        found["against"] = _about(reference, training, others, held_out)
+    shown: dict[str, list[Photograph]] = {}
+    for name, source in sources.items():
+        seen, figures = _audited(name, source, eyes, reference, wanted, folder, on_progress)
+        found["datasets"][name] = figures
+        if show_photographs or source.shows_real_people is False:
+            shown[name] = seen.photographs
+    on_progress("writing the report", 0, 0)
+    broken = judge(wishes, found)
+    files.write_json(folder / "audit.json", found)
+    write_report(folder / "report.html", found, shown, reference if show_photographs else None)
+    return Audit(folder / "report.html", folder / "audit.json", found, broken)
+
+
+def _audited(
+    name: str,
+    source: Source,
+    eyes: Eyes,
+    reference: Reference | None,
+    target: Mapping[str, Mapping[str, float]],
+    out: Path,
+    on_progress: OnProgress,
+) -> tuple[Seen, dict[str, Any]]:
+    total = len(source.photographs)
+    seen = look(source, eyes, lambda done: on_progress(f"looking at {name}", done, total))
+    figures, images = audit(source, seen, eyes, reference, target, lambda what: on_progress(f"{name}: {what}", 0, 0))
+    written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
+    return seen, {"source": str(source.path), "columns_written_to": str(written), **figures}
+
+
+def _reporter() -> Callable[..., None]:
+    """What writes the report, before any work is done in vain."""
+    try:
+        from nonesuch.audit.report import write_report
+    except ImportError as error:
+        raise NonesuchError('the report needs matplotlib and jinja2: pip install "nonesuch[report]"') from error
+    return write_report
+
+
+def _reference(
+    against: Sequence[Path],
+    control: Sequence[Path],
+    held_out: Path | None,
+    eyes: Eyes,
+    columns: Path,
+    on_progress: OnProgress,
+) -> Reference | None:
+    if not against:
+        return None
+    people = read_names(held_out) if held_out is not None else set()
+    training = [Source.at(path, columns_in=columns) for path in against]
+    others = [Source.at(path, columns_in=columns) for path in control]
+    return see_reference(training, others, people, eyes.for_reference(), on_progress)
+
+
+def _about(
+    reference: Reference, against: Sequence[Path], control: Sequence[Path], held_out: AnyPath | None
+) -> dict[str, Any]:
+    training, others = reference.training, reference.control
+    return {
+        "sources": [str(path) for path in against],
+        "controls": [str(path) for path in control],
+        "held_out": None if held_out is None else str(held_out),
+        "training": {"images": len(training.photographs), "people": len(training.people)},
+        "control": None if others is None else {"images": len(others.photographs), "people": len(others.people)},
+    }

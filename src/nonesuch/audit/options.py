@@ -1,0 +1,96 @@
+"""What an audit is asked for: checked, named and loaded before any image is looked at."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nonesuch.audit.image_figures import check_target
+from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
+from nonesuch.audit.judges.inception import load_inception
+from nonesuch.audit.looking import INCEPTION, Eyes
+from nonesuch.core import files
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath
+from nonesuch.core.weights import read_card
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
+
+
+def check_reference(
+    against: Sequence[Path], control: Sequence[Path], held_out: Path | None, inception: Path | None
+) -> None:
+    """Raises NonesuchError where the options about photographs contradict one another."""
+    if (held_out or control or inception) and not against:
+        raise NonesuchError("--held-out, --control and --inception go with --against, photographs to compare with")
+    if shared := {path.resolve() for path in control} & {path.resolve() for path in against}:
+        raise NonesuchError(f"{shared.pop()}: the control must show other people than --against; name another source")
+
+
+def load_eyes(
+    embedders: Sequence[str],
+    brisque: tuple[AnyPath, AnyPath] | None,
+    clip_iqa: tuple[AnyPath, AnyPath] | None,
+    inception: Path | None,
+    align: bool,
+    device: str,
+    dtype: str,
+) -> Eyes:
+    """Everything that looks at images; errors as in loading each."""
+    return Eyes(
+        _embedders(embedders, device, dtype),
+        load_detector(device),
+        read_card(shipped_weights("mtcnn"), card_type("mtcnn")).sha256,
+        load_perceiver(device=device, dtype=dtype),
+        align,
+        (
+            *([] if brisque is None else [brisque_judge(Path(brisque[0]), Path(brisque[1]))]),
+            *([] if clip_iqa is None else [clip_iqa_judge(Path(clip_iqa[0]), Path(clip_iqa[1]), device)]),
+        ),
+        None if inception is None else load_inception(inception, device),
+    )
+
+
+def _embedders(names: Sequence[str], device: str, dtype: str) -> dict[str, Embedder]:
+    """By what their columns and figures are called: a file goes by its name, which must do as a folder's too."""
+    found: dict[str, Embedder] = {}
+    for name in dict.fromkeys(names):
+        called = re.sub(r"[^\w.-]", "_", Path(name).stem if Path(name).suffix in (".safetensors", ".onnx") else name)
+        if called in found or called == INCEPTION:
+            raise NonesuchError(f"--embedder {name}: another is called {called} too; rename the file")
+        found[called] = load_embedder(name, device, dtype)
+    return found
+
+
+def dataset_names(datasets: Sequence[Path]) -> dict[str, Path]:
+    """What each dataset is called: by its file's or folder's name, with the folder above where two are called so.
+
+    Raises:
+        NonesuchError: there is none, or two are called alike all the same.
+    """
+    if not datasets:
+        raise NonesuchError("name a dataset to audit")
+    found: dict[str, Path] = {}
+    for path in datasets:
+        name = path.resolve().name.removesuffix(".tar")
+        if name in found:
+            name = f"{path.resolve().parent.name}-{name}"
+        if name in found:
+            raise NonesuchError(f"{path}: given twice, or called as another one; rename one")
+        found[name] = path
+    return found
+
+
+def read_target(path: Path | None) -> Mapping[str, Mapping[str, float]]:
+    """Wanted shares by grouping and group; none for None.
+
+    Raises:
+        NonesuchError: the file is not JSON of that form, or names what is not known.
+    """
+    if path is None:
+        return {}
+    target = files.read_json(path)
+    for grouping, wanted in target.items():
+        if not isinstance(wanted, dict) or not all(type(share) in (int, float) for share in wanted.values()):
+            raise NonesuchError(f"{path}: {grouping} must be an object of shares by group")
+    check_target(target)
+    return target
