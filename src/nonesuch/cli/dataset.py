@@ -9,7 +9,7 @@ from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.cli.options import console
-from nonesuch.cli.steering import make_steerer, show_steering
+from nonesuch.cli.steering import show_steering
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset import verify as verification
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
@@ -30,6 +30,7 @@ from nonesuch.models import (
     weights_path,
 )
 from nonesuch.pages.contact_sheet import write_contact_sheet
+from nonesuch.steering.make import make_steerer
 from nonesuch.steering.steerer import Steerer
 
 _JUDGES = ("mobilefacenet", "dlib_resnet")

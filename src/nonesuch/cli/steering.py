@@ -1,4 +1,4 @@
-"""What `nonesuch generate` makes of its steering options, and what it says of the result."""
+"""What `nonesuch generate` says of steered images."""
 
 from pathlib import Path
 
@@ -7,61 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.columns import read_columns
-from nonesuch.dataset.vector_sources import LeastAge
-from nonesuch.generators.generator import Generator
-from nonesuch.models import load_perceiver
 from nonesuch.steering.columns import GROUP
-from nonesuch.steering.steerer import Steerer, SteerSettings
-from nonesuch.steering.wishes import Wish, parse_wish, reach
-
-_YOUNGEST_MIN_AGE = 25
-
-
-def make_steerer(
-    model: Generator,
-    steer: tuple[str, ...],
-    steps: int | None,
-    identity: float | None,
-    min_age: float | None,
-    device: str,
-    dtype: str,
-) -> tuple[Steerer | None, LeastAge | None]:
-    """The steerer and the filter of identities that the options ask for; None where they ask for none.
-
-    Raises:
-        NonesuchError: a wish cannot be read or goes below the least age, or an option goes with nothing.
-    """
-    wishes = [parse_wish(text) for text in steer]
-    if min_age is not None:
-        wishes.append(_least_age(min_age, wishes))
-    if not wishes:
-        if steps is not None or identity is not None:
-            raise NonesuchError("--steer-steps and --steer-identity go with --steer or --min-age only")
-        return None, None
-    perceiver = load_perceiver(device=device, dtype=dtype)
-    usual = SteerSettings()
-    settings = SteerSettings(
-        steps=usual.steps if steps is None else steps, identity=usual.identity if identity is None else identity
-    )
-    least = None if min_age is None else LeastAge(min_age, model, perceiver)
-    return Steerer(model, perceiver, wishes, settings), least
-
-
-def _least_age(years: float, wishes: list[Wish]) -> Wish:
-    if years < _YOUNGEST_MIN_AGE:
-        raise NonesuchError(
-            f"--min-age {years:g} would leave out nobody: the perceiver learned from adults and takes a child for a "
-            f"young adult; give at least {_YOUNGEST_MIN_AGE}, or 30 to leave room for its error of six years"
-        )
-    for wish in wishes:
-        if wish.name == "age" and reach(wish)[0] < years:
-            raise NonesuchError(
-                f"--steer {wish.text} goes below --min-age {years:g}; write it as a range above, such as "
-                f"age={years:g}..60"
-            )
-    return parse_wish(f"age>={years:g}")
+from nonesuch.steering.wishes import Wish
 
 
 def show_steering(out: Path, wishes: list[Wish], min_age: float | None) -> None:
