@@ -145,7 +145,7 @@ def generate(
     """
     started = time.monotonic()
     model = load_generator(generator, device, dtype)
-    if style is not None and not model.network.style_dim:
+    if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     if min_age is not None and (reference is not None or vectors is not None):
         raise NonesuchError("--min-age is about sampled identities: leave it out with --reference or --vectors")

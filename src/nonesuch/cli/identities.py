@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from nonesuch.cli import options
-from nonesuch.core.weights import read_card
 from nonesuch.formats.photographs import find
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import statistics as identity_statistics
@@ -14,7 +13,7 @@ from nonesuch.identities.photographs import embed_photographs, write_embeddings
 from nonesuch.identities.sampling import sample_identities
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import progress_bar
-from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
+from nonesuch.models import load_detector, load_embedder, read_model_card, shipped_embedder_card, weights_path
 
 _MOST_PROBLEMS_SHOWN = 10
 
@@ -49,7 +48,7 @@ def identities(
       nonesuch generate faces --vectors people.parquet --images 20
     """
     path = weights_path(generator)
-    card = read_card(path, GeneratorCard)
+    card = read_model_card(path, GeneratorCard)
     embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
     wishes = SamplingOptions(sampling, statistics_file, max_similarity, fmr)
     source = identity_source(card, path, embedder, wishes)
