@@ -34,11 +34,12 @@ MICRO_BATCH, ROUNDS = 16, 3
 
 def bare_forward(generator: Generator, images: int, workers: int) -> float:
     """Images per second of the network alone."""
-    vectors, noise = torch.randn(MICRO_BATCH, generator.card.feature_dim), torch.rand(MICRO_BATCH, 49)
+    vectors = torch.randn(MICRO_BATCH, generator.card.feature_dim) / generator.card.vector_scale
+    latent = generator.draw(np.arange(MICRO_BATCH, dtype=np.uint64))
 
     def forward(_: int) -> None:
         with torch.inference_mode():
-            generator.network(vectors, noise=noise, mask_ratio=0.25, drop_ratio=generator.mask.low)
+            generator.forward(vectors, latent)
 
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         started = time.monotonic()

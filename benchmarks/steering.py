@@ -10,6 +10,7 @@ published loop, written out below with a limit on its steps, on the same vectors
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from nonesuch import load_detector, load_embedder, load_generator, load_perceive
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.generators.generator import Generator, Latent, to_grey_levels
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.perception.pose import head_pose
@@ -124,18 +125,16 @@ def published_loop(
     scale = generator.card.vector_scale
     base = torch.from_numpy(vectors)
     moved = (base * scale).clone().requires_grad_()
-    style = torch.zeros(len(vectors), generator.network.style_dim, requires_grad=with_style)
+    seeds = np.zeros(len(vectors), dtype=np.uint64)
+    style = generator.draw(seeds, style_spread=0.0).style.requires_grad_(with_style)
     optimizer = torch.optim.Adam([moved, style] if with_style else [moved], lr=0.1)
     draws = np.random.default_rng(0)
 
-    def masks() -> tuple[torch.Tensor, torch.Tensor]:
-        drawn = [generator.mask.draw(int(seed)) for seed in draws.integers(0, 2**62, len(vectors))]
-        return torch.tensor([ratio for ratio, _ in drawn], dtype=torch.float32), torch.from_numpy(
-            np.stack([noise for _, noise in drawn])
-        )
+    def fresh() -> Latent:
+        return replace(generator.draw(draws.integers(0, 2**62, len(vectors)).astype(np.uint64)), style=style)
 
     for _ in range(steps):
-        pixels = generator.forward(moved / scale, *masks(), style)
+        pixels = generator.forward(moved / scale, fresh())
         seen, embeddings = perceiver.look(pixels, window=False)
         away = 1.0 - torch.cosine_similarity(embeddings, base)
         miss = (LOOP_TARGET - seen.pose[:, 0].abs()).abs()
@@ -145,7 +144,7 @@ def published_loop(
         if away.mean() <= 0.3 and miss.mean() <= LOOP_ROOM:
             break
     with torch.inference_mode():
-        pixels = generator.forward(moved / scale, *masks(), style)
+        pixels = generator.forward(moved / scale, fresh())
     return to_grey_levels(pixels.permute(0, 2, 3, 1).numpy()), (moved / scale).detach().numpy()
 
 

@@ -12,7 +12,7 @@ import torch
 
 from nonesuch.cli.app import main
 from nonesuch.core import weights
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities import statistics
 from nonesuch.models import create_model, load_embedder
 
@@ -65,7 +65,7 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = create_model("vec2face_tiny")
     embedder = load_embedder("mobilefacenet").card
-    card = GeneratorCard(
+    card = Vec2FaceCard(
         name="tiny",
         architecture="vec2face_tiny",
         sha256="",

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from nonesuch.core import weights
+from nonesuch.core import files, weights
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
@@ -23,6 +23,7 @@ from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
+from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.perception.attributes import AttributeHeads
@@ -33,11 +34,14 @@ from nonesuch.perception.presets import PERCEIVERS
 
 ASSETS = Path(__file__).parent / "assets"
 
+CardType = TypeVar("CardType", bound=Card)
+
 
 @dataclass(frozen=True)
 class _Model:
     build: Callable[..., nn.Module]
     card: type[Card]
+    generator: Callable[..., Generator] | None = None  # from card, network, device, dtype
 
 
 _MODELS: dict[str, _Model] = {
@@ -49,7 +53,7 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(IResNet, **sizes), EmbedderCard) for name, sizes in IRESNETS.items()},
     **{name: _Model(partial(FaceViT, **sizes), EmbedderCard) for name, sizes in VITS.items()},
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
-    **{name: _Model(partial(Vec2Face, **sizes), GeneratorCard) for name, sizes in VEC2FACE.items()},
+    **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
 }
 
 
@@ -173,10 +177,23 @@ def load_generator(name_or_file: str | Path, device: str = "auto", dtype: str = 
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     path = weights_path(name_or_file)
-    card = weights.read_card(path, GeneratorCard)
-    network = freeze(_network(path, card), place)
-    assert isinstance(network, Vec2Face)
-    return Generator(card, network, place, precision)
+    card = read_model_card(path, GeneratorCard)
+    make = _find(card.architecture).generator
+    if make is None:
+        raise NonesuchError(f"{path}: {card.architecture} is no generator")
+    return make(card, freeze(_network(path, card), place), place, precision)
+
+
+def read_model_card(path: Path, kind: type[CardType]) -> CardType:
+    """The card beside a weight file, as the subclass of `kind` that its model's weights have.
+
+    Raises:
+        NonesuchError: as `nonesuch.core.weights.read_card`, or the model is unknown.
+    """
+    place = weights.card_path(path)
+    told = files.read_json(place).get("architecture") if path.is_file() and place.is_file() else None
+    own = kind if told is None else _find(str(told)).card
+    return weights.read_card(path, own if issubclass(own, kind) else kind)
 
 
 def _find(name: str) -> _Model:

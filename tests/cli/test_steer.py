@@ -15,7 +15,8 @@ from nonesuch import create_model, load_generator, load_perceiver
 from nonesuch.core import images, weights
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.readers import find
-from nonesuch.generators.generator import GeneratorCard, to_grey_levels
+from nonesuch.generators.generator import to_grey_levels
+from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from tests.conftest import Cli
 
 _OPTIONS = ["--identities", 2, "--images", 5, "--shard-images", 5, "--no-summary", "--steer-steps", 6]
@@ -102,7 +103,7 @@ def test_a_run_killed_while_steering_goes_on(steered: Path, tmp_path: Path) -> N
 
 
 def test_a_generator_without_a_style_code(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
-    card = replace(weights.read_card(tiny_generator, GeneratorCard), sizes={"style_dim": 0}, statistics="")
+    card = replace(weights.read_card(tiny_generator, Vec2FaceCard), sizes={"style_dim": 0}, statistics="")
     plain = tmp_path / "plain.safetensors"
     weights.save(plain, create_model(card.architecture, **card.sizes).state_dict(), card)
     options = ["--generator", plain, "--sampling", "sphere", "--identities", 2, "--images", 2, "--steer-steps", 1]

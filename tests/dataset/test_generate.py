@@ -21,7 +21,7 @@ from PIL import Image
 
 from nonesuch import create_model
 from nonesuch.core import weights
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.measures.similarity import nearest
 from tests.conftest import Cli
 
@@ -138,7 +138,7 @@ def test_the_style_code_is_an_option(cli: Cli, whole: Path, tiny_generator: Path
 
 
 def test_a_generator_without_a_style_code_takes_no_style(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
-    card = replace(weights.read_card(tiny_generator, GeneratorCard), sizes={"style_dim": 0}, statistics="")
+    card = replace(weights.read_card(tiny_generator, Vec2FaceCard), sizes={"style_dim": 0}, statistics="")
     plain = tmp_path / "plain.safetensors"
     weights.save(plain, create_model("vec2face_tiny", style_dim=0).state_dict(), card)
     options = ["--generator", plain, *_OPTIONS, "--sampling", "sphere"]

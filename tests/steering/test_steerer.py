@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.errors import NonesuchError
-from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.generators.generator import Generator, Latent, to_grey_levels
 from nonesuch.identities import statistics
 from nonesuch.identities.sampling import draw_apart, pca_gaussian
 from nonesuch.measures.similarity import normalised
@@ -68,14 +68,9 @@ def test_accepted_images_show_what_was_wished_for(steered: Steered, perceiver: P
 
 
 def test_the_image_is_that_of_its_vector_and_style(steered: Steered, generator: Generator) -> None:
-    masks = [generator.mask.draw(int(seed)) for seed in SEEDS]
+    latent = Latent(torch.from_numpy(steered.styles), generator.draw(SEEDS).fixed)
     with torch.inference_mode():
-        pixels = generator.forward(
-            torch.from_numpy(steered.vectors),
-            torch.tensor([ratio for ratio, _ in masks], dtype=torch.float32),
-            torch.from_numpy(np.stack([noise for _, noise in masks])),
-            torch.from_numpy(steered.styles),
-        )
+        pixels = generator.forward(torch.from_numpy(steered.vectors), latent)
     again = to_grey_levels(pixels.permute(0, 2, 3, 1).numpy())
     assert np.abs(again.astype(int) - steered.images).max() <= 1
 

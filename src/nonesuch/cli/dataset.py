@@ -12,10 +12,10 @@ from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console, section
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.generate_dataset import GeneratedDataset, generate_dataset
-from nonesuch.dataset.steered import SteeringOutcome
 from nonesuch.dataset.verify_dataset import verify_dataset
 from nonesuch.identities.source import DEFAULT_FMR
 from nonesuch.loop.progress import progress_bar
+from nonesuch.steering.outcome import SteeringOutcome
 
 _MOST_PROBLEMS_SHOWN = 20
 _AT_LEAST_1 = click.IntRange(1)

@@ -23,8 +23,9 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import LmdbPhotograph
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
 from nonesuch.formats.readers import find
-from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
+from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.losses import load_lpips
+from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES, VEC2FACE
 from nonesuch.generators.vec2face.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples
@@ -220,7 +221,7 @@ def _init_file(init: Path) -> Path:
     return path
 
 
-def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder) -> GeneratorCard | None:
+def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder) -> Vec2FaceCard | None:
     """Load weights, or all networks of another run's folder; returns the generator's card where there is one."""
     loaded = weights.load_checkpoint(_init_file(init))
     if init.is_dir():
@@ -233,13 +234,13 @@ def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder
     path = init / f"{preset}.safetensors" if init.is_dir() else init
     if not weights.card_path(path).is_file():
         return None
-    card = weights.read_card(path, GeneratorCard)
+    card = weights.read_card(path, Vec2FaceCard)
     if card.embedder_sha256 != embedder.card.sha256:
         raise NonesuchError(f"{path}: decodes vectors of {card.embedder}, not of {embedder.name}")
     return card
 
 
-def _continued(card: GeneratorCard, before: GeneratorCard) -> GeneratorCard:
+def _continued(card: Vec2FaceCard, before: Vec2FaceCard) -> Vec2FaceCard:
     """The card of weights that were trained on from others, which bring their scale, their data and their licence."""
     data, licence = before.training_data, before.licence
     return replace(
@@ -310,7 +311,7 @@ def _card(
     vectors: NDArray[np.float32],
     licence: str,
     about_data: str,
-) -> GeneratorCard:
+) -> Vec2FaceCard:
     norm = float(np.linalg.norm(vectors, axis=1).mean())
     packed = [
         photograph for photograph in photographs if photograph.size >= 0 or isinstance(photograph, LmdbPhotograph)
@@ -318,7 +319,7 @@ def _card(
     sources = sorted({photograph.container.name for photograph in packed}) or ["a folder"]
     people = len({photograph.identity for photograph in photographs})
     data = f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
-    return GeneratorCard(
+    return Vec2FaceCard(
         name=preset,
         architecture=preset,
         sizes={"feature_dim": embedder.card.embedding_dim},
@@ -344,7 +345,7 @@ def vector_scale(norm: float, width: int) -> float:
 
 
 def _export(
-    out: Path, trainer: Trainer, card: GeneratorCard, photographs: list[Photograph], vectors: NDArray[np.float32]
+    out: Path, trainer: Trainer, card: Vec2FaceCard, photographs: list[Photograph], vectors: NDArray[np.float32]
 ) -> None:
     """Write the averaged weights in half precision, with their card, and a look at them."""
     prefix = "generator."
@@ -353,7 +354,7 @@ def _export(
     weights.save(path, weights.halved(state), card)
     network = create_model(card.architecture, pretrained=path, **card.sizes)
     assert isinstance(network, Vec2Face)
-    generator = Generator(card, network.eval(), torch.device("cpu"))
+    generator = Vec2FaceGenerator(card, network.eval(), torch.device("cpu"))
     seeds = np.arange(len(photographs), dtype=np.uint64)
     made = to_grey_levels(generator.render(vectors, seeds, len(photographs)))
     write_contact_sheet([[photograph.read_crop() for photograph in photographs], list(made)], out / "samples.png")

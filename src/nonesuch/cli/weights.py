@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import torch
@@ -20,7 +20,6 @@ from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.models import card_type, create_model, list_models, load_embedder, shipped_names, weights_path
 
 _WEIGHTS = (".safetensors", ".onnx")
@@ -42,7 +41,7 @@ def models(pattern: str) -> None:
     shown = Table("model", "kind", "weights")
     shipped = shipped_names()
     for name in names:
-        kind = card_type(name).__name__.removesuffix("Card").lower() or "detector"
+        kind = card_type(name).kind
         shown.add_row(name, kind, "ship with the package" if name in shipped else "import-weights or train")
     console.print(shown)
 
@@ -108,20 +107,19 @@ def import_weights(
         weights.write_card(
             out, EmbedderCard(**common, embedding_dim=width, preprocessing=preprocessing, thresholds=thresholds)
         )
-    elif architecture in VEC2FACE:
+    elif issubclass(kind := card_type(architecture), GeneratorCard):
         if not decodes:
             raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
         network = create_model(architecture, pretrained=checkpoint)
-        width = network.get_parameter("latent_prior_proj_f.weight").shape[1]
         known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
-        card = GeneratorCard(
+        card = kind(
             **common,
-            feature_dim=width,
+            feature_dim=cast(int, network.feature_dim),
             embedder=known.name if known else decodes,
             embedder_sha256=known.sha256 if known else "",
         )
         weights.save(out, network.state_dict(), card)
-    elif card_type(architecture) is EmbedderCard:
+    elif kind is EmbedderCard:
         network = create_model(architecture, pretrained=checkpoint).eval()
         with torch.inference_mode():
             width = network(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -42,6 +42,8 @@ class Card:
         limits: what they cannot do.
     """
 
+    kind: ClassVar[str] = "detector"  # of model, as `nonesuch models` names it
+
     name: str
     architecture: str
     sha256: str
@@ -51,6 +53,10 @@ class Card:
     sizes: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     limits: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The card as its file holds it, in that order and JSON-ready."""
+        return dataclasses.asdict(self)
 
 
 CardType = TypeVar("CardType", bound=Card)
@@ -126,7 +132,7 @@ def mean(files_tensors: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 def write_card(weights: Path, card: CardType) -> CardType:
     """Write the card of an existing weight file, with the file's SHA-256; returns that card."""
     card = dataclasses.replace(card, sha256=files.sha256(weights))
-    files.write_json(card_path(weights), dataclasses.asdict(card))
+    files.write_json(card_path(weights), card.record())
     return card
 
 

@@ -17,7 +17,7 @@ from nonesuch.formats import manifest as manifests
 from nonesuch.formats.manifest import Manifest
 from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
-from nonesuch.generators.generator import Generator, check_vectors
+from nonesuch.generators.generator import Generator, check_identity_vectors
 from nonesuch.steering.steerer import Steerer
 
 
@@ -164,7 +164,7 @@ def _planned(
             manifests.write(folder, old)
         return old
     names, vectors = request.vectors.fetch(lambda done, total: on_progress("identities", done, total))
-    check_vectors(vectors, card.feature_dim, card.name)
+    check_identity_vectors(vectors, card)
     write_plan(
         folder,
         vectors,

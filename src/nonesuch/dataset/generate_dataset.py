@@ -10,7 +10,6 @@ from nonesuch.core.files import AnyPath, as_texts, path_or_none
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.people import People
-from nonesuch.dataset.steered import SteeringOutcome, steering_options, steering_outcome
 from nonesuch.dataset.summary import Summary, summarise
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
@@ -20,6 +19,8 @@ from nonesuch.identities.variation import parse_sigma_mix
 from nonesuch.loop.progress import OnProgress, unheard
 from nonesuch.models import load_embedder, load_generator
 from nonesuch.pages.contact_sheet import write_contact_sheet
+from nonesuch.steering.options import SteeringOptions
+from nonesuch.steering.outcome import SteeringOutcome, steering_outcome
 from nonesuch.steering.steerer import Steerer
 
 _JUDGES = ("mobilefacenet", "dlib_resnet")
@@ -117,11 +118,11 @@ def generate_dataset(
     """
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
-    asked = steering_options(as_texts(steer), steer_steps, steer_identity, min_age)
+    asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
     model = load_generator(generator, device, dtype)
-    if style is not None and not model.network.style_dim:
+    if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
-    steerer, least_age = asked.loaded(model, device, dtype)
+    steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
     mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)

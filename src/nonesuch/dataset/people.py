@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.vector_sources import LeastAge, VectorSource, from_photographs, from_table, sampled
+from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from_table, sampled
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress
 from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
+from nonesuch.steering.least_age import LeastAge
 
 _IDENTITIES = 100
 

@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core import files
-from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
-from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
+from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
 from nonesuch.identities.photographs import embed_photographs
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.perceiver import Perceiver
+from nonesuch.steering.least_age import LeastAge
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
 OnProgress = Callable[[int, int], None]  # done, total
@@ -42,27 +41,6 @@ class VectorSource:
     shows_real_people: bool
     fetch: Callable[[OnProgress], Vectors]
     problems: list[str] = field(default_factory=list)
-
-
-class LeastAge:
-    """Admits identities whose plain image (no perturbation, mean style) looks at least so old.
-
-    Args:
-        years: at least so old.
-    """
-
-    def __init__(self, years: float, generator: Generator, perceiver: Perceiver) -> None:
-        self.years, self.generator, self.perceiver = years, generator, perceiver
-
-    def record(self) -> dict[str, Any]:
-        """What determines who is admitted, JSON-ready."""
-        return {"min_age": self.years, "min_age_perceiver_sha256": self.perceiver.card.sha256}
-
-    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-        seeds = np.zeros(len(vectors), dtype=np.uint64)
-        with exact(), one_core(self.generator.device):
-            crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
-            return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
 
 
 def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge | None = None) -> VectorSource:

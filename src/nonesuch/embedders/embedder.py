@@ -1,7 +1,7 @@
 """An embedder: a network together with the card that says how its input is prepared."""
 
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -70,6 +70,8 @@ class EmbedderCard(Card):
         adapter_rank: of the low-rank adapters beside the architecture's layers (`nonesuch.embedders.adapters`); 0
             without.
     """
+
+    kind: ClassVar[str] = "embedder"
 
     embedding_dim: int
     preprocessing: dict[str, object] = field(default_factory=dict)

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nonesuch.core.files import AnyPath, path_or_none
-from nonesuch.core.weights import read_card
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress, unheard
-from nonesuch.models import shipped_embedder_card, weights_path
+from nonesuch.models import read_model_card, shipped_embedder_card, weights_path
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def sample_identities(
         NonesuchError: that many do not fit, options that contradict one another, or a place that cannot be written.
     """
     path = weights_path(generator)
-    card = read_card(path, GeneratorCard)
+    card = read_model_card(path, GeneratorCard)
     embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
     wishes = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     source = identity_source(card, path, embedder, wishes)

@@ -1,7 +1,7 @@
 """Aligned crops -> pose, age, gender, ethnicity, attributes, quality; differentiable from the pixels on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class PerceiverCard(Card):
         quality_norms: the embedding norms that stand for quality 0, 1, ... 100, ascending: the percentiles of
             real photographs.
     """
+
+    kind: ClassVar[str] = "perceiver"
 
     embedder: str
     embedder_sha256: str

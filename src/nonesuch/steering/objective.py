@@ -6,17 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nonesuch.perception.attributes import ATTRIBUTES
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.steering.wishes import Wish
 
 # A penalty of the user's own: (B, 3, 112, 112) RGB in 0..255 -> (B,), differentiable; 0 or less is accepted.
 Penalty = Callable[[Tensor], Tensor]
 
-# What counts as a miss of 1: degrees, years, points of quality; of probabilities it is 2 in the logit.
-_UNITS = {"yaw": 10.0, "pitch": 10.0, "age": 10.0, "quality": 20.0}
-_LOGIT_UNIT = 2.0
-_FROM_WINDOW = ("age", "gender")
 _COSINE_UNIT, _COSINE_ROOM = 0.1, 0.03
 
 
@@ -54,7 +49,7 @@ class Objective:
     ) -> None:
         self.perceiver, self.wishes = perceiver, list(wishes)
         self.least_identity, self.penalty = least_identity, penalty
-        self._window = any(wish.name in _FROM_WINDOW for wish in wishes)
+        self._window = any(wish.quantity.from_window for wish in wishes)
 
     def judge(self, pixels: Tensor, bases: Tensor, ranges: Tensor) -> Judgement:
         """Judge images.
@@ -66,21 +61,16 @@ class Objective:
         """
         seen, embeddings = self.perceiver.look(pixels, self._window)
         quality = self.perceiver.quality(embeddings)
-        found = {"yaw": seen.pose[:, 0], "pitch": seen.pose[:, 1], "age": seen.years, "quality": quality}
         identity = torch.cosine_similarity(embeddings, bases)
         below = self.least_identity - identity
         loss, miss = ((below + _COSINE_ROOM) / _COSINE_UNIT).relu(), (below / _COSINE_UNIT).relu()
         values = []
         for number, wish in enumerate(self.wishes):
+            what = wish.quantity
             low, high = ranges[:, number].unbind(1)
-            low, high = low.nan_to_num(-torch.inf), high.nan_to_num(torch.inf)
-            if wish.name in found:
-                raw, value, unit = found[wish.name], found[wish.name], _UNITS[wish.name]
-            else:
-                raw = seen.gender if wish.name == "gender" else seen.attributes[:, ATTRIBUTES.index(wish.name)]
-                value, unit = raw.sigmoid(), _LOGIT_UNIT
-                low, high = _logit(low), _logit(high)
-            values.append(value)
+            low, high = what.as_read(low.nan_to_num(-torch.inf)), what.as_read(high.nan_to_num(torch.inf))
+            raw, unit = what.read(seen, quality), what.unit
+            values.append(what.value(raw))
             # The loss aims a little inside the range.
             room = (0.25 * (high - low)).clamp(max=0.3 * unit)
             loss = loss + ((low + room - raw).relu() + (raw - high + room).relu()) / unit
@@ -93,8 +83,3 @@ class Objective:
             # Of an image without a wish nothing is asked, so that it stays as it was planned.
             miss = torch.where(ranges.isnan().flatten(1).all(1), 0.0, miss)
         return Judgement(shown.detach(), identity.detach(), loss, miss.detach(), miss.detach() == 0)
-
-
-def _logit(probability: Tensor) -> Tensor:
-    """Of a probability; -inf up to 0 and +inf from 1 on, where an end of a range is no limit."""
-    return torch.logit(probability.clamp(0.0, 1.0))

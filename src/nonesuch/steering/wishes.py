@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
-from nonesuch.perception.attributes import ATTRIBUTES
-
-# What can be wished for, with the range that a wish may name and how far from its value counts as reached.
-_LIMITS = {"yaw": (-90.0, 90.0), "pitch": (-60.0, 60.0), "age": (0.0, 100.0), "quality": (0.0, 100.0)}
-_TOLERANCE = {"yaw": 3.0, "pitch": 3.0, "age": 3.0, "quality": 5.0}
-_PROBABILITY_LIMITS, _PROBABILITY_TOLERANCE = (0.0, 1.0), 0.3
-STEERABLE = (*_LIMITS, "gender", *ATTRIBUTES)
+from nonesuch.steering.quantities import QUANTITIES, Quantity
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _WISH = re.compile(rf"(?:(?P<share>{_NUMBER})%:)?(?P<name>\w+)(?P<relation>>=|<=|=)(?P<what>.+)")
@@ -30,7 +24,7 @@ class Wish:
 
     Attributes:
         text: as it was written, without spaces.
-        name: one of `STEERABLE`.
+        name: one of `QUANTITIES`.
         kind: "value", "range", "uniform", "normal" or "choice".
         numbers: the value; both ends; of the distribution: ends, mean and deviation, or the choices.
         share: of the images that it is wished for.
@@ -41,6 +35,11 @@ class Wish:
     kind: str
     numbers: tuple[float, ...]
     share: float = 1.0
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is wished about."""
+        return QUANTITIES[self.name]
 
     def draw(self, seed: int, number: int) -> tuple[float, float]:
         """The accepted range (low, high) of one image, NaN where nothing is wished for.
@@ -61,10 +60,9 @@ class Wish:
             value = self.numbers[int(uniform(own, Stream.WISH, 1)[0] * len(self.numbers))]
         elif self.kind == "normal":
             value += self.numbers[1] * float(normal(own, Stream.WISH, 1)[0])
-        low, high = _limits(self.name)
-        value = min(max(value, low), high)
-        tolerance = _TOLERANCE.get(self.name, _PROBABILITY_TOLERANCE)
-        return value - tolerance, value + tolerance
+        what = self.quantity
+        value = min(max(value, what.low), what.high)
+        return value - what.tolerance, value + what.tolerance
 
 
 def parse_wish(text: str) -> Wish:
@@ -82,13 +80,13 @@ def parse_wish(text: str) -> Wish:
     if found is None:
         raise NonesuchError(f"--steer {text}: write it as yaw=20, age=30..40, quality>=60 or 'yaw=uniform(-30,30)'")
     name, relation, what = found["name"].lower(), found["relation"], found["what"]
-    if name not in STEERABLE:
-        raise NonesuchError(f"--steer {text}: {name} cannot be steered; known are {', '.join(STEERABLE)}")
+    if name not in QUANTITIES:
+        raise NonesuchError(f"--steer {text}: {name} cannot be steered; known are {', '.join(QUANTITIES)}")
     share = 1.0 if found["share"] is None else float(found["share"]) / 100.0
     if not 0.0 < share <= 1.0:
         raise NonesuchError(f"--steer {text}: a share lies above 0% and at most at 100%")
     kind, numbers = _kind(text, relation, what)
-    low, high = _limits(name)
+    low, high = QUANTITIES[name].low, QUANTITIES[name].high
     if relation != "=":
         kind, numbers = "range", (numbers[0], high) if relation == ">=" else (low, numbers[0])
     places = numbers[:1] if kind == "normal" else numbers
@@ -125,12 +123,8 @@ def _check_range(text: str, name: str, numbers: tuple[float, ...]) -> None:
     low, high = numbers
     if low > high:
         raise NonesuchError(f"--steer {text}: {low:g} is above {high:g}")
-    if low == high or (name not in _LIMITS and (low >= 1.0 or high <= 0.0)):
+    if low == high or (QUANTITIES[name].is_probability and (low >= 1.0 or high <= 0.0)):
         raise NonesuchError(f"--steer {text}: nothing reaches that to the digit; write {name}={low or high:g}")
-
-
-def _limits(name: str) -> tuple[float, float]:
-    return _LIMITS.get(name, _PROBABILITY_LIMITS)
 
 
 def check_wishes(wishes: Sequence[Wish]) -> None:
@@ -149,8 +143,8 @@ def reach(wish: Wish) -> tuple[float, float]:
     if wish.kind == "range":
         return wish.numbers[0], wish.numbers[1]
     if wish.kind == "normal":
-        return _limits(wish.name)
-    tolerance = _TOLERANCE.get(wish.name, _PROBABILITY_TOLERANCE)
+        return wish.quantity.low, wish.quantity.high
+    tolerance = wish.quantity.tolerance
     return min(wish.numbers) - tolerance, max(wish.numbers) + tolerance
 
 

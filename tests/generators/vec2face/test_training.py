@@ -7,7 +7,7 @@ from nonesuch import create_model, load_embedder
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
-from nonesuch.generators.generator import MaskSetting
+from nonesuch.generators.vec2face.generator import MaskSetting
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorRecipe, GeneratorTask, LossWeights, PhotographSamples

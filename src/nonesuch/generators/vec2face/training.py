@@ -19,7 +19,6 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
 from nonesuch.embedders.embedder import Embedder, feature_network
 from nonesuch.formats.photographs import Photograph
-from nonesuch.generators.generator import MaskSetting
 from nonesuch.generators.losses import PerceptualDistance, feature_distance, ssim
 from nonesuch.generators.vec2face.discriminator import (
     PatchDiscriminator,
@@ -27,6 +26,7 @@ from nonesuch.generators.vec2face.discriminator import (
     discriminator_loss,
     generator_loss,
 )
+from nonesuch.generators.vec2face.generator import MaskSetting
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.style import StyleEncoder, kl_divergence
 from nonesuch.loop.trainer import Batch, Player

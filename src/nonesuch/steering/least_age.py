@@ -1,0 +1,56 @@
+"""Leaving out people who look too young: who is admitted, and what is wished of their images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.devices import exact, one_core
+from nonesuch.core.errors import NonesuchError
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.perception.perceiver import Perceiver
+from nonesuch.steering.wishes import Wish, parse_wish, reach
+
+_LOWEST = 25
+
+
+class LeastAge:
+    """Admits identities whose plain image (no perturbation, mean style) looks at least so old.
+
+    Args:
+        years: at least so old.
+    """
+
+    def __init__(self, years: float, generator: Generator, perceiver: Perceiver) -> None:
+        self.years, self.generator, self.perceiver = years, generator, perceiver
+
+    def record(self) -> dict[str, Any]:
+        """What determines who is admitted, JSON-ready."""
+        return {"min_age": self.years, "min_age_perceiver_sha256": self.perceiver.card.sha256}
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+        seeds = np.zeros(len(vectors), dtype=np.uint64)
+        with exact(), one_core(self.generator.device):
+            crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
+            return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
+
+
+def least_age_wish(years: float, wishes: Sequence[Wish]) -> Wish:
+    """The wish that images look at least so old, beside other wishes.
+
+    Raises:
+        NonesuchError: an age below which the perceiver sees nobody, or a wish that goes below it.
+    """
+    if years < _LOWEST:
+        raise NonesuchError(
+            f"--min-age {years:g} would leave out nobody: the perceiver learned from adults and takes a child for a "
+            f"young adult; give at least {_LOWEST}, or 30 to leave room for its error of six years"
+        )
+    for wish in wishes:
+        if wish.name == "age" and reach(wish)[0] < years:
+            raise NonesuchError(
+                f"--steer {wish.text} goes below --min-age {years:g}; write it as a range above, such as "
+                f"age={years:g}..60"
+            )
+    return parse_wish(f"age>={years:g}")
