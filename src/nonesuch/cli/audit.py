@@ -15,7 +15,6 @@ from nonesuch.audit.image_figures import check_target
 from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.judges.inception import load_inception
 from nonesuch.audit.looking import INCEPTION, Eyes, Seen, look
-from nonesuch.audit.plain import plain
 from nonesuch.audit.reference import Reference, see_reference
 from nonesuch.audit.requirements import Requirement, figures_at, parse_requirement
 from nonesuch.cli import options
@@ -28,6 +27,7 @@ from nonesuch.dataset import manifest as manifests
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph, find, read_names
 from nonesuch.loop.progress import ProgressBar, progress_bar
+from nonesuch.measures.figure import plain
 from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
 
 _DEFAULT = ("mobilefacenet", "dlib_resnet")
@@ -151,7 +151,7 @@ def _audited(
         source, seen, photographs, eyes, reference, target, lambda what: bar(f"{name}: {what}", 0, 0)
     )
     written = write_image_columns(source, photographs, seen, images, eyes, reference, out / f"{name}.audit.parquet")
-    return seen, {"source": str(source), "told_of_each_image_in": str(written), **figures}
+    return seen, {"source": str(source), "columns_written_to": str(written), **figures}
 
 
 def _embedders(names: tuple[str, ...], device: str, dtype: str) -> dict[str, Embedder]:
