@@ -33,6 +33,8 @@ from nonesuch.evaluation.pairs import read_pairs
 from nonesuch.evaluation.verification import fold_accuracies
 from nonesuch.formats.photographs import read_names
 from nonesuch.formats.readers import find
+from nonesuch.measures.figure import plain
+from nonesuch.measures.metrics import EER, TAR
 from nonesuch.measures.similarity import normalised
 
 MOST_PER_PERSON, FOLDS = 10, {8, 9, 10}
@@ -116,7 +118,7 @@ class Bench:
         found = rates_with_intervals(compare_all(unit[self.capped], self.people), self.people)
         return {
             "accuracy": float(fold_accuracies(scores, self.pairs.mated, self.pairs.folds).mean()),
-            **{name: [figure.value, figure.low, figure.high] for name, figure in found.items()},
+            **plain(found),
         }
 
     def sources(self, row: Row) -> tuple[list[Path], set[str]]:
@@ -192,9 +194,6 @@ def show(bench: Bench) -> None:
     """What is done, as a table; rows that saw another number of images are refused."""
     shown = Table("row", "identities", "images", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3")
 
-    def interval(figure: list[float]) -> str:
-        return f"{figure[0]:.1%} ({figure[1]:.1%}-{figure[2]:.1%})"
-
     for name in (row.name for row in ROWS):
         path = bench.folder / "rows" / f"{slug(name)}.json"
         if not path.exists():
@@ -203,7 +202,7 @@ def show(bench: Bench) -> None:
         if row["seen"] != bench.options.images:
             raise SystemExit(f"{path}: saw {row['seen']} images; name another folder")
         cells = [str(row.get("identities", "")), str(row.get("images", "")), f"{row['accuracy']:.1%}"]
-        cells += [interval(row[key]) for key in ("eer", "tar@0.01", "tar@0.001")]
+        cells += [EER.told(row), *(TAR.told(row, rate) for rate in ("0.01", "0.001"))]
         shown.add_row(name, *cells)
     console.print(shown)
 

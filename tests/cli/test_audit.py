@@ -12,6 +12,14 @@ import pytest
 from PIL import Image, ImageFilter
 from safetensors.numpy import save_file
 
+from nonesuch.audit.figures import (
+    BRISQUE,
+    CLIP_IQA,
+    IDENTITY_FIGURES,
+    IMAGE_FIGURES,
+    INCEPTION,
+    INCEPTION_AND_CONTROL,
+)
 from nonesuch.audit.judges import brisque
 from nonesuch.embedders.embedder import Embedder
 from tests.conftest import Cli
@@ -111,6 +119,16 @@ def test_a_clean_set_is_silent(audited: Audited) -> None:
     assert colours["no picture twice", ""] == colours["every image shows a face", ""] == "green"
 
 
+def test_every_figure_is_where_the_list_says(audited: Audited) -> None:
+    figures = audited.figures["datasets"]["faces"]
+    brought = (BRISQUE, CLIP_IQA, INCEPTION, INCEPTION_AND_CONTROL)
+    listed = [(item, figures["embedders"]["mobilefacenet"]) for item in IDENTITY_FIGURES]
+    listed += [(item, figures) for item in IMAGE_FIGURES if item.needs not in brought and item.part != "balance"]
+    for item, part in listed:
+        assert item.family(part)
+        assert all(item.told(part, key) for key in item.family(part))
+
+
 def test_planted_faults_are_found(audited: Audited) -> None:
     figures = audited.figures["datasets"]["faulty"]
     counts = figures["counts"]
@@ -140,6 +158,7 @@ def test_planted_faults_are_found(audited: Audited) -> None:
 
 def test_what_is_said_of_each_image(audited: Audited) -> None:
     table = pq.read_table(audited.out / "faulty.audit.parquet")
+    assert audited.figures["datasets"]["faulty"]["columns_written_to"] == str(audited.out / "faulty.audit.parquet")
     rows = {row["file"]: row for row in table.to_pylist()}
     assert len(rows) == audited.figures["datasets"]["faulty"]["counts"]["found"]
     assert rows["p004/moved.png"]["own_mobilefacenet"] < 0.4 < rows["p004/moved.png"]["other_mobilefacenet"]
@@ -272,6 +291,9 @@ def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited
     expected = np.nanmean(brisque.regression(*options[6:8])(brisque.features(np.stack(crops))))
     assert figures["quality"]["brisque"]["mean"]["value"] == pytest.approx(expected, rel=1e-5)
     assert 0.0 <= figures["quality"]["clip_iqa"]["mean"]["value"] <= 1.0
+    for item in IMAGE_FIGURES:
+        if item.needs is not None:
+            assert item.told(figures)
     page = (audited.out / "report.html").read_text()
     assert all(told in page for told in ("brisque: mean", "clip_iqa: mean", "FID of held-out photographs"))
     assert "Left out, since" not in page

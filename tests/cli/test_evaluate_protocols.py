@@ -75,7 +75,7 @@ def test_templates(cli: Cli, ijb: Path, faces: np.ndarray, tmp_path: Path) -> No
     scores, mated = (unit[rows] * unit[columns]).sum(1), rows // 2 == columns // 2
     false_match, true_match, _ = roc_curve(mated, scores, drop_intermediate=False)
     for rate in ("0.1", "0.01"):
-        assert found[0]["tar"][rate] == pytest.approx(true_match[false_match <= float(rate)].max())
+        assert found[0]["tar"][rate]["value"] == pytest.approx(true_match[false_match <= float(rate)].max())
     known = [unit[1::2][people] @ unit[::2][people].T for people in (slice(0, 4), slice(4, 8))]
     first = [np.mean(cosines.argmax(1) == np.arange(4)) for cosines in known]
     assert found[0]["rank"]["1"] == pytest.approx(np.mean(first))

@@ -104,11 +104,11 @@ def test_two_embedders_on_pairs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     cells = [cell.strip() for cell in shown.cells]
     row = figures["mobilefacenet"]
     for title, figure in {"EER": row["eer"], "TAR at FMR 0.1": row["tar"]["0.1"]}.items():
-        assert cells[cells.index(title) + 1] == f"{100 * figure:.2f}%"
+        assert cells[cells.index(title) + 1] == f"{100 * figure['value']:.2f}%"
     at = cells.index("x$1")
     rates = row["groups"]["groups"]["x$1"]
     of_group = [
-        "{:.2f}% ({:.2f}%-{:.2f}%)".format(*(100 * rates[kind][part] for part in ("value", "low", "high")))
+        "{:.2f}% ({:.2f}% to {:.2f}%)".format(*(100 * rates[kind][part] for part in ("value", "low", "high")))
         for kind in ("fnmr", "fmr", "accuracy")
     ]
     assert cells[at - 1 : at + 6] == ["mobilefacenet", "x$1", str(rates["mated"]), str(rates["non_mated"]), *of_group]

@@ -103,9 +103,9 @@ def test_templates_by_brute_force(ijb: _Ijb) -> None:
     false_match, true_match, _ = roc_curve(mated, scores, drop_intermediate=False)
     assert list(figures["tar"]) == ["0.1", "0.01", "0.001"]  # 2,900 non-mated comparisons resolve no finer rate
     for rate in (0.1, 0.01, 0.001):
-        assert figures["tar"][f"{rate:g}"] == pytest.approx(true_match[false_match <= rate].max())
+        assert figures["tar"][f"{rate:g}"]["value"] == pytest.approx(true_match[false_match <= rate].max())
     at = np.argmin(np.abs(false_match - (1 - true_match)))
-    assert figures["eer"] == pytest.approx((false_match[at] + 1 - true_match[at]) / 2)
+    assert figures["eer"]["value"] == pytest.approx((false_match[at] + 1 - true_match[at]) / 2)
     assert (figures["mated"], figures["non_mated"]) == (mated.sum(), (~mated).sum())
     assert figures["templates_refused"] == 1
 

@@ -73,17 +73,18 @@ def test_images_over_the_limit_are_refused(images: Path, tmp_path: Path) -> None
         assert (timed["measured"], timed["median_ms"]) == (10, 85.0)
         assert timed["p95_ms"] == np.percentile(milliseconds, 95)
         none = np.zeros(PEOPLE * EACH, bool)
-        assert limits["1000"]["tar"]["0.01"] == pytest.approx(_expected(found, none, 0.01))
+        assert limits["1000"]["tar"]["0.01"]["value"] == pytest.approx(_expected(found, none, 0.01))
         # A comparison is refused if either of its images is: about 1 - .7 ** 2 of the mated ones at 500 ms.
-        assert limits["500"]["tar"]["0.01"] == pytest.approx(0.49, abs=0.12)
-        assert limits["100"]["tar"]["0.01"] == pytest.approx(0.25, abs=0.12)
+        assert limits["500"]["tar"]["0.01"]["value"] == pytest.approx(0.49, abs=0.12)
+        assert limits["100"]["tar"]["0.01"]["value"] == pytest.approx(0.25, abs=0.12)
         slow = time_limit_figures(test, found, np.array([2000.0]))
         assert slow["limits"]["1000"] == {"over": 1.0}
 
 
 def test_rows_of_a_small_test_without_a_list() -> None:
     """Too few comparisons for any TAR: the EER stands in its place, and a limit that nothing meets is said."""
-    limits = {"100": {"over": 1.0}, "500": {"over": 0.25, "eer": 0.2, "tar": {}}, "1000": {"over": 0.0, "eer": 0.1}}
+    two, one = ({"value": eer, "low": None, "high": None} for eer in (0.2, 0.1))
+    limits = {"100": {"over": 1.0}, "500": {"over": 0.25, "eer": two, "tar": {}}, "1000": {"over": 0.0, "eer": one}}
     timed = {"measured": 4, "median_ms": 200.0, "p95_ms": 400.0, "limits": limits}
     interval = {"value": 0.1, "low": 0.0, "high": 0.2}
     rows = dict(figure_rows({"a": {"eer": interval, "failed_to_acquire": 0, "time_limit": timed}}))
@@ -98,8 +99,9 @@ def test_who_is_refused(images: Path, tmp_path: Path) -> None:
     of_list, of_people = (test.refusing(found, refused) for test in _both(images, tmp_path))
     for rate in (0.1, 0.01, 0.001):
         expected = _expected(found, refused, rate)
-        assert of_list["tar"][f"{rate:g}"] == of_people["tar"][f"{rate:g}"] == pytest.approx(expected)
-    assert of_list["eer"] == pytest.approx(of_people["eer"])
+        assert of_list["tar"][f"{rate:g}"] == of_people["tar"][f"{rate:g}"]
+        assert of_list["tar"][f"{rate:g}"] == {"value": pytest.approx(expected), "low": None, "high": None}
+    assert of_list["eer"]["value"] == pytest.approx(of_people["eer"]["value"])
 
 
 class _SlowForWhite:

@@ -5,9 +5,8 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
+from nonesuch.evaluation.all_pairs import Rates, compare_all, rates_with_intervals
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
-from nonesuch.measures.intervals import Figure
 from nonesuch.measures.metrics import fmr, threshold_at, true_match_rate
 from nonesuch.measures.similarity import normalised
 
@@ -64,7 +63,7 @@ def test_no_lower_threshold_keeps_the_rate(kind: type) -> None:
     assert threshold_at(other, 1.0) == -np.inf
 
 
-def _rates(vectors: np.ndarray, people: np.ndarray, fmrs: tuple[float, ...], resamples: int) -> dict[str, Figure]:
+def _rates(vectors: np.ndarray, people: np.ndarray, fmrs: tuple[float, ...], resamples: int) -> Rates:
     return rates_with_intervals(compare_all(normalised(vectors), people), people, fmrs, resamples)
 
 
@@ -78,9 +77,9 @@ def test_all_pairs_of_planted_people() -> None:
     scores, same = (unit[rows] * unit[columns]).sum(1), people[rows] == people[columns]
     false_match, true_match, _ = roc_curve(same, scores, drop_intermediate=False)
     at = np.argmin(np.abs(false_match - (1 - true_match)))
-    assert found["eer"].value == pytest.approx((false_match[at] + 1 - true_match[at]) / 2, abs=1e-3)
-    assert found["tar@0.01"].value == pytest.approx(true_match[false_match <= 0.01].max(), abs=1e-3)
-    for figure in found.values():
+    assert found.eer.value == pytest.approx((false_match[at] + 1 - true_match[at]) / 2, abs=1e-3)
+    assert found.tar["0.01"].value == pytest.approx(true_match[false_match <= 0.01].max(), abs=1e-3)
+    for figure in (found.eer, found.tar["0.01"]):
         assert figure.low <= figure.value <= figure.high
         assert 0 < figure.high - figure.low < 0.2
 
@@ -92,7 +91,7 @@ def test_intervals_cover_what_other_people_give() -> None:
     for _ in range(40):
         people = np.repeat(np.arange(30), 3)
         vectors = draws.normal(size=(30, 8))[people] + 0.8 * draws.normal(size=(90, 8))
-        found = _rates(vectors.astype(np.float32), people, (), 60)["eer"]
+        found = _rates(vectors.astype(np.float32), people, (), 60).eer
         truth.append(found.value)
         intervals.append(found)
     hits = sum(figure.low <= np.mean(truth) <= figure.high for figure in intervals)

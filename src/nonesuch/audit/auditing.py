@@ -11,18 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.audit.identity_figures import duplicate_figures, identity_figures, known_thresholds
-from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
+from nonesuch.audit.figures import measured_against, measured_by_embedder, measured_of_images
+from nonesuch.audit.identity_figures import known_thresholds
 from nonesuch.audit.judges.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
-from nonesuch.audit.plain import or_unknown, plain
-from nonesuch.audit.real_figures import comparable, fid_figures, leakage_figures, people_figures, realism_figures
+from nonesuch.audit.real_figures import fid_figures, leakage_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
+from nonesuch.audit.view import EmbedderView, ImageView
 from nonesuch.core import files, tables
 from nonesuch.formats.photographs import signature
 from nonesuch.formats.source import Source
 from nonesuch.measures.consistency import consistency
+from nonesuch.measures.figure import plain
 
 _GROUP = "audit"
 _MOST_PROBLEMS = 20
@@ -44,7 +45,7 @@ def audit(
     Args:
         seen: what `look` saw in the source, with a perceiver.
         reference: seen by the same embedders; None without real photographs.
-        target: see `balance_figures`.
+        target: see `check_target`.
         on_step: told what is being measured.
     """
     sizes = np.bincount(seen.identities)
@@ -68,20 +69,18 @@ def audit(
         each = consistency(seen.vectors[name], seen.identities)
         images[f"own_{name}"] = each.own
         images[f"other_{name}"] = np.where(np.isfinite(each.other), each.other, np.nan)
-        figures["embedders"][name] = identity_figures(seen, name, embedder.card, each)
+        view = EmbedderView(seen, name, known_thresholds(embedder.card), each)
+        by = measured_by_embedder(view)
         if reference is not None:
             on_step(f"real photographs by {name}")
-            known = known_thresholds(embedder.card)
-            leakage, images[f"training_{name}"] = leakage_figures(seen, reference, name, known.get("fmr 0.001"))
-            figures["embedders"][name] |= {"leakage": leakage, **_against(seen, reference, name, known)}
+            by["leakage"], images[f"training_{name}"] = leakage_figures(view, reference)
+            by |= measured_against(view, reference)
+        figures["embedders"][name] = by
     if reference is not None and eyes.inception is not None:
         on_step("FID")
         figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
     on_step("images")
-    figures["duplicates"] = duplicate_figures(seen)
-    figures["variation"] = variation_figures(seen)
-    figures["balance"] = balance_figures(seen, target)
-    figures["quality"] = quality_figures(seen, [judge.name for judge in eyes.judges])
+    figures |= measured_of_images(ImageView(seen, target, [judge.name for judge in eyes.judges]))
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images
@@ -91,17 +90,6 @@ def _empty_folders(path: Path) -> int:
     """Folders that hold nothing, which may be meant as identities."""
     folders = [place for place in path.rglob("*") if place.is_dir()] if path.is_dir() else []
     return sum(next(folder.iterdir(), None) is None for folder in folders)
-
-
-def _against(seen: Seen, reference: Reference, name: str, known: Mapping[str, float]) -> dict[str, Any]:
-    size = comparable(seen, reference)
-    found: dict[str, Any] = {}
-    found["separability_of_people"] = or_unknown(lambda: people_figures(seen, reference.training, name, known))
-    found["realism"] = or_unknown(lambda: realism_figures(seen, reference.training, name, size))
-    if reference.control is not None:
-        control = reference.control
-        found["realism_of_control"] = or_unknown(lambda: realism_figures(control, reference.training, name, size))
-    return found
 
 
 def write_image_columns(

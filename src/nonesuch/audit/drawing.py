@@ -1,15 +1,13 @@
 """The audit's curves and bars as SVG, datasets side by side. Needs matplotlib (the `[report]` extra)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nonesuch.audit.figures import CONTROL, LEAKAGE, Found, known_part
+from nonesuch.measures.figure import Figures, why_unknown
 from nonesuch.pages.plots import SIZE, Picture, as_svg, colour, label, line, picture, style
 
-Found = Mapping[str, Mapping[str, Any]]  # figures by dataset
 _COUNTED_AT = ("fmr 0.0001", "cosine 0.4")
 _DISTRIBUTIONS = {
     "quality": "quality (0 to 100)",
@@ -30,8 +28,14 @@ def draw_all(found: Found) -> list[Picture]:
         return [*pictures, _balance(found), _distributions(found)]
 
 
+def _known(by: Found, part: str) -> dict[str, Figures]:
+    """The part of each dataset that has it."""
+    parts = {name: known_part(figures, part) for name, figures in by.items()}
+    return {name: found for name, found in parts.items() if found is not None}
+
+
 def _study(by: Found, embedder: str) -> list[Picture]:
-    known = {name: figures["study"] for name, figures in by.items() if "edges" in figures["study"]}
+    known = _known(by, "study")
     if not known:
         return []
 
@@ -52,7 +56,7 @@ def _study(by: Found, embedder: str) -> list[Picture]:
 
 
 def _separability(by: Found, embedder: str) -> list[Picture]:
-    known = {name: row["separability"]["curve"] for name, row in by.items() if "curve" in row["separability"]}
+    known = {name: found["curve"] for name, found in _known(by, "separability").items()}
     key = next((key for key in _COUNTED_AT if all(key in curve["count"] for curve in known.values())), None)
     if not known or key is None:
         return []
@@ -69,8 +73,7 @@ def _separability(by: Found, embedder: str) -> list[Picture]:
 
 
 def _leakage(by: Found, embedder: str) -> list[Picture]:
-    known = {name: row["leakage"]["images"] for name, row in by.items() if "leakage" in row}
-    known = {name: row for name, row in known.items() if "histogram" in row}
+    known = {name: found["images"] for name, found in _known(by, LEAKAGE).items() if CONTROL.is_met(by[name])}
     if not known:
         return []
 
@@ -119,7 +122,10 @@ def _distributions(found: Found) -> Picture:
     figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
     for panel, (column, told) in zip(figure.subplots(2, 2).ravel(), _DISTRIBUTIONS.items(), strict=True):
         for number, (name, figures) in enumerate(found.items()):
-            histogram = figures["quality"][column]["histogram"]
+            values = figures["quality"][column]
+            if why_unknown(values) is not None:
+                continue
+            histogram = values["histogram"]
             edges = np.array(histogram["edges"])
             density = np.array(histogram["shares"]) / np.diff(edges)
             panel.stairs(density, edges, color=colour(number), label=label(name))

@@ -1,4 +1,4 @@
-"""Every figure of one dataset, as audit.json holds it: identities, by each embedder, and doubled pictures."""
+"""Parts of audit.json: identities, by each embedder, and doubled pictures."""
 
 import dataclasses
 from typing import Any
@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.looking import Seen
-from nonesuch.audit.plain import or_unknown
+from nonesuch.audit.view import EmbedderView, ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.measures.bootstrap import mean_over_identities
-from nonesuch.measures.consistency import Consistency
 from nonesuch.measures.diversity import vendi_of_identities
 from nonesuch.measures.duplicates import has_near_twin, similar_hashes
+from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.scores import study
 from nonesuch.measures.separability import half_similarity, identity_centres, separability
 from nonesuch.measures.similarity import normalised
@@ -26,38 +24,27 @@ _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
 
 
-def identity_figures(seen: Seen, name: str, card: EmbedderCard, images: Consistency, seed: int = 0) -> dict[str, Any]:
-    """Separability, consistency, diversity of the embeddings and the study, by one embedder.
-
-    A part that takes more than there is (two identities, two images of one) holds `unknown`, in words, instead.
-
-    Args:
-        images: each image against the identities, by this embedder.
-    """
-    vectors, identities = seen.vectors[name], seen.identities
-    known = known_thresholds(card)
-    return {
-        "separability": or_unknown(lambda: _separability(seen, vectors, known)),
-        "consistency": or_unknown(lambda: _consistency(seen, images, known)),
-        "diversity": or_unknown(lambda: _embedding_diversity(seen, vectors)),
-        "study": or_unknown(lambda: dataclasses.asdict(study(vectors, identities, seed, known))),
-    }
-
-
 def known_thresholds(card: EmbedderCard) -> dict[str, float]:
     """The embedder's own thresholds, by what they are called in audit.json."""
     cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
     return {key: cosine for key, cosine in cosines.items() if cosine is not None}
 
 
-def _separability(seen: Seen, vectors: NDArray[np.float32], known: dict[str, float]) -> dict[str, Any]:
+def study_figures(view: EmbedderView) -> dict[str, Any]:
+    """Scores of mated and of non-mated images."""
+    return dataclasses.asdict(study(view.vectors, view.seen.identities, thresholds=view.thresholds))
+
+
+def separability_figures(view: EmbedderView) -> dict[str, Any]:
+    """Are identities different people? By the embedder's thresholds and the paper's."""
+    seen, vectors = view.seen, view.vectors
     found = separability(identity_centres(vectors, seen.identities))
     halves = half_similarity(vectors, seen.identities)
     least = float(np.quantile(halves, _HALVES)) if len(halves) else np.nan
     twice = found.largest >= least
     everyone = np.arange(len(seen.people))
     sizes = np.unique(np.linspace(1, len(everyone), _POINTS).round().astype(np.int64))
-    thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **known}
+    thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **view.thresholds}
     return {
         "identities": len(everyone),
         "twice": {
@@ -85,7 +72,9 @@ def _separability(seen: Seen, vectors: NDArray[np.float32], known: dict[str, flo
     }
 
 
-def _consistency(seen: Seen, found: Consistency, known: dict[str, float]) -> dict[str, Any]:
+def consistency_figures(view: EmbedderView) -> dict[str, Any]:
+    """Do images show their identity? By the embedder's thresholds."""
+    seen, found = view.seen, view.consistency
     if found.single == len(seen.people):
         raise NonesuchError("no identity has two images; consistency takes two")
 
@@ -102,7 +91,7 @@ def _consistency(seen: Seen, found: Consistency, known: dict[str, float]) -> dic
         ]
 
     at = {}
-    for key, cosine in known.items():
+    for key, cosine in view.thresholds.items():
         wrong = found.mislabelled(cosine)
         at[key] = {
             "cosine": cosine,
@@ -118,7 +107,9 @@ def _consistency(seen: Seen, found: Consistency, known: dict[str, float]) -> dic
     }
 
 
-def _embedding_diversity(seen: Seen, vectors: NDArray[np.float32]) -> dict[str, Any]:
+def diversity_figures(view: EmbedderView) -> dict[str, Any]:
+    """How much do the images of an identity differ?"""
+    seen, vectors = view.seen, view.vectors
     scores = vendi_of_identities(vectors, seen.identities)
     if not len(scores):
         raise NonesuchError("no identity has two images; diversity takes two")
@@ -132,11 +123,12 @@ def _embedding_diversity(seen: Seen, vectors: NDArray[np.float32]) -> dict[str, 
     }
 
 
-def duplicate_figures(seen: Seen) -> dict[str, Any]:
+def duplicate_figures(view: ImageView) -> dict[str, Any]:
     """Pictures that are nearly the same: by perceptual hash, and of those the ones that every embedder agrees on.
 
     Embeddings agree from nine tenths of the way between the mean cosine of two images and 1.
     """
+    seen = view.seen
     alike = similar_hashes([int(value) for value in seen.columns["phash"]])
     confirmed = []
     units = {name: normalised(vectors) for name, vectors in seen.vectors.items()}

@@ -1,4 +1,4 @@
-"""Every figure of one dataset, as audit.json holds it: what its images show, how much it varies, how good they are."""
+"""Parts of audit.json: what a dataset's images show, how much it varies, how good they are."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.judges import pixels
 from nonesuch.audit.looking import Seen
+from nonesuch.audit.view import ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.balance import balance, joint_table
-from nonesuch.measures.bootstrap import mean_over_identities
-from nonesuch.measures.diversity import within_identities
+from nonesuch.measures.diversity import SPREADS, within_identities
+from nonesuch.measures.figure import UNKNOWN
+from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.perception.attributes import ETHNICITIES
 
-# Columns whose spread within identities is told, with their units.
-VARYING = {"yaw": "degrees", "pitch": "degrees", "age": "years", "quality": "of 100", "light": "grey levels"}
 _AGES = {"0 to 24": 25.0, "25 to 39": 40.0, "40 to 59": 60.0, "60 and over": np.inf}
 _TURNS = {"0 to 15 degrees": 15.0, "15 to 30 degrees": 30.0, "30 degrees and over": np.inf}
 GROUPS = {"gender": ("female", "male"), "age": tuple(_AGES), "ethnicity": ETHNICITIES, "pose": tuple(_TURNS)}
@@ -25,10 +25,10 @@ _BINS = 40
 Groups = dict[str, Sequence[str | None]]
 
 
-def variation_figures(seen: Seen) -> dict[str, Any]:
+def variation_figures(view: ImageView) -> dict[str, Any]:
     """Standard deviation of pose, age, quality and light within identities, and between the identities' means."""
-    found = {}
-    for column in VARYING:
+    seen, found = view.seen, {}
+    for column in SPREADS:
         within, between = within_identities(seen.columns[column], seen.identities)
         found[column] = {"within": within, "between": between}
     return found
@@ -44,15 +44,11 @@ def groups_of(seen: Seen) -> Groups:
     }
 
 
-def balance_figures(seen: Seen, target: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Shares of groups against the target's, and tables of two groupings together.
-
-    Args:
-        target: by grouping, wanted share by group; see `check_target`.
-    """
-    groups = groups_of(seen)
+def balance_figures(view: ImageView) -> dict[str, Any]:
+    """Shares of groups against the target's, and tables of two groupings together."""
+    groups = groups_of(view.seen)
     found: dict[str, Any] = {
-        name: dataclasses.asdict(balance(of_images, seen.identities, target.get(name)))
+        name: dataclasses.asdict(balance(of_images, view.seen.identities, view.target.get(name)))
         for name, of_images in groups.items()
     }
     for first, second in (("gender", "age"), ("gender", "ethnicity"), ("ethnicity", "age")):
@@ -73,20 +69,21 @@ def check_target(target: Mapping[str, Mapping[str, float]]) -> None:
             raise NonesuchError(f"the target's {grouping}: shares must not be negative, nor all 0")
 
 
-def quality_figures(seen: Seen, judged: Sequence[str] = ()) -> dict[str, Any]:
+def quality_figures(view: ImageView) -> dict[str, Any]:
     """Quality, sharpness and exposure: mean with interval, percentiles, histogram; and crops that show no face.
 
-    Args:
-        judged: further columns of the same kind; values that are not finite are left out.
+    Values that are not finite are left out.
     """
+    seen = view.seen
     found: dict[str, Any] = {
         "no_face_in_crop": mean_over_identities(~seen.columns["face"].astype(bool), seen.identities),
         "faceless": [seen.photographs[row].name for row in np.flatnonzero(~seen.columns["face"].astype(bool))[:12]],
     }
-    for column in ("quality", *pixels.NAMES, *judged):
+    for column in ("quality", *pixels.NAMES, *view.judged):
         values = seen.columns[column].astype(np.float64)
         known = values[np.isfinite(values)]
         if not len(known):
+            found[column] = {UNKNOWN: "no image has a value"}
             continue
         counts, edges = np.histogram(known, _BINS)
         found[column] = {

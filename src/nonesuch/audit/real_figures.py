@@ -1,6 +1,5 @@
-"""Every figure of one dataset, as audit.json holds it: beside real photographs, by each embedder."""
+"""Parts of audit.json: a dataset beside real photographs, by each embedder."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,10 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.looking import INCEPTION, Seen
 from nonesuch.audit.reference import Reference
+from nonesuch.audit.view import EmbedderView
 from nonesuch.core.seeding import Stream, derive_seed, permutation
-from nonesuch.measures.bootstrap import mean_over_identities
 from nonesuch.measures.duplicates import picture_threshold
+from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.leakage import Leakage, Search, leakage
 from nonesuch.measures.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
 from nonesuch.measures.separability import identity_centres, separability
@@ -20,21 +20,17 @@ _LISTED = 12  # of the nearest
 _MOST_COMPARED = 10_000  # images of each set in the realism figures, whose cost grows with the square
 
 
-def leakage_figures(
-    seen: Seen, reference: Reference, name: str, same: float | None, seed: int = 0
-) -> tuple[dict[str, Any], NDArray[np.float32]]:
+def leakage_figures(view: EmbedderView, reference: Reference) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Each image against each image of the training set and against each of its people's centres.
 
-    Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed.
-
-    Args:
-        same: cosine of two photographs of one person, the embedder's at FMR 1e-3; from its `picture_threshold` on an
-            image counts as a copy of a training photograph.
+    Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed. An image counts
+    as a copy of a training photograph from the `picture_threshold` of the embedder's cosine at FMR 1e-3 on.
 
     Returns:
         The figures, and (N,) each image's cosine to the nearest training photograph.
     """
-    training, control = reference.training, reference.control
+    training, control, name = reference.training, reference.control, view.name
+    same = view.thresholds.get("fmr 0.001")
     copy = None if same is None else picture_threshold(same)
     galleries = {
         "images": (training.vectors[name], reference.names),
@@ -43,15 +39,15 @@ def leakage_figures(
     found: dict[str, Any] = {}
     searches: dict[str, Search] = {}
     for kind, (gallery, names) in galleries.items():
-        vectors = seen.vectors[name]
+        vectors = view.vectors
         if control is None:
             searches[kind] = Search(*nearest(vectors, gallery))
             found[kind] = {"searched": len(vectors)}
         else:
-            searched = leakage(vectors, seen.identities, control.vectors[name], control.identities, gallery, seed)
+            searched = leakage(vectors, view.seen.identities, control.vectors[name], control.identities, gallery)
             searches[kind] = searched.generated
             found[kind] = _judged(searched)
-        found[kind]["worst"] = _named(seen, searches[kind].worst(_LISTED), names)
+        found[kind]["worst"] = _named(view.seen, searches[kind].worst(_LISTED), names)
     cosine = searches["images"].cosine
     found["images"]["copies"] = None if copy is None else int((cosine >= copy).sum())
     return found, cosine
@@ -91,15 +87,25 @@ def _judged(found: Leakage) -> dict[str, Any]:
     }
 
 
-def realism_figures(seen: Seen, real: Seen, name: str, size: int, seed: int = 0) -> dict[str, Any]:
-    """How near the images lie to real ones in the feature space of one embedder; `size` of each, or as many as there
-    are."""
-    (truth, people), (generated, identities) = _equally_many(real, seen, name, size, seed)
+def realism_figures(view: EmbedderView, reference: Reference) -> dict[str, Any]:
+    """How near the images lie to the training photographs in the embedder's feature space."""
+    return _realism(view.seen, reference.training, view.name, comparable(view.seen, reference))
+
+
+def control_figures(view: EmbedderView, reference: Reference) -> dict[str, Any] | None:
+    """The same of the control, of as many images; None without one."""
+    if reference.control is None:
+        return None
+    return _realism(reference.control, reference.training, view.name, comparable(view.seen, reference))
+
+
+def _realism(seen: Seen, real: Seen, name: str, size: int) -> dict[str, Any]:
+    (truth, people), (generated, identities) = _equally_many(real, seen, name, size)
     near = neighbourhoods(truth, generated)
     return {
         "images_of_each": len(truth),
         "frechet_distance": frechet_interval(truth, people, generated, identities),
-        "kernel_distance": kernel_distance(truth, generated, seed),
+        "kernel_distance": kernel_distance(truth, generated),
         "precision": mean_over_identities(near.precision, identities),
         "recall": mean_over_identities(near.recall, people),
         "density": mean_over_identities(near.density, identities),
@@ -107,7 +113,7 @@ def realism_figures(seen: Seen, real: Seen, name: str, size: int, seed: int = 0)
     }
 
 
-def people_figures(seen: Seen, real: Seen, name: str, known: Mapping[str, float]) -> dict[str, Any]:
+def people_figures(view: EmbedderView, reference: Reference) -> dict[str, Any]:
     """Separability of as many training people as the dataset has identities, of those with two photographs or more.
 
     Means are more alike than the images that an embedder's threshold was measured on: real people do not all stay
@@ -116,17 +122,18 @@ def people_figures(seen: Seen, real: Seen, name: str, known: Mapping[str, float]
     Raises:
         NonesuchError: fewer than two people have two photographs.
     """
+    real, name = reference.training, view.name
     several = real.only(np.bincount(real.identities)[real.identities] > 1)
-    count = min(len(seen.people), len(several.people))
+    count = min(len(view.seen.people), len(several.people))
     found = separability(identity_centres(several.vectors[name], several.identities)[:count])
     everyone = np.arange(count)
     return {
         "people": count,
-        "at": {key: mean_over_identities(found.nearest <= cosine, everyone) for key, cosine in known.items()},
+        "at": {key: mean_over_identities(found.nearest <= cosine, everyone) for key, cosine in view.thresholds.items()},
     }
 
 
-def fid_figures(seen: Seen, reference: Reference, seed: int = 0) -> dict[str, Any]:
+def fid_figures(seen: Seen, reference: Reference) -> dict[str, Any]:
     """The Frechet distance of Inception's features to the training photographs, and that of the control.
 
     Without intervals: two hundred square roots of 2,048 x 2,048 matrices would take longer than all else.
@@ -135,7 +142,7 @@ def fid_figures(seen: Seen, reference: Reference, seed: int = 0) -> dict[str, An
     for key, part in (("frechet_distance", seen), ("frechet_distance_of_control", reference.control)):
         if part is not None:
             size = comparable(seen, reference)
-            (truth, _), (generated, _) = _equally_many(reference.training, part, INCEPTION, size, seed)
+            (truth, _), (generated, _) = _equally_many(reference.training, part, INCEPTION, size)
             found |= {key: frechet_distance(truth, generated), f"{key}_images": len(truth)}
     return found
 
@@ -148,11 +155,11 @@ def comparable(seen: Seen, reference: Reference) -> int:
 
 
 def _equally_many(
-    real: Seen, generated: Seen, name: str, size: int, seed: int
+    real: Seen, generated: Seen, name: str, size: int
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """A draw of each set: vectors and labels."""
     parts = []
     for side, part in enumerate((real, generated)):
-        rows = np.sort(permutation(derive_seed(seed, side), Stream.SPLIT, len(part.photographs))[:size])
+        rows = np.sort(permutation(derive_seed(0, side), Stream.SPLIT, len(part.photographs))[:size])
         parts.append((part.vectors[name][rows], part.identities[rows]))
     return parts

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.audit.drawing import draw_all
+from nonesuch.audit.figures import BRISQUE, CLIP_IQA, INCEPTION, LEAKAGE, Found, known_part
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.summary import tables
 from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.figure import Figures
 from nonesuch.pages.page import write_page
 from nonesuch.pages.thumbnails import Thumbnails
 
 _PAGE = Path(__file__).with_name("report.html.jinja")
 _REAL = ""  # the dataset that training photographs go by; no dataset has an empty name
 _SAMPLES, _OF_EACH = 8, 6
-_BROUGHT = (("BRISQUE", "--brisque", "brisque"), ("CLIP-IQA", "--clip-iqa", "clip_iqa"))
+_BROUGHT = {"FID (--inception)": INCEPTION, "BRISQUE (--brisque)": BRISQUE, "CLIP-IQA (--clip-iqa)": CLIP_IQA}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def write_report(
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
     """
-    datasets: Mapping[str, Mapping[str, Any]] = found["datasets"]
+    datasets: Found = found["datasets"]
     thumbnails = Thumbnails()
     for name, photographs in shown.items():
         thumbnails.allow(name, ((item.name, item.identity, item) for item in photographs))
@@ -84,45 +86,19 @@ def _about(found: Mapping[str, Any]) -> str:
     return f"Embedders: {made_by}. Compared with {' and '.join(parts)}."
 
 
-def _absent(figures: Mapping[str, Any]) -> list[str]:
+def _absent(figures: Figures) -> list[str]:
     """Measures that take files of the user's, where there were none."""
-    told = {"FID (--inception)": "fid" in figures}
-    told |= {f"{name} ({option})": column in figures["quality"] for name, option, column in _BROUGHT}
-    return [name for name, there in told.items() if not there]
+    return [name for name, need in _BROUGHT.items() if not need.is_met(figures)]
 
 
-def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) -> Iterator[Gallery]:
+def _galleries(name: str, figures: Figures, thumbnails: Thumbnails) -> Iterator[Gallery]:
     samples = [
         Item(list(thumbnails.of_identity(name, identity, _OF_EACH)), identity)
         for identity in thumbnails.identities(name, _SAMPLES)
     ]
     yield Gallery("Samples: the first identities", samples)
     for embedder, by in figures["embedders"].items():
-        pairs = by["separability"].get("closest", [])
-        yield Gallery(f"Identities most alike, by {embedder}", [_people(name, pair, thumbnails) for pair in pairs])
-        listed = by["consistency"].get("outliers", [])
-        outliers = [_with_identity(name, row, "identity", "cosine", thumbnails) for row in listed]
-        yield Gallery(f"Images least like their identity, by {embedder}", outliers)
-        at = list(by["consistency"].get("at", {}).items())
-        if at:
-            key, rows = at[min(1, len(at) - 1)]
-            wrong = [
-                _with_identity(name, row, "nearest_other", "cosine_to_other", thumbnails)
-                for row in rows["mislabelled_images"]
-            ]
-            yield Gallery(f"Images nearer to another identity at {key}, beside it, by {embedder}", wrong)
-        leaks = by.get("leakage", {}).get("images", {}).get("worst", [])
-        nearest = [
-            Item(
-                [thumbnails.of_image(name, row["file"]), thumbnails.of_image(_REAL, row["nearest"])],
-                f"{row['file']} and training photograph {row['nearest']}: {row['cosine']:.3f}",
-            )
-            for row in leaks
-        ]
-        yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)
-        people = by.get("leakage", {}).get("people", {}).get("worst", [])
-        beside = [_beside_person(name, row, thumbnails) for row in people]
-        yield Gallery(f"Images nearest to training people's centres, by {embedder}", beside)
+        yield from _by_embedder(name, embedder, by, thumbnails)
     doubles = [
         Item(
             [thumbnails.of_image(name, row["first"]), thumbnails.of_image(name, row["second"])],
@@ -136,18 +112,44 @@ def _galleries(name: str, figures: Mapping[str, Any], thumbnails: Thumbnails) ->
     yield Gallery("Crops in which the detector finds no face", items)
 
 
-def _people(name: str, pair: Mapping[str, Any], thumbnails: Thumbnails) -> Item:
+def _by_embedder(name: str, embedder: str, by: Figures, thumbnails: Thumbnails) -> Iterator[Gallery]:
+    if separability := known_part(by, "separability"):
+        pairs = [_people(name, pair, thumbnails) for pair in separability["closest"]]
+        yield Gallery(f"Identities most alike, by {embedder}", pairs)
+    if consistency := known_part(by, "consistency"):
+        outliers = [_with_identity(name, row, "identity", "cosine", thumbnails) for row in consistency["outliers"]]
+        yield Gallery(f"Images least like their identity, by {embedder}", outliers)
+        if at := list(consistency["at"].items()):
+            key, rows = at[min(1, len(at) - 1)]
+            wrong = [
+                _with_identity(name, row, "nearest_other", "cosine_to_other", thumbnails)
+                for row in rows["mislabelled_images"]
+            ]
+            yield Gallery(f"Images nearer to another identity at {key}, beside it, by {embedder}", wrong)
+    if leakage := known_part(by, LEAKAGE):
+        nearest = [_beside_photograph(name, row, thumbnails) for row in leakage["images"]["worst"]]
+        yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)
+        beside = [_beside_person(name, row, thumbnails) for row in leakage["people"]["worst"]]
+        yield Gallery(f"Images nearest to training people's centres, by {embedder}", beside)
+
+
+def _people(name: str, pair: Figures, thumbnails: Thumbnails) -> Item:
     pictures = [thumbnail for side in ("first", "second") for thumbnail in thumbnails.of_identity(name, pair[side], 3)]
     return Item(list(pictures), f"{pair['first']} and {pair['second']}: {pair['cosine']:.3f}")
 
 
-def _beside_person(name: str, row: Mapping[str, Any], thumbnails: Thumbnails) -> Item:
+def _beside_photograph(name: str, row: Figures, thumbnails: Thumbnails) -> Item:
+    told = f"{row['file']} and training photograph {row['nearest']}: {row['cosine']:.3f}"
+    return Item([thumbnails.of_image(name, row["file"]), thumbnails.of_image(_REAL, row["nearest"])], told)
+
+
+def _beside_person(name: str, row: Figures, thumbnails: Thumbnails) -> Item:
     pictures = thumbnails.of_identity(_REAL, row["nearest"], 3)
     told = f"{row['file']} and training person {row['nearest']}: {row['cosine']:.3f}"
     return Item([thumbnails.of_image(name, row["file"]), *pictures], told)
 
 
-def _with_identity(name: str, row: Mapping[str, Any], whose: str, cosine: str, thumbnails: Thumbnails) -> Item:
+def _with_identity(name: str, row: Figures, whose: str, cosine: str, thumbnails: Thumbnails) -> Item:
     """An image, and some of an identity that it is compared with."""
     others = thumbnails.of_identity(name, row[whose], 3) if row[whose] is not None else []
     return Item([thumbnails.of_image(name, row["file"]), *others], f"{row['file']} to {row[whose]}: {row[cosine]:.3f}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from nonesuch.audit.plain import plain
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures.figure import plain
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
 _WRITTEN = re.compile(r"\s*([^<>=]+?)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")

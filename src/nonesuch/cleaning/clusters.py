@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.measures.grouping import group_sums
 from nonesuch.measures.similarity import normalised
 
 
@@ -34,6 +35,6 @@ def means(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray
     """Labels that are not negative, and the mean (L, D) of each one's rows, of length 1."""
     known = labels >= 0
     names, place = np.unique(labels[known], return_inverse=True)
-    sums = np.zeros((len(names), unit.shape[1]))
-    np.add.at(sums, place, unit[known])
-    return names, normalised(sums.astype(np.float32))
+    if not len(names):
+        return names, np.zeros((0, unit.shape[1]), dtype=np.float32)
+    return names, normalised(group_sums(unit[known], place).astype(np.float32))

@@ -7,6 +7,7 @@ import numpy as np
 
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.dataset import IdentityImages
+from nonesuch.measures.grouping import group_means
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import nearest, normalised
 
@@ -47,7 +48,7 @@ def summarise(
         fmr: false match rate that the threshold stands for.
         on_image: told how many images are embedded.
     """
-    labels = np.repeat([identity.label for identity in identities], [len(identity.images) for identity in identities])
+    places = np.repeat(np.arange(len(identities)), [len(identity.images) for identity in identities])
     parts = []
     for identity in identities:
         parts.append(embedder.embed(identity.images))
@@ -56,16 +57,15 @@ def summarise(
     unit = normalised(raw)
     cosines = unit @ unit.T
     upper = np.triu_indices(len(unit), 1)
-    same = labels[upper[0]] == labels[upper[1]]
+    same = places[upper[0]] == places[upper[1]]
     mated, non_mated = cosines[upper][same], cosines[upper][~same]
-    means = np.stack([raw[labels == identity.label].mean(0) for identity in identities])
+    means = group_means(raw, places).astype(np.float32)
     closest, _ = nearest(means, means, same=True)
     threshold = embedder.card.known_threshold(fmr)
     consistency = None
     if made_the_vectors:
         bases = normalised(np.stack([identity.vector for identity in identities]))
-        rows = {identity.label: row for row, identity in enumerate(identities)}
-        consistency = float((unit * bases[[rows[label] for label in labels]]).sum(1).mean())
+        consistency = float((unit * bases[places]).sum(1).mean())
     return Summary(
         embedder.name,
         consistency,

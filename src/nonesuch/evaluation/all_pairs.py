@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.figure import Figure
+from nonesuch.measures.intervals import RESAMPLES, with_intervals
 from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
 _BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
@@ -27,6 +28,19 @@ class AllPairs:
     right: NDArray[np.int32]
     scores: NDArray[np.float32]
     mated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Error rates of comparisons, in the form that JSON has.
+
+    Attributes:
+        eer: equal error rate.
+        tar: true match rate by FMR.
+    """
+
+    eer: Figure
+    tar: dict[str, Figure]
 
 
 def check_count(images: int) -> None:
@@ -62,19 +76,16 @@ def rates_with_intervals(
     fmrs: tuple[float, ...] = (1e-2, 1e-3),
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> dict[str, Figure]:
+) -> Rates:
     """EER and true match rates over all pairs, with bootstrap intervals over people (see `people_drawn`).
 
     Args:
         people: (N,) labels of the images.
         fmrs: rates at which the true match rate (TAR) is wanted.
-
-    Returns:
-        "eer" and "tar@FMR" for each rate.
     """
     mated, non_mated = pairs.scores[pairs.mated], pairs.scores[~pairs.mated]
     exact = {"eer": equal_error_rate(mated, non_mated)}
-    exact |= {f"tar@{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
+    exact |= {f"{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
 
     labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
     bins = np.clip((pairs.scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
@@ -84,16 +95,14 @@ def rates_with_intervals(
         labels[pairs.right[~pairs.mated]],
     )
     mated_bins, other_bins = bins[pairs.mated], bins[~pairs.mated]
-    drawn: dict[str, list[float]] = {name: [] for name in exact}
-    count = int(labels.max()) + 1
-    for number in range(resamples):
-        weight = people_drawn(count, number, seed)
+
+    def resampled(weight: NDArray[np.float64]) -> dict[str, float]:
         hits = np.bincount(mated_bins, weight[own], _BINS).astype(np.float64)
         misses = np.bincount(other_bins, weight[first] * weight[second], _BINS).astype(np.float64)
-        if hits.sum() and misses.sum():
-            for name, value in _binned(hits, misses, fmrs).items():
-                drawn[name].append(value)
-    return {name: with_interval(value, drawn[name]) for name, value in exact.items()}
+        return _binned(hits, misses, fmrs) if hits.sum() and misses.sum() else dict.fromkeys(exact, np.nan)
+
+    tar = with_intervals(exact, int(labels.max()) + 1, resampled, resamples, seed)
+    return Rates(tar.pop("eer"), tar)
 
 
 def _binned(hits: NDArray[np.float64], misses: NDArray[np.float64], fmrs: tuple[float, ...]) -> dict[str, float]:
@@ -104,5 +113,5 @@ def _binned(hits: NDArray[np.float64], misses: NDArray[np.float64], fmrs: tuple[
     found = {"eer": float((false_match[at] + 1.0 - true_match[at]) / 2)}
     for fmr in fmrs:
         allowed = np.flatnonzero(false_match <= fmr)
-        found[f"tar@{fmr:g}"] = float(true_match[allowed[0]]) if len(allowed) else 0.0
+        found[f"{fmr:g}"] = float(true_match[allowed[0]]) if len(allowed) else 0.0
     return found

@@ -4,6 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures.figure import SHARE, Better, Measure
+
+PAIR_F = Measure("clusters/*/pair_f", "pairwise F of clusters at FMR {}", SHARE, Better.HIGHER, interval=False)
+BCUBED_F = Measure("clusters/*/bcubed_f", "BCubed F of clusters at FMR {}", SHARE, Better.HIGHER, interval=False)
 
 
 def linked(count: int, left: NDArray[np.integer], right: NDArray[np.integer]) -> NDArray[np.int64]:

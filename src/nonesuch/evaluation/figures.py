@@ -1,18 +1,19 @@
 """The figures of comparisons, JSON-ready."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.evaluation.all_pairs import Rates
 from nonesuch.evaluation.curves import REFUSED, score_curves
 from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 from nonesuch.measures.fairness import Groups, fairness
+from nonesuch.measures.figure import Figure, plain
 from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
 FMRS = (1e-1, 1e-2, 1e-3)
@@ -44,7 +45,8 @@ def verification_figures(
     """Error rates of comparisons over all thresholds.
 
     Returns:
-        eer; tar: by FMR, those that the non-mated comparisons can resolve; mated, non_mated: numbers of comparisons;
+        eer; tar: by FMR, those that the non-mated comparisons can resolve; both as value, low, high, of which these are
+        None here; mated, non_mated: numbers of comparisons;
         and `score_curves`.
 
     Raises:
@@ -54,9 +56,11 @@ def verification_figures(
         raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
     check_both_kinds(mated)
     same, other = scores[mated], scores[~mated]
+    resolved = [fmr for fmr in fmrs if fmr * len(other) >= 1]
+    tar = {f"{fmr:g}": Figure(true_match_rate(same, other, fmr)) for fmr in resolved}
+    rates = Rates(Figure(equal_error_rate(same, other)), tar)
     return {
-        "eer": equal_error_rate(same, other),
-        "tar": {f"{fmr:g}": true_match_rate(same, other, fmr) for fmr in fmrs if fmr * len(other) >= 1},
+        **plain(rates),
         "mated": len(same),
         "non_mated": len(other),
         **score_curves(scores, mated),
@@ -84,7 +88,7 @@ def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedde
     figures = verification_figures(scores, mated)
     accuracies = fold_accuracies(scores, mated, folds)
     figures = {
-        "accuracy": float(accuracies.mean()),
+        "accuracy": plain(Figure(float(accuracies.mean()))),
         "accuracy_sd": float(accuracies.std()),
         "accuracy_folds": accuracies.tolist(),
         "accuracy_grid": float(grid_accuracies(scores, mated, folds).mean()),
@@ -112,9 +116,7 @@ def group_figures(scores: NDArray[np.floating], comparisons: Comparisons, groups
     mated = comparisons.mated[within]
     threshold = best_threshold(scores[within], mated)
     people = (groups.person[side[within]] for side in (left, right))
-    found: dict[str, Any] = _without_infinities(
-        asdict(fairness(scores[within], mated, group[within], threshold, *people))
-    )
+    found: dict[str, Any] = plain(fairness(scores[within], mated, group[within], threshold, *people))
     return found
 
 
@@ -126,9 +128,3 @@ def within_groups(comparisons: Comparisons, groups: Groups) -> NDArray[np.bool_]
     if count < 2:
         raise NonesuchError(f"--groups: comparisons lie within {count} of the groups; fairness compares at least two")
     return within
-
-
-def _without_infinities(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_infinities(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures.figure import SHARE, Better, Measure
+
+RANK = Measure("rank/*", "rank {}", SHARE, Better.HIGHER, interval=False)
+TPIR = Measure("tpir/*", "TPIR at FPIR {}", SHARE, Better.HIGHER, interval=False)
 
 _BLOCK = 1024  # probes compared at once
 _CMC = 20  # ranks of the curve

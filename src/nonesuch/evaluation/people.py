@@ -1,6 +1,5 @@
 """The figures of labelled images that come without a list of comparisons, JSON-ready."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.figures import verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.figure import plain
 from nonesuch.measures.metrics import threshold_at
 
 _CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
@@ -29,7 +29,7 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
         labels: (N,) who each image shows; at least two people, one of them twice.
 
     Returns:
-        eer, tar@0.01, tar@0.001: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank:
+        eer, tar by FMR: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank:
         share of probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters
         by FMR (only those that the numbers can resolve), the latter with threshold, number of clusters and
         `cluster_scores`; discard: see `error_versus_discard`, quality being the norm of the raw embedding.
@@ -37,7 +37,7 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
     acquired = embedded.acquired
     unit, people = embedded.unit[acquired], labels[acquired]
     pairs = compare_all(unit, people)
-    found: dict[str, Any] = {key: asdict(figure) for key, figure in rates_with_intervals(pairs, people).items()}
+    found: dict[str, Any] = plain(rates_with_intervals(pairs, people))
     found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
     found |= score_curves(pairs.scores, pairs.mated)
     found["clusters"] = _clusters(pairs, people)

@@ -46,8 +46,8 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
         rows=figure_rows(found),
         pictures=draw_all(found),
         tables=tables,
-        without_list=isinstance(first.get("eer"), Mapping),
-        intervals=isinstance(first.get("eer"), Mapping) or "groups" in first,
+        without_list="clusters" in first,
+        intervals="clusters" in first or "groups" in first,
         flip=first["flip"],
         time_limit=first.get("time_limit"),
     )

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.evaluation.identification import NEVER, check_searchable
+from nonesuch.measures.figure import SHARE, Better, Measure
+
+MEAN_PRECISION = Measure("map", "mean average precision", SHARE, Better.HIGHER, interval=False)
 
 _BLOCK = 256  # probes compared at once
 

@@ -11,6 +11,7 @@ from nonesuch.evaluation.figures import comparison_scores, verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.grouping import group_means, group_sums
 from nonesuch.measures.similarity import normalised
 
 _FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -42,20 +43,12 @@ def template_vectors(
         raise NonesuchError("an embedding holds NaN or infinity")
     pairs, medium = np.unique(np.stack([templates, media], axis=1), axis=0, return_inverse=True)
     medium = medium.ravel()
-    means = _sums(embeddings, medium) / np.bincount(medium)[:, None]
+    means = group_means(embeddings, medium)
     numbers, of_medium = np.unique(pairs[:, 0], return_inverse=True)
-    vectors = _sums(means, of_medium)
+    vectors = group_sums(means, of_medium)
     if not np.linalg.norm(vectors, axis=1).all():
         raise NonesuchError("a template's embeddings sum to zero")
     return numbers, normalised(vectors.astype(np.float32))
-
-
-def _sums(rows: NDArray[np.floating], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(G, D) sums of the rows (N, D) of each group, which are numbered from 0 on without a gap."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(1, groups.max() + 1))
-    # Several times as fast as np.add.at or np.add.reduceat.
-    return np.array([part.sum(0, dtype=np.float64) for part in np.split(rows[order], starts)])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.measures.figure import SHARE, Better, Measure
+
 Scores = NDArray[np.floating]
+
+FOLD_ACCURACY = Measure("accuracy", "accuracy (sd of folds)", SHARE, Better.HIGHER, deviation="accuracy_sd")
+GRID_ACCURACY = Measure("accuracy_grid", "by insightface's grid", SHARE, Better.HIGHER, interval=False)
 
 
 def best_threshold(scores: Scores, mated: NDArray[np.bool_]) -> float:

@@ -10,6 +10,7 @@ from safetensors.numpy import save as serialize
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures.grouping import group_means
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,7 @@ def fit(vectors: NDArray[np.float32], labels: list[str], embedder_sha256: str) -
     names, rows = np.unique(np.array(labels), return_inverse=True)
     if len(names) < 2:
         raise NonesuchError("identity statistics need images of at least two people")
-    means = np.zeros((len(names), vectors.shape[1]))
-    np.add.at(means, rows, vectors)
-    means /= np.bincount(rows)[:, None]
+    means = group_means(vectors, rows)
     centre = means.mean(0)
     _, singular, axes = np.linalg.svd(means - centre, full_matrices=False)
     spread = singular / np.sqrt(len(names) - 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
+from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
     [
@@ -105,6 +106,4 @@ def per_identity(table: VectorTable) -> tuple[list[str], NDArray[np.float32]]:
     names = list(dict.fromkeys(table.identities))
     position = {name: row for row, name in enumerate(names)}
     rows = np.array([position[name] for name in table.identities])
-    sums = np.zeros((len(names), table.vectors.shape[1]))
-    np.add.at(sums, rows, table.vectors)
-    return names, (sums / np.bincount(rows)[:, None]).astype(np.float32)
+    return names, group_means(table.vectors, rows).astype(np.float32)

@@ -7,7 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.figure import ROUND_SHARE, SHARE, Better, Bounds, Figure, Measure
+from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
+
+
+def _distance(grouping: str, bounds: Bounds | None = None) -> Measure:
+    title = f"{grouping}: distance from the target"
+    return Measure(
+        f"{grouping}/distance", title, SHARE, Better.LOWER, null="no target was given (--target)", bounds=bounds
+    )
+
+
+# `Balance.distance` and `Balance.shares`, by grouping.
+DISTANCES = {
+    "gender": _distance(
+        "gender",
+        Bounds("gender as wanted", 0.05, 0.15, "total variation from the target: green up to .05, amber up to .15"),
+    ),
+    "age": _distance("age"),
+    "ethnicity": _distance("ethnicity"),
+    "pose": _distance("pose"),
+}
+SHARES = {grouping: Measure(f"{grouping}/shares/*", "{}", ROUND_SHARE) for grouping in DISTANCES}
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.bootstrap import mean_over_identities
-from nonesuch.measures.grouping import rows_by_identity
-from nonesuch.measures.intervals import Figure
+from nonesuch.measures.figure import COSINE, COUNT, SHARE, Better, Bounds, Figure, Measure
+from nonesuch.measures.grouping import group_sums, rows_by_identity
+from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.separability import check_vectors
 from nonesuch.measures.similarity import normalised
 
 _BLOCK = 1024
+
+REFUSED = Measure(
+    "at/*/refused",
+    "images refused as their own identity at {}",
+    SHARE,
+    Better.LOWER,
+    bounds=Bounds(
+        "images show their identity",
+        0.05,
+        0.15,
+        "share of images refused as their own identity at FMR 1e-4: green up to 5%, amber up to 15%",
+        at="fmr 0.0001",
+    ),
+)
+MISLABELLED = Measure(
+    "at/*/mislabelled", "images nearer to another identity at {}", COUNT, Better.LOWER, interval=False
+)
+OWN = Measure("own", "cosine of an image to its identity's others", COSINE)
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,7 @@ def consistency(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> Con
     unit = normalised(np.asarray(unit, dtype=np.float32))
     names, place = np.unique(identities, return_inverse=True)
     counts = np.bincount(place)
-    sums = np.zeros((len(names), unit.shape[1]))
-    np.add.at(sums, place, unit)
+    sums = group_sums(unit, place)
     centres = normalised(sums.astype(np.float32))
     own = np.full(len(unit), np.nan, dtype=np.float32)
     other = np.full(len(unit), -np.inf, dtype=np.float32)

@@ -3,10 +3,41 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.measures.bootstrap import mean_over_identities
+from nonesuch.measures.figure import DEGREES, GREY_LEVELS, NUMBER, OF_100, YEARS, Better, Bounds, Figure, Measure, Unit
 from nonesuch.measures.grouping import rows_by_identity
-from nonesuch.measures.intervals import Figure
+from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.similarity import normalised
+
+VENDI = Measure("vendi", "Vendi score within identities", NUMBER)
+
+
+def _spread(column: str, unit: Unit, bounds: Bounds | None = None) -> Measure:
+    return Measure(
+        f"{column}/within",
+        f"{column}: sd within identities",
+        unit,
+        Better.HIGHER if bounds else Better.NEITHER,
+        null="no identity has two images",
+        bounds=bounds,
+    )
+
+
+SPREADS = {
+    "yaw": _spread(
+        "yaw",
+        DEGREES,
+        Bounds(
+            "heads turn",
+            8.0,
+            4.0,
+            "standard deviation of yaw within identities: green from 8 degrees, amber from 4 (photographs: 14)",
+        ),
+    ),
+    "pitch": _spread("pitch", DEGREES),
+    "age": _spread("age", YEARS),
+    "quality": _spread("quality", OF_100),
+    "light": _spread("light", GREY_LEVELS),
+}
 
 
 def vendi_score(unit: NDArray[np.float32]) -> float:

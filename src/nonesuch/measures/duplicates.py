@@ -8,8 +8,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nonesuch.core.images import Pixels
+from nonesuch.measures.figure import SHARE, Better, Bounds, Measure
 from nonesuch.measures.grouping import rows_by_identity
 from nonesuch.measures.similarity import normalised
+
+DOUBLED = Measure(
+    "share",
+    "pictures that are there twice",
+    SHARE,
+    Better.LOWER,
+    bounds=Bounds("no picture twice", 0.001, 0.01, "green up to .1% of the images, amber up to 1%"),
+)
+NEAR_DUPLICATES = Measure("near_duplicates", "images that another of their identity nearly equals", SHARE, Better.LOWER)
 
 MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8

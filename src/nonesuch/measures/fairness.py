@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.figure import SHARE, Better, Figure, Measure, Unit
+from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
+
+MEAN = Measure("mean", "mean", SHARE, Better.HIGHER)
+DEVIATION = Measure("deviation", "sd", SHARE, Better.LOWER)
+TRADE_OFF = Measure("trade_off", "mean - sd", SHARE, Better.HIGHER)
+ERROR_RATIO = Measure("skewed_error_ratio", "error ratio", Unit(".2f", infinite="infinite"), Better.LOWER)
 
 
 @dataclass(frozen=True)

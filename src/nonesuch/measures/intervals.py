@@ -1,24 +1,15 @@
-"""Intervals by resampling people: comparisons are not independent, people nearly are."""
+"""Intervals by resampling people: comparisons and images are not independent, people nearly are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nonesuch.core.seeding import Stream, derive_seed, uniform
+from nonesuch.measures.figure import Figure
 
 RESAMPLES = 200
 _INTERVAL = (2.5, 97.5)  # percent
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def people_drawn(people: int, number: int, seed: int = 0) -> NDArray[np.float64]:
@@ -35,6 +26,54 @@ def with_interval(value: float, resampled: Sequence[float]) -> Figure:
     known = np.array(resampled, dtype=np.float64)
     known = known[~np.isnan(known)]
     if not len(known):
-        return Figure(value, np.nan, np.nan)
+        return Figure(value)
     low, high = np.percentile(known, _INTERVAL, method="nearest")  # without arithmetic: a ratio may be infinite
     return Figure(value, float(low), float(high))
+
+
+def with_intervals(
+    exact: Mapping[str, float],
+    people: int,
+    resampled: Callable[[NDArray[np.float64]], Mapping[str, float]],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """Several figures of the same people, each with its interval.
+
+    Args:
+        exact: the figures by name.
+        people: number of people.
+        resampled: the same figures where people weigh (people,) as often as they were drawn; NaN where a resample tells
+            nothing.
+    """
+    drawn = [resampled(people_drawn(people, number, seed)) for number in range(resamples)]
+    return {name: with_interval(value, [found[name] for found in drawn]) for name, value in exact.items()}
+
+
+def mean_over_identities(values: ArrayLike, identities: NDArray[np.int64], seed: int = 0) -> Figure:
+    """The mean of a value per image (of a truth value: the share), with 95% of bootstrap resamples of identities.
+
+    Args:
+        values: (N,); NaN is left out. NaN is the mean, and what it may be, where nothing is left.
+        identities: (N,) labels; an identity that is drawn k times brings its images k times.
+    """
+    drawn = resampled_means(values, identities, seed)
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return with_interval(float(known.mean()) if len(known) else np.nan, drawn.tolist())
+
+
+def resampled_means(values: ArrayLike, identities: NDArray[np.int64], seed: int = 0) -> NDArray[np.float64]:
+    """The mean in each resample: (200,), NaN where a resample drew no known value."""
+    known = np.asarray(values, dtype=np.float64)
+    there = ~np.isnan(known)
+    place = np.unique(identities[there], return_inverse=True)[1]
+    count = int(place.max(initial=-1)) + 1
+    if not count:
+        return np.full(RESAMPLES, np.nan)
+    sums, sizes = np.bincount(place, known[there], count), np.bincount(place, minlength=count)
+    found = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):
+        weight = people_drawn(count, number, seed)
+        found[number] = weight @ sums / (weight @ sizes)
+    return found

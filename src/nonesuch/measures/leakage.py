@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
-from nonesuch.measures.intervals import RESAMPLES, Figure, people_drawn, with_interval
+from nonesuch.measures.figure import SHARE, Better, Figure, Measure
+from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
 from nonesuch.measures.separability import check_vectors
 from nonesuch.measures.similarity import nearest
 
+EXCESSES = {
+    "images": Measure("images/excess/*", "excess near training photographs over {}", SHARE, Better.LOWER),
+    "people": Measure("people/excess/*", "excess near training people's centres over {}", SHARE, Better.LOWER),
+}
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 

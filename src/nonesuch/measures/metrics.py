@@ -3,7 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.measures.figure import SHARE, Better, Bounds, Measure
+
 Scores = NDArray[np.floating]
+
+EER = Measure("eer", "EER", SHARE, Better.LOWER, bounds=Bounds("EER", 0.05, 0.15, "green up to 5%, amber up to 15%"))
+TAR = Measure("tar/*", "TAR at FMR {}", SHARE, Better.HIGHER)
+FMR = Measure("fmr", "FMR", SHARE, Better.LOWER, null="no non-mated comparison")
+FNMR = Measure("fnmr", "FNMR", SHARE, Better.LOWER, null="no mated comparison")
+ACCURACY = Measure("accuracy", "accuracy", SHARE, Better.HIGHER)
 
 
 def fmr(non_mated: Scores, threshold: float) -> float:

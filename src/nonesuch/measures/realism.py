@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
-from nonesuch.measures.intervals import Figure, people_drawn, with_interval
+from nonesuch.measures.figure import NUMBER, SHARE, Better, Figure, Measure, Unit
+from nonesuch.measures.intervals import people_drawn, with_interval
+
+FRECHET = Measure("frechet_distance", "Frechet distance", NUMBER, Better.LOWER)
+KERNEL = Measure("kernel_distance", "kernel distance", NUMBER, Better.LOWER)
+PRECISION = Measure("precision", "precision", SHARE, Better.HIGHER)
+RECALL = Measure("recall", "recall", SHARE, Better.HIGHER)
+DENSITY = Measure("density", "density", SHARE, Better.HIGHER)
+COVERAGE = Measure("coverage", "coverage", SHARE, Better.HIGHER)
+FID = Measure("frechet_distance", "FID", Unit(".2f"), Better.LOWER, interval=False)
+FID_OF_CONTROL = Measure("frechet_distance_of_control", "FID of held-out photographs", Unit(".2f"), interval=False)
 
 _BLOCK = 1024
 _SUBSETS, _SUBSET = 100, 1000

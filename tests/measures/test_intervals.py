@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nonesuch.measures.bootstrap import mean_over_identities, resampled_means
+from nonesuch.measures.intervals import mean_over_identities, resampled_means
 
 
 def test_the_interval_is_that_of_the_identities() -> None:

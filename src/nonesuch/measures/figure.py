@@ -1,0 +1,210 @@
+"""A figure, and what it is: title, unit, direction, bounds. Whatever shows or judges figures takes these from here."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+Figures = Mapping[str, Any]  # as JSON holds them, see `plain`
+UNKNOWN = "unknown"  # key of the reason in words, in the place of figures that cannot be measured
+NO_FIGURE = "-"  # in a table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its 95% interval; NaN for an interval that is not known."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+class NotMeasuredError(Exception):
+    """A figure that is defined and was not measured here, with the reason in words."""
+
+
+class UndefinedFigureError(LookupError):
+    """A figure that the JSON does not hold where its definition says: one of the two was renamed without the other."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values are written.
+
+    Attributes:
+        form: format of a value; "" for a number of any size, with three digits or one decimal.
+        word: behind the value.
+        infinite: what null stands for in JSON, which has no infinity; "" where it stands for nothing.
+    """
+
+    form: str = ""
+    word: str = ""
+    infinite: str = ""
+
+    def write(self, value: float) -> str:
+        """A value without its word."""
+        if self.infinite and not math.isfinite(value):
+            return self.infinite
+        return format(value, self.form or (".1f" if abs(value) >= 10 else ".3g"))
+
+    def written(self, figure: Figure) -> str:
+        """A figure with its interval, as "61.67% (56.67% to 78.33%)" or "8.1 degrees (7.4 to 9.0)"."""
+        value = self.write(figure.value) + (f" {self.word}" if self.word else "")
+        bounds = (figure.low, figure.high)
+        if not self.infinite and any(map(math.isnan, bounds)):
+            return value
+        return f"{value} ({self.write(figure.low)} to {self.write(figure.high)})"
+
+
+SHARE, ROUND_SHARE = Unit(".2%"), Unit(".1%")  # of rare things, and of groups
+COSINE = Unit(".3f")
+COUNT = Unit(",.0f")
+NUMBER = Unit()
+DEGREES, YEARS, OF_100, GREY_LEVELS = (
+    Unit(".1f", "degrees"),
+    Unit("", "years"),
+    Unit("", "of 100"),
+    Unit("", "grey levels"),
+)
+
+
+class Better(Enum):
+    """Which way a figure is good."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A traffic light of the verdict.
+
+    Attributes:
+        about: what it judges.
+        green, amber: the last values of these colours, in the direction of the figure.
+        rule: the same in words.
+        at: which one of a family is judged.
+    """
+
+    about: str
+    green: float
+    amber: float
+    rule: str
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a figure is. It stands once, beside the function that measures it.
+
+    Attributes:
+        key: of the figure within its part of the JSON, keys joined by "/". A "*" stands for the keys of a family of
+            figures, such as one for each threshold.
+        title: in tables; "{}" stands for the key of the family.
+        unit: how it is written.
+        better: which way it is good.
+        interval: whether the JSON holds value, low and high; otherwise it holds a number.
+        count: key, beside the figure's, of the number that a share is; written in front of it.
+        deviation: key, beside the figure's, of its standard deviation; written in brackets behind it.
+        null: why it may be null, in words.
+        bounds: its light, if it has one.
+    """
+
+    key: str
+    title: str
+    unit: Unit
+    better: Better = Better.NEITHER
+    interval: bool = True
+    count: str = ""
+    deviation: str = ""
+    null: str = ""
+    bounds: Bounds | None = None
+
+    def family(self, part: Figures) -> list[str]:
+        """The keys that "*" stands for in a part; one that is empty for a figure without a family. Errors as in
+        `read`."""
+        head, star, _ = self.key.partition("*")
+        return list(_reach(part, head.strip("/"), "")) if star else [""]
+
+    def read(self, part: Figures, at: str = "") -> Figure:
+        """The figure in its part of the JSON.
+
+        Args:
+            at: which one of its family.
+
+        Raises:
+            NotMeasuredError: the part is `unknown`, the family has none `at` this key, or the figure is null.
+            UndefinedFigureError: the part does not hold it, or in another form.
+        """
+        found = _reach(part, self.key, at)
+        if isinstance(found, Mapping) != self.interval and found is not None:
+            raise UndefinedFigureError(f"{self.key} is defined {'with' if self.interval else 'without'} an interval")
+        numbers = [found[key] for key in ("value", "low", "high")] if isinstance(found, Mapping) else [found]
+        if numbers[0] is None and not self.unit.infinite:
+            raise NotMeasuredError(self._why_null)
+        return Figure(*(math.nan if number is None else float(number) for number in numbers))
+
+    def told(self, part: Figures, at: str = "") -> str:
+        """The figure as tables and verdicts show it. Errors as in `read`."""
+        told = self.unit.written(self.read(part, at))
+        if self.count:
+            count = _reach(part, self._beside(self.count), at)
+            if count is None:
+                raise NotMeasuredError(self._why_null)
+            told = f"{COUNT.write(count)}, {told}"
+        if self.deviation:
+            told = f"{told} ({self.unit.write(_reach(part, self._beside(self.deviation), at))})"
+        return told
+
+    def cell(self, part: Figures, at: str = "") -> str:
+        """`told`, or `NO_FIGURE` where it was not measured; raises UndefinedFigureError as `read` does."""
+        try:
+            return self.told(part, at)
+        except NotMeasuredError:
+            return NO_FIGURE
+
+    @property
+    def _why_null(self) -> str:
+        return self.null or "there is nothing to measure it on"
+
+    def _beside(self, key: str) -> str:
+        return "/".join([*self.key.split("/")[:-1], key])
+
+
+def why_unknown(part: Figures) -> str | None:
+    """Why a part of the JSON was not measured, in words; None where it was."""
+    reason = part.get(UNKNOWN)
+    return reason if isinstance(reason, str) else None  # the share of images of unknown groups is called so too
+
+
+def _reach(part: Figures, path: str, at: str) -> Any:
+    found: Any = part
+    for key in path.split("/"):
+        if not isinstance(found, Mapping):
+            raise UndefinedFigureError(f"no figure is called {path}: {key} lies below a number")
+        if (reason := why_unknown(found)) is not None:
+            raise NotMeasuredError(reason)
+        if key == "*" and at not in found:
+            raise NotMeasuredError(f"it is not known at {at}")
+        if key != "*" and key not in found:
+            raise UndefinedFigureError(f"no figure is called {path}; there are {', '.join(found)}")
+        found = found[at if key == "*" else key]
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Figures as JSON holds them: dataclasses as objects, NaN and infinities as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

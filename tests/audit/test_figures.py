@@ -1,0 +1,102 @@
+"""The list of figures: all are where it says, and a new one takes a measure and an entry."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nonesuch.audit import figures
+from nonesuch.audit.figures import IDENTITY_FIGURES, IMAGE_FIGURES, known_part, measured_by_embedder
+from nonesuch.audit.listed import Listed
+from nonesuch.audit.looking import Seen
+from nonesuch.audit.requirements import figures_at
+from nonesuch.audit.summary import tables
+from nonesuch.audit.verdict import verdict
+from nonesuch.audit.view import EmbedderView
+from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.consistency import consistency
+from nonesuch.measures.figure import (
+    SHARE,
+    UNKNOWN,
+    Better,
+    Bounds,
+    Measure,
+    NotMeasuredError,
+    UndefinedFigureError,
+    plain,
+)
+from nonesuch.measures.intervals import mean_over_identities
+from nonesuch.measures.scores import FMR100, FMR1000
+
+PEOPLE, EACH = 12, 4
+LONG = Measure(
+    "long", "long embeddings", SHARE, Better.HIGHER, bounds=Bounds("embeddings are long", 0.9, 0.5, "green from 90%")
+)
+
+
+@pytest.fixture
+def view() -> EmbedderView:
+    draws = np.random.default_rng(0)
+    labels = np.repeat(np.arange(PEOPLE), EACH)
+    vectors = (draws.normal(size=(PEOPLE, 16))[labels] + 0.3 * draws.normal(size=(len(labels), 16))).astype(np.float32)
+    photographs = [Photograph(f"{label}/{row}.png", str(label), Path()) for row, label in enumerate(labels)]
+    seen = Seen(photographs, labels, [str(label) for label in range(PEOPLE)], {"e": vectors}, {}, [], 0)
+    return EmbedderView(seen, "e", {"fmr 0.001": 0.6, "fmr 0.0001": 0.7}, consistency(vectors, labels))
+
+
+def _identities(view: EmbedderView) -> dict:
+    return {"e": plain(measured_by_embedder(view))}
+
+
+def test_every_figure_of_identities_is_where_the_list_says(view: EmbedderView) -> None:
+    by = _identities(view)["e"]
+    for item in IDENTITY_FIGURES:
+        if item.needs is None and item.measure not in (FMR100, FMR1000):
+            assert item.family(by)
+            assert all(item.told(by, key) for key in item.family(by))
+
+
+@pytest.mark.parametrize("path", [("study", "eer"), ("consistency", "at"), ("diversity",)])
+def test_a_renamed_figure_is_no_dash_and_no_grey_light(view: EmbedderView, path: tuple[str, ...]) -> None:
+    found = {"embedders": _identities(view), "counts": {"found": 1, "left_out": 0, "lost_identities": 0}}
+    part = found["embedders"]["e"]
+    for key in path[:-1]:
+        part = part[key]
+    part["renamed"] = part.pop(path[-1])
+    for reader in (lambda: tables({"d": found}), lambda: verdict(found)):
+        with pytest.raises(UndefinedFigureError):
+            reader()
+
+
+def test_a_part_that_was_not_measured_and_one_that_nobody_defines(view: EmbedderView) -> None:
+    by = _identities(view)["e"]
+    assert known_part(by, "study") == by["study"]
+    assert known_part({**by, "study": {UNKNOWN: "few"}}, "study") is None
+    assert known_part(by, "leakage") is None
+    with pytest.raises(UndefinedFigureError, match="no part studies; it has separability"):
+        known_part(by, "studies")
+    excess = next(item for item in IDENTITY_FIGURES if item.part == "leakage")
+    with pytest.raises(NotMeasuredError, match="--held-out"):
+        excess.read(by)
+
+
+def test_a_new_figure_takes_a_measure_and_an_entry(view: EmbedderView, monkeypatch: pytest.MonkeyPatch) -> None:
+    def long_figures(view: EmbedderView) -> dict:
+        return {"long": mean_over_identities(np.linalg.norm(view.vectors, axis=1) > 1.0, view.seen.identities)}
+
+    monkeypatch.setitem(figures.BY_EMBEDDER, "length", long_figures)
+    monkeypatch.setattr(figures, "IDENTITY_FIGURES", (*IDENTITY_FIGURES, Listed("length", LONG)))
+    monkeypatch.setattr(figures, "IMAGE_FIGURES", IMAGE_FIGURES[:0])
+    found = {"embedders": _identities(view)}
+    written = json.loads(json.dumps(found))
+    assert written["embedders"]["e"]["length"]["long"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert ("long embeddings", ["100.00% (100.00% to 100.00%)"]) in tables({"d": found})[0][1]
+    by = {
+        "counts": {"found": 1, "left_out": 0, "lost_identities": 0},
+        "balance": {"gender": {"shares": {}, "distance": None}},
+    }
+    light = next(light for light in verdict({**copy.deepcopy(found), **by}) if light.about == "embeddings are long")
+    assert (light.by, light.colour, light.told) == ("e", "green", "100.00% (100.00% to 100.00%)")
+    assert figures_at({"datasets": {"d": found}}, "long") == {"datasets/d/embedders/e/length/long": 1.0}
