@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nonesuch.audit.figures import CONTROL, LEAKAGE, Found, known_part
-from nonesuch.audit.listed import part_of
+from nonesuch.audit.figures.catalogue import CONTROL, LEAKAGE, Found, known_part
+from nonesuch.audit.figures.listed import part_of
 from nonesuch.measures.balance import SHARES
 from nonesuch.measures.figure import Figures, why_unknown
 from nonesuch.pages.plots import SIZE, Picture, as_svg, bars, colour, label, line, picture, style

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nonesuch.audit.auditing import audit as audited
 from nonesuch.audit.auditing import write_image_columns
-from nonesuch.audit.image_figures import check_target
+from nonesuch.audit.figures.images import check_target
 from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.judges.inception import load_inception
 from nonesuch.audit.looking import INCEPTION, Eyes, Seen, look

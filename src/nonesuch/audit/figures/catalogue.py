@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from nonesuch.audit.identity_figures import (
+from nonesuch.audit.figures.identities import (
     consistency_figures,
     diversity_figures,
     duplicate_figures,
     separability_figures,
     study_figures,
 )
-from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
-from nonesuch.audit.listed import Listed, Need, part_of
-from nonesuch.audit.real_figures import control_figures, people_figures, realism_figures
+from nonesuch.audit.figures.images import balance_figures, quality_figures, variation_figures
+from nonesuch.audit.figures.listed import Listed, Need, part_of
+from nonesuch.audit.figures.real import control_figures, people_figures, realism_figures
+from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.audit.reference import Reference
-from nonesuch.audit.view import EmbedderView, ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.balance import DISTANCES
 from nonesuch.measures.consistency import MISLABELLED, OWN, REFUSED
