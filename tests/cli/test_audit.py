@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFilter
 from safetensors.numpy import save_file
 
-from nonesuch.audit.figures import (
+from nonesuch.audit.figures.catalogue import (
     BRISQUE,
     CLIP_IQA,
     IDENTITY_FIGURES,

@@ -75,6 +75,8 @@ def test_what_was_not_measured_says_why() -> None:
         Measure("distance", "", SHARE, null="no target").read(PART)
     with pytest.raises(NotMeasuredError, match="at fmr 7"):
         AT.read(PART, "fmr 7")
+    assert EER.bar({"unknown": "few"}) == (0.0, 0.0, 0.0)
+    assert EER.bar(PART) == (0.05, 0.04, 0.0)
     assert EER.cell({"unknown": "few"}) == AT.cell(PART, "fmr 7") == "-"
 
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.audit.figures import measured_against, measured_by_embedder, measured_of_images
-from nonesuch.audit.identity_figures import known_thresholds
+from nonesuch.audit.figures.catalogue import measured_against, measured_by_embedder, measured_of_images
+from nonesuch.audit.figures.identities import known_thresholds
+from nonesuch.audit.figures.real import fid_figures, leakage_figures
+from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.audit.judges.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
-from nonesuch.audit.real_figures import fid_figures, leakage_figures
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
-from nonesuch.audit.view import EmbedderView, ImageView
 from nonesuch.core import files, tables
 from nonesuch.formats.photographs import signature
 from nonesuch.formats.source import Source

@@ -4,9 +4,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nonesuch.audit.figures import CONTROL, LEAKAGE, Found, known_part
+from nonesuch.audit.figures.catalogue import CONTROL, LEAKAGE, Found, known_part
+from nonesuch.audit.figures.listed import part_of
+from nonesuch.measures.balance import SHARES
 from nonesuch.measures.figure import Figures, why_unknown
-from nonesuch.pages.plots import SIZE, Picture, as_svg, colour, label, line, picture, style
+from nonesuch.pages.plots import SIZE, Picture, as_svg, bars, colour, label, line, picture, style
 
 _COUNTED_AT = ("fmr 0.0001", "cosine 0.4")
 _DISTRIBUTIONS = {
@@ -98,18 +100,12 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
 
 
 def _balance(found: Found) -> Picture:
-    groupings = ("gender", "age", "ethnicity", "pose")
     figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
-    width = 0.8 / len(found)
-    for panel, grouping in zip(figure.subplots(2, 2).ravel(), groupings, strict=True):
-        parts = {name: figures["balance"][grouping]["shares"] for name, figures in found.items()}
-        groups = list(dict.fromkeys(group for shares in parts.values() for group in shares))
-        for number, (name, shares) in enumerate(parts.items()):
-            known = [shares.get(group) or {"value": 0.0, "low": 0.0, "high": 0.0} for group in groups]
-            rates, low, high = (100 * np.array([rate[key] for rate in known]) for key in ("value", "low", "high"))
-            reach = np.maximum([rates - low, high - rates], 0.0)
-            places = np.arange(len(groups)) + (number - (len(parts) - 1) / 2) * width
-            panel.bar(places, rates, width, yerr=reach, capsize=2, label=label(name), color=colour(number))
+    parts = {name: part_of(figures, "balance") for name, figures in found.items()}
+    for panel, (grouping, share) in zip(figure.subplots(2, 2).ravel(), SHARES.items(), strict=True):
+        groups = list(dict.fromkeys(group for part in parts.values() for group in share.family(part)))
+        for number, (name, part) in enumerate(parts.items()):
+            bars(panel, number, len(parts), name, 100 * np.array([share.bar(part, group) for group in groups]))
         panel.set_xticks(np.arange(len(groups)), [label(group.removesuffix(" degrees")) for group in groups])
         panel.set_ylabel("images (%)")
         panel.set_title(grouping, fontsize=9)
@@ -122,7 +118,7 @@ def _distributions(found: Found) -> Picture:
     figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
     for panel, (column, told) in zip(figure.subplots(2, 2).ravel(), _DISTRIBUTIONS.items(), strict=True):
         for number, (name, figures) in enumerate(found.items()):
-            values = figures["quality"][column]
+            values = part_of(figures, "quality")[column]
             if why_unknown(values) is not None:
                 continue
             histogram = values["histogram"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nonesuch.audit.image_figures import check_target
+from nonesuch.audit.figures.images import check_target
 from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.judges.inception import load_inception
 from nonesuch.audit.looking import INCEPTION, Eyes

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.audit.drawing import draw_all
-from nonesuch.audit.figures import BRISQUE, CLIP_IQA, INCEPTION, LEAKAGE, Found, known_part
+from nonesuch.audit.figures.catalogue import BRISQUE, CLIP_IQA, INCEPTION, LEAKAGE, Found, known_part
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.summary import tables
 from nonesuch.formats.photographs import Photograph

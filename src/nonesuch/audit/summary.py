@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from nonesuch.audit import figures
-from nonesuch.audit.figures import Found
-from nonesuch.audit.listed import Listed
+from nonesuch.audit.figures import catalogue
+from nonesuch.audit.figures.catalogue import Found
+from nonesuch.audit.figures.listed import Listed
 from nonesuch.measures.figure import NO_FIGURE, Figures
 
 Row = tuple[str, list[str]]
@@ -20,8 +20,8 @@ def tables(found: Found) -> list[tuple[str, list[Row]]]:
     shown = []
     for embedder in next(iter(found.values()))["embedders"]:
         by = [of_dataset["embedders"][embedder] for of_dataset in found.values()]
-        shown.append((f"Identities, by {embedder}", _rows(figures.IDENTITY_FIGURES, by)))
-    return [*shown, ("Images", _rows(figures.IMAGE_FIGURES, list(found.values())))]
+        shown.append((f"Identities, by {embedder}", _rows(catalogue.IDENTITY_FIGURES, by)))
+    return [*shown, ("Images", _rows(catalogue.IMAGE_FIGURES, list(found.values())))]
 
 
 def _rows(listed: Sequence[Listed], by: Sequence[Figures]) -> list[Row]:

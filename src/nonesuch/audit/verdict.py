@@ -7,9 +7,9 @@ are there to be read, and `--require` is there for one's own.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from nonesuch.audit import figures as audited
-from nonesuch.audit.figures import CONTROL, COUNTS, LEAKAGE, PHOTOGRAPHS
-from nonesuch.audit.listed import Listed, part_of
+from nonesuch.audit.figures import catalogue
+from nonesuch.audit.figures.catalogue import CONTROL, COUNTS, LEAKAGE, PHOTOGRAPHS
+from nonesuch.audit.figures.listed import Listed, part_of
 from nonesuch.measures.balance import DISTANCES, SHARES
 from nonesuch.measures.figure import Better, Bounds, Figures, NotMeasuredError
 from nonesuch.measures.leakage import EXCESSES
@@ -89,11 +89,11 @@ def verdict(figures: Figures) -> list[Light]:
     """
     lights = [_light(_USABLE, _usable, figures)]
     for name, by in figures["embedders"].items():
-        lights += [_by_bounds(item, by, name) for item in _with_bounds(audited.IDENTITY_FIGURES)]
+        lights += [_by_bounds(item, by, name) for item in _with_bounds(catalogue.IDENTITY_FIGURES)]
         lights.append(_light(_VARIED, _varied, by, name))
         if PHOTOGRAPHS.is_met(by):
             lights += [_light(_LEAKS, _leaks, by, name), _light(_COVERS, _covers, by, name)]
-    lights += [_by_bounds(item, figures) for item in _with_bounds(audited.IMAGE_FIGURES) if item != _GENDER_DISTANCE]
+    lights += [_by_bounds(item, figures) for item in _with_bounds(catalogue.IMAGE_FIGURES) if item != _GENDER_DISTANCE]
     return [*lights, _gender(figures)]
 
 

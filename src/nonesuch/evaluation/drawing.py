@@ -1,6 +1,5 @@
 """Curves as SVG, several embedders in one picture. Needs matplotlib (the `[report]` extra)."""
 
-import math
 from statistics import NormalDist
 
 import numpy as np
@@ -9,9 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from nonesuch.evaluation.summary import Found
-from nonesuch.measures.figure import Figures, Measure, NotMeasuredError
 from nonesuch.measures.metrics import FMR, FNMR
-from nonesuch.pages.plots import COLOURS, SIZE, Picture, as_svg, colour, label, line, picture, style
+from nonesuch.pages.plots import COLOURS, SIZE, Picture, as_svg, bars, label, line, picture, style
 
 _DET_TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4)
 _UNSEEN = 1e-9  # stands for a rate of 0 where an axis has no 0
@@ -114,28 +112,15 @@ def _discard(found: Found) -> Picture:
 def _groups(found: Found) -> Picture:
     figure = Figure(figsize=(2 * SIZE[0], 3.0), layout="constrained")
     names = list(next(iter(found.values()))["groups"]["groups"])
-    width = 0.8 / len(found)
     for panel, measure in zip(figure.subplots(1, 2), (FNMR, FMR), strict=True):
         for number, (name, row) in enumerate(found.items()):
-            known = [_rate(measure, row["groups"]["groups"][group]) for group in names]
-            rates, low, high = 100 * np.nan_to_num(known).T
-            reach = np.maximum([rates - low, high - rates], 0.0)
-            places = np.arange(len(names)) + (number - (len(found) - 1) / 2) * width
-            panel.bar(places, rates, width, yerr=reach, capsize=2, label=label(name), color=colour(number))
+            of_groups = [measure.bar(row["groups"]["groups"][group]) for group in names]
+            bars(panel, number, len(found), name, 100 * np.array(of_groups))
         panel.set_xticks(np.arange(len(names)), [label(group) for group in names])
         panel.set_ylabel(f"{measure.title} (%)")
         panel.legend()
     caption = "Error rates of each group, at the one threshold that is best for all groups together; 95% over people."
     return Picture("Groups", caption, as_svg(figure, "groups"), wide=True)
-
-
-def _rate(measure: Measure, group: Figures) -> tuple[float, float, float]:
-    """Value, low and high; NaN where the group has no comparison of the kind."""
-    try:
-        found = measure.read(group)
-    except NotMeasuredError:
-        return math.nan, math.nan, math.nan
-    return found.value, found.low, found.high
 
 
 def _finest(found: Found, kind: str) -> float:

@@ -168,6 +168,15 @@ class Measure:
         except NotMeasuredError:
             return NO_FIGURE
 
+    def bar(self, part: Figures, at: str = "") -> tuple[float, float, float]:
+        """Value, low and high as a bar shows them: 0 for those that were not measured. Raises UndefinedFigureError."""
+        try:
+            found = self.read(part, at)
+        except NotMeasuredError:
+            return 0.0, 0.0, 0.0
+        value, low, high = (0.0 if math.isnan(number) else number for number in (found.value, found.low, found.high))
+        return value, low, high
+
     @property
     def _why_null(self) -> str:
         return self.null or "there is nothing to measure it on"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 SIZE = (5.2, 3.9)  # inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito (2008)
@@ -57,6 +58,20 @@ def line(axes: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike, steps: 
         color=colour(number),
         linestyle=_LINES[number % len(_LINES)],
     )
+
+
+def bars(axes: Axes, number: int, of: int, name: str, values: NDArray[np.float64]) -> None:
+    """Bars with intervals, beside those of other numbers.
+
+    Args:
+        number, of: which of how many.
+        values: (G, 3) value, low and high of each bar.
+    """
+    rates, low, high = values.T
+    width = 0.8 / of
+    places = np.arange(len(rates)) + (number - (of - 1) / 2) * width
+    reach = np.maximum([rates - low, high - rates], 0.0)
+    axes.bar(places, rates, width, yerr=reach, capsize=2, label=label(name), color=colour(number))
 
 
 def colour(number: int) -> str:

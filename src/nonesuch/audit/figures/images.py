@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.figures.view import ImageView
 from nonesuch.audit.judges import pixels
 from nonesuch.audit.looking import Seen
-from nonesuch.audit.view import ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.balance import balance, joint_table
 from nonesuch.measures.diversity import SPREADS, within_identities

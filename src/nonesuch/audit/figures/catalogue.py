@@ -5,20 +5,21 @@ measured, and the figure in the list. audit.json, the tables and, for one with b
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import Any
 
-from nonesuch.audit.identity_figures import (
+from nonesuch.audit.figures.identities import (
     consistency_figures,
     diversity_figures,
     duplicate_figures,
     separability_figures,
     study_figures,
 )
-from nonesuch.audit.image_figures import balance_figures, quality_figures, variation_figures
-from nonesuch.audit.listed import Listed, Need, part_of
-from nonesuch.audit.real_figures import control_figures, people_figures, realism_figures
+from nonesuch.audit.figures.images import balance_figures, quality_figures, variation_figures
+from nonesuch.audit.figures.listed import Listed, Need, part_of
+from nonesuch.audit.figures.real import control_figures, people_figures, realism_figures
+from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.audit.reference import Reference
-from nonesuch.audit.view import EmbedderView, ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.balance import DISTANCES
 from nonesuch.measures.consistency import MISLABELLED, OWN, REFUSED
@@ -52,8 +53,6 @@ from nonesuch.measures.scores import FALSE_MATCHES, FMR100, FMR1000, MATED_MEAN,
 from nonesuch.measures.separability import COLLIDING, SEPARABLE, SEPARABLE_PEOPLE, TWICE
 
 Measured = dict[str, Any]
-_Seen = ParamSpec("_Seen")
-_Found = TypeVar("_Found")
 
 # How each part of audit.json is measured: by each embedder, by each beside real photographs, and of the images.
 # A part that takes more than there is holds `unknown`, in words, instead; one that is None does not apply.
@@ -80,12 +79,12 @@ COUNTS, LEAKAGE, FID_PART = "counts", "leakage", "fid"
 
 def measured_by_embedder(view: EmbedderView) -> Measured:
     """The parts of `BY_EMBEDDER`."""
-    return {part: _or_unknown(measure, view) for part, measure in BY_EMBEDDER.items()}
+    return {part: _or_unknown(partial(measure, view)) for part, measure in BY_EMBEDDER.items()}
 
 
 def measured_against(view: EmbedderView, reference: Reference) -> Measured:
     """The parts of `AGAINST` that apply."""
-    found = {part: _or_unknown(measure, view, reference) for part, measure in AGAINST.items()}
+    found = {part: _or_unknown(partial(measure, view, reference)) for part, measure in AGAINST.items()}
     return {part: figures for part, figures in found.items() if figures is not None}
 
 
@@ -94,9 +93,9 @@ def measured_of_images(view: ImageView) -> Measured:
     return {part: measure(view) for part, measure in OF_IMAGES.items()}
 
 
-def _or_unknown(measure: Callable[_Seen, _Found], *seen: _Seen.args, **more: _Seen.kwargs) -> _Found | Measured:
+def _or_unknown(measure: Callable[[], Measured | None]) -> Measured | None:
     try:
-        return measure(*seen, **more)
+        return measure()
     except NonesuchError as error:
         return {UNKNOWN: str(error)}
 

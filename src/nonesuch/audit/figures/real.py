@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.audit.figures.view import EmbedderView
 from nonesuch.audit.looking import INCEPTION, Seen
 from nonesuch.audit.reference import Reference
-from nonesuch.audit.view import EmbedderView
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.measures.duplicates import picture_threshold
 from nonesuch.measures.intervals import mean_over_identities

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.audit.view import EmbedderView, ImageView
+from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.measures.diversity import vendi_of_identities

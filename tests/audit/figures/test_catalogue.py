@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nonesuch.audit import figures
-from nonesuch.audit.figures import IDENTITY_FIGURES, IMAGE_FIGURES, known_part, measured_by_embedder
-from nonesuch.audit.listed import Listed
+from nonesuch.audit.figures import catalogue
+from nonesuch.audit.figures.catalogue import IDENTITY_FIGURES, IMAGE_FIGURES, known_part, measured_by_embedder
+from nonesuch.audit.figures.listed import Listed
+from nonesuch.audit.figures.view import EmbedderView
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.requirements import figures_at
 from nonesuch.audit.summary import tables
 from nonesuch.audit.verdict import verdict
-from nonesuch.audit.view import EmbedderView
 from nonesuch.formats.photographs import Photograph
 from nonesuch.measures.consistency import consistency
 from nonesuch.measures.figure import (
@@ -86,9 +86,9 @@ def test_a_new_figure_takes_a_measure_and_an_entry(view: EmbedderView, monkeypat
     def long_figures(view: EmbedderView) -> dict:
         return {"long": mean_over_identities(np.linalg.norm(view.vectors, axis=1) > 1.0, view.seen.identities)}
 
-    monkeypatch.setitem(figures.BY_EMBEDDER, "length", long_figures)
-    monkeypatch.setattr(figures, "IDENTITY_FIGURES", (*IDENTITY_FIGURES, Listed("length", LONG)))
-    monkeypatch.setattr(figures, "IMAGE_FIGURES", IMAGE_FIGURES[:0])
+    monkeypatch.setitem(catalogue.BY_EMBEDDER, "length", long_figures)
+    monkeypatch.setattr(catalogue, "IDENTITY_FIGURES", (*IDENTITY_FIGURES, Listed("length", LONG)))
+    monkeypatch.setattr(catalogue, "IMAGE_FIGURES", IMAGE_FIGURES[:0])
     found = {"embedders": _identities(view)}
     written = json.loads(json.dumps(found))
     assert written["embedders"]["e"]["length"]["long"] == {"value": 1.0, "low": 1.0, "high": 1.0}
