@@ -13,7 +13,6 @@ from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, th
 from nonesuch.cleaning.features import features
 from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
@@ -109,7 +108,7 @@ def clean(
             out / REVIEW, result, limits, review, detector, align, lambda done, total: bar("drawing", done, total)
         )
         relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits))
-    show_problems([why for _, (_, why) in sorted(found.problems.items())], f"see {DECISIONS}")
+    options.show_problems([why for _, (_, why) in sorted(found.problems.items())], f"see {DECISIONS}")
     _show(result)
     click.echo(f"{manifest}: {len(result.labels)} images; take it wherever a dataset is taken")
     click.echo(f"{out / DECISIONS}: every decision")

@@ -7,7 +7,6 @@ import click
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
@@ -103,7 +102,7 @@ def evaluate(
                     test.photographs, alone, load_detector("cpu"), flip, align, test.landmarks
                 )
                 figures[name]["time_limit"] = time_limit_figures(test, part, times)
-    show_problems(problems)
+    options.show_problems(problems)
     _print(test.title, ("", *names), [(title, *cells) for title, cells in figure_rows(figures)])
     if discards := discard_rows(figures):
         _print("FNMR with the images of the smallest embedding norms left out", DISCARD_COLUMNS, discards)

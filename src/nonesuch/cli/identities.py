@@ -16,8 +16,6 @@ from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import progress_bar
 from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
 
-_MOST_PROBLEMS_SHOWN = 10
-
 
 @click.command()
 @click.argument("out", type=options.PATH)
@@ -116,13 +114,5 @@ def embed(
             crops,
             lambda done: bar("embedding", done, len(photographs)),
         )
-    show_problems(problems)
+    options.show_problems(problems)
     click.echo(f"{out}: {len(photographs) - len(problems)} of {len(photographs)} photographs embedded by {model.name}")
-
-
-def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
-    """The first few photographs that were skipped, on standard error."""
-    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
-        click.echo(f"skipped: {problem}", err=True)
-    if len(problems) > _MOST_PROBLEMS_SHOWN:
-        click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)

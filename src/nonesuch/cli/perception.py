@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.columns import read_columns
@@ -65,7 +64,7 @@ def perceive(source: Path, out: Path | None, align: bool, model: str, device: st
                 lambda done: bar("perceiving", done, len(photographs)),
                 align,
             )
-            show_problems(problems)
+            options.show_problems(problems)
             found = pq.read_table(out)
             click.echo(f"{out}: {len(found) - len(problems)} of {len(found)} images perceived by {perceiver.card.name}")
     _show(found)

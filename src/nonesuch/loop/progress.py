@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +13,23 @@ from nonesuch.loop import distributed
 console = Console(stderr=True)
 
 _SHOW_AFTER_SECONDS = 2.0
+
+
+class OnProgress(Protocol):
+    """Told how far a piece of work is.
+
+    Args:
+        what: is being done, such as "training".
+        done: how much of it is done.
+        total: how much there is, 0 if unknown.
+        note: to stand behind it, such as the speed.
+    """
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
+
+
+def no_progress(what: str, done: int, total: int, note: str = "") -> None:
+    """An `OnProgress` that tells nobody."""
 
 
 class ProgressBar:
@@ -29,7 +47,7 @@ class ProgressBar:
             TextColumn("{task.fields[note]}"),
         )
         self._bar = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal or distributed.rank() > 0
+            *columns, console=console, transient=True, disable=not (console.is_terminal and distributed.is_first())
         )
         self._task = self._bar.add_task("", total=None, note="")
         self._what = ""
