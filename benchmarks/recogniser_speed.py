@@ -34,7 +34,7 @@ from nonesuch.loop.trainer import Trainer
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.samples import FaceSamples
-from nonesuch.recognition.training import Recogniser, RecogniserTask
+from nonesuch.recognition.task import Recogniser, RecogniserTask
 
 WAYS = ("published", "float32", "bfloat16", "bfloat16, from memory")
 TURNS, WARM = 3, 3

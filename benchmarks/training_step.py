@@ -24,7 +24,6 @@ from torch import nn
 
 from nonesuch import create_model, load_detector, load_embedder
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.cli.generator_training import crop_landmarks
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders import prelu
 from nonesuch.formats.readers import find
@@ -33,6 +32,7 @@ from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
+from nonesuch.training.generator import crop_landmarks
 
 PARTS = {
     "pixel": ("pixel",),

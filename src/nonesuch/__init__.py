@@ -17,18 +17,27 @@ if TYPE_CHECKING:
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
     from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
+    from nonesuch.recognition.adaptation import adapt_recogniser
+    from nonesuch.recognition.training import train_recogniser
+    from nonesuch.training.generator import train_generator
+    from nonesuch.training.perceiver import train_perceiver
+    from nonesuch.weight_files import average_weights, export_weights, import_weights
 
 __version__ = VERSION
 
 __all__ = [
     "NonesuchError",
+    "adapt_recogniser",
     "audit_datasets",
+    "average_weights",
     "clean_labels",
     "create_model",
     "embed_photographs",
     "evaluate_embedders",
+    "export_weights",
     "fit_statistics",
     "generate_dataset",
+    "import_weights",
     "list_models",
     "load_detector",
     "load_embedder",
@@ -36,25 +45,39 @@ __all__ = [
     "load_perceiver",
     "perceive_faces",
     "sample_identities",
+    "train_generator",
+    "train_perceiver",
+    "train_recogniser",
     "verify_dataset",
 ]
-# What a command does is a function in a file of its name, in the folder of its stage; the rest is in models.py.
-_STAGE_OF = {
-    "audit_datasets": "audit",
-    "clean_labels": "cleaning",
-    "embed_photographs": "identities",
-    "evaluate_embedders": "evaluation",
-    "fit_statistics": "identities",
-    "generate_dataset": "dataset",
-    "perceive_faces": "dataset",
-    "sample_identities": "identities",
-    "verify_dataset": "dataset",
+# Where each is defined. Importing torch takes a second, which `nonesuch --help` need not wait for.
+_PLACES = {
+    "adapt_recogniser": "recognition.adaptation",
+    "audit_datasets": "audit.audit_datasets",
+    "average_weights": "weight_files",
+    "clean_labels": "cleaning.clean_labels",
+    "create_model": "models",
+    "embed_photographs": "identities.embed_photographs",
+    "evaluate_embedders": "evaluation.evaluate_embedders",
+    "export_weights": "weight_files",
+    "fit_statistics": "identities.fit_statistics",
+    "generate_dataset": "dataset.generate_dataset",
+    "import_weights": "weight_files",
+    "list_models": "models",
+    "load_detector": "models",
+    "load_embedder": "models",
+    "load_generator": "models",
+    "load_perceiver": "models",
+    "perceive_faces": "dataset.perceive_faces",
+    "sample_identities": "identities.sample_identities",
+    "train_generator": "training.generator",
+    "train_perceiver": "training.perceiver",
+    "train_recogniser": "recognition.training",
+    "verify_dataset": "dataset.verify_dataset",
 }
 
 
 def __getattr__(name: str) -> object:
-    # Importing torch takes a second, which `nonesuch --help` need not wait for.
-    if name not in __all__:
+    if name not in _PLACES:
         raise AttributeError(f"module 'nonesuch' has no attribute {name!r}")
-    home = f"{_STAGE_OF[name]}.{name}" if name in _STAGE_OF else "models"
-    return getattr(importlib.import_module(f"nonesuch.{home}"), name)
+    return getattr(importlib.import_module(f"nonesuch.{_PLACES[name]}"), name)

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import create_model, load_embedder
-from nonesuch.cli import recogniser_runs
+from nonesuch.cli import recognition
 from nonesuch.core import weights
 from nonesuch.embedders.embedder import EmbedderCard
 from tests.conftest import Cli
@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         yield lambda *shown: os.kill(os.getpid(), signal.SIGINT) if shown[1] == 48 else None
 
     with monkeypatch.context() as patched:
-        patched.setattr(recogniser_runs, "progress_bar", interrupting)
+        patched.setattr(recognition, "progress_bar", interrupting)
         stopped = cli("recognize", "adapt", tmp_path / "stopped", *options)
     assert stopped.status == 130
     assert "run the same command again" in stopped.error

@@ -9,14 +9,14 @@ from safetensors.torch import load_file
 
 from nonesuch import create_model, load_generator
 from nonesuch.core import weights
-from nonesuch.generators.vec2face.generator import Vec2FaceCard
+from nonesuch.generators.generator import GeneratorCard
 from tests.conftest import Cli
 
 
 @pytest.fixture
 def two_runs(tiny_generator: Path, tmp_path: Path) -> list[Path]:
     """The tiny generator, and another of other random weights that claims the same of itself."""
-    card = weights.read_card(tiny_generator, Vec2FaceCard)
+    card = weights.read_card(tiny_generator, GeneratorCard)
     torch.manual_seed(1)
     other = tmp_path / "run2" / "tiny.safetensors"
     other.parent.mkdir()
@@ -26,7 +26,7 @@ def two_runs(tiny_generator: Path, tmp_path: Path) -> list[Path]:
 
 def test_the_mean_of_two(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "mean.safetensors"
-    assert cli("average-weights", out, *two_runs).status == 0
+    assert cli("average-weights", *two_runs, "--out", out).status == 0
     first, second, found = (load_file(path) for path in (*two_runs, out))
     for name, tensor in found.items():
         assert torch.allclose(tensor.double(), (first[name].double() + second[name].double()) / 2)
@@ -41,10 +41,10 @@ def test_the_mean_of_two(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None
 
 def test_what_cannot_be_averaged(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "mean.safetensors"
-    assert "at least two" in cli("average-weights", out, two_runs[0]).error
-    assert "must end in .safetensors" in cli("average-weights", tmp_path / "mean.pth", *two_runs).error
-    assert "no such file" in cli("average-weights", out, two_runs[0], tmp_path / "absent.safetensors").error
-    card = weights.read_card(two_runs[1], Vec2FaceCard)
+    assert "at least two" in cli("average-weights", two_runs[0], "--out", out).error
+    assert "must end in .safetensors" in cli("average-weights", *two_runs, "--out", tmp_path / "mean.pth").error
+    assert "no such file" in cli("average-weights", two_runs[0], tmp_path / "absent.safetensors", "--out", out).error
+    card = weights.read_card(two_runs[1], GeneratorCard)
     weights.write_card(two_runs[1], replace(card, vector_scale=0.3))
-    assert "differs from" in cli("average-weights", out, *two_runs).error
+    assert "differs from" in cli("average-weights", *two_runs, "--out", out).error
     assert not out.exists()

@@ -46,11 +46,14 @@ from tests.conftest import Cli
         (["embed", "{absent}", "--out", "{out}"], "no such file or folder"),
         (["embed", "{absent}"], "Missing option '--out'"),
         (["verify", "{absent}"], "no dataset here"),
-        (["train-generator", "{out}"], "no photographs: give --data"),
+        (["train-generator", "{out}"], "Missing option '--data'"),
         (["train-generator", "{out}", "--data", "{absent}"], "no such file or folder"),
         (["train-generator", "{out}", "--preset", "vec2face_vast"], "is not one of"),
-        (["import-weights", "{absent}", "{out}", "--architecture", "iresnet50"], "must end in .safetensors"),
-        (["import-weights", "{absent}", "{out}.safetensors", "--architecture", "iresnet50"], "no such weight file"),
+        (["import-weights", "{absent}", "--out", "{out}", "--architecture", "iresnet50"], "must end in .safetensors"),
+        (
+            ["import-weights", "{absent}", "--out", "{out}.safetensors", "--architecture", "iresnet50"],
+            "no such weight file",
+        ),
         (["models", "nothing*"], "no model fits"),
         (["paint"], "No such command 'paint'"),
         (["generate"], "Missing argument 'OUT'"),
@@ -136,7 +139,7 @@ def test_weights_that_would_run_code(cli: Cli, tmp_path: Path) -> None:
 
     torch.save(Evil(), tmp_path / "evil.pth")
     options = ["--architecture", "iresnet18"]
-    outcome = cli("import-weights", tmp_path / "evil.pth", tmp_path / "o.safetensors", *options)
+    outcome = cli("import-weights", tmp_path / "evil.pth", "--out", tmp_path / "o.safetensors", *options)
     assert "would run code" in outcome.error
     assert not (tmp_path / "executed").exists()
     assert not (tmp_path / "o.safetensors").exists()
@@ -145,7 +148,7 @@ def test_weights_that_would_run_code(cli: Cli, tmp_path: Path) -> None:
 def test_weights_of_another_network_and_tampered_ones(cli: Cli, tmp_path: Path, tiny_generator: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
     options = ["--architecture", "vec2face_tiny", "--decodes", "e"]
-    outcome = cli("import-weights", tmp_path / "a.safetensors", tmp_path / "o.safetensors", *options)
+    outcome = cli("import-weights", tmp_path / "a.safetensors", "--out", tmp_path / "o.safetensors", *options)
     assert "tensors are missing or have another shape" in outcome.error
 
     copy = tmp_path / "copy.safetensors"

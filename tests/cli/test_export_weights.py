@@ -35,7 +35,7 @@ def trained(tmp_path: Path) -> Path:
 
 
 def test_the_file_embeds_like_the_network(cli: Cli, trained: Path, tmp_path: Path) -> None:
-    outcome = cli("export-weights", trained, tmp_path / "as_onnx.onnx")
+    outcome = cli("export-weights", trained, "--out", tmp_path / "as_onnx.onnx")
     assert outcome.status == 0, outcome.err
     assert "of an embedding's length" in outcome.out
     onnx.checker.check_model(tmp_path / "as_onnx.onnx")
@@ -45,7 +45,7 @@ def test_the_file_embeds_like_the_network(cli: Cli, trained: Path, tmp_path: Pat
 
 
 def test_any_batch_and_the_same_preprocessing(cli: Cli, trained: Path, tmp_path: Path) -> None:
-    assert cli("export-weights", trained, tmp_path / "as_onnx.onnx").status == 0
+    assert cli("export-weights", trained, "--out", tmp_path / "as_onnx.onnx").status == 0
     crops = np.random.default_rng(0).integers(0, 256, (7, 112, 112, 3), dtype=np.uint8)
     expected = load_embedder(trained, "cpu").embed(crops)
     for batch in (1, 4, 7):
@@ -54,11 +54,14 @@ def test_any_batch_and_the_same_preprocessing(cli: Cli, trained: Path, tmp_path:
 
 
 def test_exports_that_cannot_be(cli: Cli, trained: Path, tmp_path: Path) -> None:
-    assert "card of the weights" in cli("export-weights", trained, trained.with_suffix(".onnx")).error
-    assert "must end in .onnx" in cli("export-weights", trained, tmp_path / "own.pt").error
-    assert "no such weight file" in cli("export-weights", tmp_path / "no.safetensors", tmp_path / "new.onnx").error
-    assert cli("export-weights", trained, tmp_path / "first.onnx").status == 0
-    assert "is ONNX already" in cli("export-weights", tmp_path / "first.onnx", tmp_path / "second.onnx").error
+    assert "card of the weights" in cli("export-weights", trained, "--out", trained.with_suffix(".onnx")).error
+    assert "must end in .onnx" in cli("export-weights", trained, "--out", tmp_path / "own.pt").error
+    assert (
+        "no such weight file"
+        in cli("export-weights", tmp_path / "no.safetensors", "--out", tmp_path / "new.onnx").error
+    )
+    assert cli("export-weights", trained, "--out", tmp_path / "first.onnx").status == 0
+    assert "is ONNX already" in cli("export-weights", tmp_path / "first.onnx", "--out", tmp_path / "second.onnx").error
     assert not (tmp_path / "second.onnx").exists()
     (tmp_path / "file").write_text("")
-    assert "file" in cli("export-weights", trained, tmp_path / "file" / "own.onnx").error
+    assert "file" in cli("export-weights", trained, "--out", tmp_path / "file" / "own.onnx").error

@@ -27,9 +27,9 @@ def test_a_generator_checkpoint_generates(cli: Cli, tmp_path: Path) -> None:
     torch.save({"model_vec2face": create_model("vec2face_tiny").state_dict()}, tmp_path / "v2f.pth")
     out = tmp_path / "mine.safetensors"
     options = ["--architecture", "vec2face_tiny", "--licence", "MIT"]
-    assert "--decodes: name the embedder" in cli("import-weights", tmp_path / "v2f.pth", out, *options).error
+    assert "--decodes: name the embedder" in cli("import-weights", tmp_path / "v2f.pth", "--out", out, *options).error
     decodes = ["--decodes", ASSETS / "mobilefacenet.safetensors"]
-    assert cli("import-weights", tmp_path / "v2f.pth", out, *options, *decodes).status == 0
+    assert cli("import-weights", tmp_path / "v2f.pth", "--out", out, *options, *decodes).status == 0
     card = json.loads(out.with_suffix(".json").read_text())
     assert (card["name"], card["licence"], card["embedder"], card["feature_dim"]) == (
         "mine",
@@ -55,7 +55,7 @@ def test_a_generator_whose_embedder_is_only_named(cli: Cli, tmp_path: Path) -> N
     torch.save(create_model("vec2face_tiny").state_dict(), tmp_path / "v2f.pth")
     out = tmp_path / "mine.safetensors"
     options = ["--architecture", "vec2face_tiny", "--decodes", "arcface"]
-    assert cli("import-weights", tmp_path / "v2f.pth", out, *options).status == 0
+    assert cli("import-weights", tmp_path / "v2f.pth", "--out", out, *options).status == 0
     faces = ["generate", tmp_path / "faces", "--generator", out, "--identities", 3, "--images", 2]
     assert cli(*faces).status == 0  # the generator's own cosine keeps identities apart, judges see no vectors of theirs
     assert json.loads((tmp_path / "faces" / "dataset.json").read_text())["options"]["max_similarity"] == 0.4
@@ -67,7 +67,7 @@ def test_an_embedder_checkpoint_embeds(cli: Cli, tmp_path: Path) -> None:
     torch.save({"state_dict": {f"module.{name}": t for name, t in network.state_dict().items()}}, tmp_path / "a.pth")
     out = tmp_path / "arc.safetensors"
     options = ["--architecture", "iresnet18", "--colour", "bgr", "--threshold", "1e-4=0.38"]
-    assert cli("import-weights", tmp_path / "a.pth", out, *options).status == 0
+    assert cli("import-weights", tmp_path / "a.pth", "--out", out, *options).status == 0
     crops = _crops(tmp_path / "crops")
     assert cli("embed", crops, "--out", tmp_path / "v.parquet", "--embedder", out).status == 0
     found = np.array(pq.read_table(tmp_path / "v.parquet")["embedding"].to_pylist())
@@ -89,11 +89,11 @@ def test_an_onnx_file_embeds(cli: Cli, tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
     out = tmp_path / "mean.onnx"
     options = ["--architecture", "onnx", "--mean", 0, "--std", 1]
-    assert cli("import-weights", tmp_path / "m.onnx", out, *options).status == 0
+    assert cli("import-weights", tmp_path / "m.onnx", "--out", out, *options).status == 0
     crops = _crops(tmp_path / "crops")
     assert cli("embed", crops, "--out", tmp_path / "v.parquet", "--embedder", out).status == 0
     found = np.array(pq.read_table(tmp_path / "v.parquet")["embedding"].to_pylist())
     expected = [np.asarray(Image.open(path)).mean((0, 1)) for path in sorted(crops.iterdir())]
     assert np.allclose(found, expected, atol=1e-2)
     (tmp_path / "torn.onnx").write_bytes(b"torn")
-    assert "not a readable ONNX model" in cli("import-weights", tmp_path / "torn.onnx", out, *options).error
+    assert "not a readable ONNX model" in cli("import-weights", tmp_path / "torn.onnx", "--out", out, *options).error

@@ -17,12 +17,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import create_model, load_embedder
-from nonesuch.cli.generator_training import vector_scale
+from nonesuch.training.generator_data import vector_scale
 from tests.conftest import Cli
 from tests.formats.test_lmdb_records import npy, write
 from tests.people import faces_of_no_one
 
-_OPTIONS = ["--preset", "vec2face_tiny", "--images", 64, "--batch", 8]
+_OPTIONS = ["--preset", "vec2face_tiny", "--images-seen", 64, "--batch", 8]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_continuing_a_run_takes_all_its_networks(cli: Cli, faces: Path, tmp_path
 def test_a_style_code_may_join_later(cli: Cli, faces: Path, tmp_path: Path) -> None:
     network = create_model("vec2face_tiny", style_dim=0)
     torch.save(network.state_dict(), tmp_path / "plain.pth")
-    options = [*_OPTIONS, "--images", 8, "--lr", "1e-9", "--init", tmp_path / "plain.pth"]
+    options = [*_OPTIONS, "--images-seen", 8, "--lr", "1e-9", "--init", tmp_path / "plain.pth"]
     assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
     made = load_file(tmp_path / "run" / "vec2face_tiny.safetensors")
     assert torch.allclose(made["norm.weight"].float(), network.state_dict()["norm.weight"], atol=1e-3)
@@ -122,7 +122,7 @@ def test_the_published_lmdb_brings_its_vectors(cli: Cli, faces: Path, tmp_path: 
     vectors = 1.01 * load_embedder("mobilefacenet", "cpu").embed(crops)
     records = [[path.read_bytes(), npy(vectors[row]), row // 2] for row, path in enumerate(paths)]
     data = write(tmp_path / "set.lmdb", records)
-    assert cli("train-generator", tmp_path / "run", "--data", data, *_OPTIONS, "--images", 8).status == 0
+    assert cli("train-generator", tmp_path / "run", "--data", data, *_OPTIONS, "--images-seen", 8).status == 0
     table = pq.read_table(tmp_path / "run" / "vectors.parquet")
     assert np.array_equal(np.stack(table["embedding"].to_numpy()), vectors)
     assert table["identity"].to_pylist() == [str(row // 2) for row in range(8)]
@@ -131,7 +131,7 @@ def test_the_published_lmdb_brings_its_vectors(cli: Cli, faces: Path, tmp_path: 
 def test_people_can_be_left_out(cli: Cli, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "names.txt").write_text("person03\nperson07\n")
     monkeypatch.setenv("NONESUCH_DATA", str(faces))
-    options = [*_OPTIONS, "--images", 8, "--exclude", tmp_path / "names.txt"]
+    options = [*_OPTIONS, "--images-seen", 8, "--exclude", tmp_path / "names.txt"]
     assert cli("train-generator", tmp_path / "run", *options).status == 0
     card = json.loads((tmp_path / "run" / "vec2face_tiny.json").read_text())
     assert card["training_data"].startswith("20 photographs of 10 people")
@@ -147,14 +147,14 @@ def test_the_scale_keeps_the_meaning_of_sigma() -> None:
 
 def test_a_folder_of_another_run_is_left_as_it_is(cli: Cli, faces: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images", 8).status == 0
+    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images-seen", 8).status == 0
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     elsewhere = tmp_path / "other"
     for path in sorted(faces.rglob("*.png")):  # as many photographs of the same names, of other people
         copy = elsewhere / path.relative_to(faces)
         copy.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(copy)
-    outcome = cli("train-generator", run, "--data", elsewhere, *_OPTIONS, "--images", 8)
+    outcome = cli("train-generator", run, "--data", elsewhere, *_OPTIONS, "--images-seen", 8)
     assert "holds a run with data" in outcome.error
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
@@ -163,12 +163,15 @@ def test_a_run_that_never_began_does_not_hold_its_folder(cli: Cli, faces: Path, 
     run, large = tmp_path / "run", tmp_path / "large"
     large.mkdir()
     Image.new("RGB", (300, 200)).save(large / "a.png")
-    assert "not an aligned 112x112 crop" in cli("train-generator", run, "--data", large, *_OPTIONS, "--images", 8).error
-    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images", 8).status == 0
+    assert (
+        "not an aligned 112x112 crop"
+        in cli("train-generator", run, "--data", large, *_OPTIONS, "--images-seen", 8).error
+    )
+    assert cli("train-generator", run, "--data", faces, *_OPTIONS, "--images-seen", 8).status == 0
 
 
 def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None:
-    options = [*_OPTIONS, "--images", 8, "--loss", "pixel=0", "--loss", "identity=2"]
+    options = [*_OPTIONS, "--images-seen", 8, "--loss", "pixel=0", "--loss", "identity=2"]
     assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
     assert "loss_pixel" not in _log(tmp_path / "run")[0]
     for wrong in ("beauty=1", "pixel=much", "pixel"):
@@ -182,7 +185,7 @@ _ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 @pytest.fixture(scope="module")
 def command(faces: Path) -> list[str]:
     start = [sys.executable, "-m", "nonesuch", "train-generator", "--data", str(faces)]
-    return [*start, *map(str, _OPTIONS), "--images", "40"]
+    return [*start, *map(str, _OPTIONS), "--images-seen", "40"]
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_planted_labels_are_learned(cli: Cli, tar: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    options = ["--data", tar, "--preset", "perceiver_tiny", "--images", 640, "--licence", "test only"]
+    options = ["--data", tar, "--preset", "perceiver_tiny", "--images-seen", 640, "--licence", "test only"]
     outcome = cli("train-perceiver", run, *options, "--about-data", "Made up.")
     assert outcome.status == 0, outcome.err
     card = json.loads((run / "perceiver_tiny.json").read_text())
@@ -62,13 +62,13 @@ def test_planted_labels_are_learned(cli: Cli, tar: Path, tmp_path: Path) -> None
     before = (run / "perceiver_tiny.safetensors").read_bytes()
     assert cli("train-perceiver", run, *options, "--about-data", "Made up.").status == 0
     assert (run / "perceiver_tiny.safetensors").read_bytes() == before
-    assert "holds a run with share 1.0, not 0.5" in cli("train-perceiver", run, *options, "--share", 0.5).error
+    assert "holds a run with share 1.0, not 0.5" in cli("train-perceiver", run, *options, "--data-share", 0.5).error
 
 
 def test_shares_are_drawn_by_the_seed(cli: Cli, tar: Path, tmp_path: Path) -> None:
     counts = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        options = ["--preset", "perceiver_tiny", "--images", 8, "--share", 0.6, "--seed", seed]
+        options = ["--preset", "perceiver_tiny", "--images-seen", 8, "--data-share", 0.6, "--seed", seed]
         assert cli("train-perceiver", tmp_path / name, "--data", tar, *options).status == 0
         settings = json.loads((tmp_path / name / "settings.json").read_text())
         counts.append(settings["what"]["data"])

@@ -16,7 +16,7 @@ from nonesuch.recognition.adaptation import measure_quality
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.samples import FaceSamples
-from nonesuch.recognition.training import Recogniser, RecogniserTask
+from nonesuch.recognition.task import Recogniser, RecogniserTask
 from tests.filling import fill
 from tests.people import planted_person
 

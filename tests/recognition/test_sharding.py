@@ -21,7 +21,7 @@ from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
-from nonesuch.recognition.training import Recogniser, RecogniserTask
+from nonesuch.recognition.task import Recogniser, RecogniserTask
 
 CLASSES = 11
 

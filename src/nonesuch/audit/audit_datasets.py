@@ -16,7 +16,7 @@ from nonesuch.core.files import AnyPath, as_paths, as_texts, path_or_none
 from nonesuch.core.version import VERSION
 from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.source import Source
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def audit_datasets(
     show_photographs: bool = False,
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> Audit:
     """Say what labelled face datasets are worth, side by side.
 

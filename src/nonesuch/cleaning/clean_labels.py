@@ -16,7 +16,7 @@ from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
 from nonesuch.formats.readers import find
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
@@ -60,7 +60,7 @@ def clean_labels(
     review: int = 100,
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> CleanedLabels:
     """Find wrong labels, split identities and duplicates, as CAST (`nonesuch.cleaning.cast`); no image is touched.
 

@@ -11,7 +11,6 @@ from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.loop.progress import progress_bar
 
@@ -64,7 +63,9 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
     with progress_bar() as bar:
         cleaned = clean_labels(dataset, out, **chosen, on_progress=bar)
     result = cleaned.result
-    show_problems([why for _, (_, why) in sorted(result.features.problems.items())], f"see {cleaned.decisions.name}")
+    options.show_problems(
+        [why for _, (_, why) in sorted(result.features.problems.items())], f"see {cleaned.decisions.name}"
+    )
     _show(result)
     click.echo(f"{cleaned.manifest}: {len(result.labels)} images; take it wherever a dataset is taken")
     click.echo(f"{cleaned.decisions}: every decision")

@@ -8,7 +8,6 @@ import click
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console, section
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.generate_dataset import GeneratedDataset, generate_dataset
@@ -122,7 +121,7 @@ def generate(out: Path, **chosen: Any) -> None:
     with progress_bar() as bar:
         made = generate_dataset(out, **chosen, on_progress=bar)
     manifest = made.manifest
-    show_problems(list(made.problems), "see the photographs")
+    options.show_problems(list(made.problems), "see the photographs")
     if made.contact_sheet is None:
         click.echo(f"{out}: a plan of {manifest.identities} identities, {manifest.images} images")
         return

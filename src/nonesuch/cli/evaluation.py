@@ -8,7 +8,6 @@ import click
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
@@ -58,7 +57,7 @@ def evaluate(data: Path, **chosen: Any) -> None:
     """
     with progress_bar() as bar:
         found = evaluate_embedders(data, **chosen, on_progress=bar)
-    show_problems(found.problems)
+    options.show_problems(found.problems)
     names = list(found.figures)
     _print(found.title, ("", *names), [(title, *cells) for title, cells in figure_rows(found.figures)])
     if discards := discard_rows(found.figures):

@@ -11,8 +11,6 @@ from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
 
-_MOST_PROBLEMS_SHOWN = 10
-
 
 @click.command()
 @click.argument("out", type=options.PATH)
@@ -83,14 +81,6 @@ def embed(source: Path, out: Path, **chosen: Any) -> None:
     """
     with progress_bar() as bar:
         found = embed_photographs(source, out, **chosen, on_progress=bar)
-    show_problems(found.problems)
+    options.show_problems(found.problems)
     embedded = found.photographs - len(found.problems)
     click.echo(f"{out}: {embedded} of {found.photographs} photographs embedded by {found.embedder}")
-
-
-def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
-    """The first few photographs that were skipped, on standard error."""
-    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
-        click.echo(f"skipped: {problem}", err=True)
-    if len(problems) > _MOST_PROBLEMS_SHOWN:
-        click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)

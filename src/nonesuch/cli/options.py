@@ -1,23 +1,48 @@
 """Options that several commands share, and how results are shown."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
+from nonesuch.core.errors import NonesuchError
+from nonesuch.loop import distributed
+
+_MOST_PROBLEMS_SHOWN = 10
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 console = Console(highlight=False)  # for tables; lines go through click.echo, which never wraps them
 
 PATH = click.Path(path_type=Path)
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+class _Paths(click.Path):
+    """A path; of several in an environment variable empty ones do not count."""
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return [part for part in rv.split(os.pathsep) if part]
 
 
-def section(title: str, *options: Callable[[_Decorated], _Decorated]) -> Callable[[_Decorated], _Decorated]:
+def data(what: str) -> Callable[[Command], Command]:
+    """The option --data of all trainings; `what` may be named there, for its help."""
+    return click.option(
+        "--data",
+        type=_Paths(path_type=Path),
+        multiple=True,
+        required=True,
+        envvar="NONESUCH_DATA",
+        show_envvar=True,
+        help=f"{what} of aligned 112x112 faces; repeatable.",
+    )
+
+
+def section(title: str, *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Options that stand together in the help of a `SectionedCommand`."""
 
-    def decorate(function: _Decorated) -> _Decorated:
+    def decorate(function: Command) -> Command:
         for option in reversed(options):
             function = option(function)
             function.__click_params__[-1].section = title  # type: ignore[attr-defined]
@@ -34,7 +59,7 @@ class SectionedCommand(click.Command):
         for parameter in self.get_params(ctx):
             record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(getattr(parameter, "section", "Help"), []).append(record)
+                sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
@@ -83,23 +108,59 @@ fmr = click.option(
     type=click.FloatRange(0, 1, min_open=True),
     help="The same as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
 )
-labelled_data = click.option(
-    "--data", type=PATH, multiple=True, required=True, help="Dataset, folder or tar; repeatable."
+exclude = click.option(
+    "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
 )
 from_generator = click.option(
     "--from-generator",
     help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
 )
 where = click.option("--where", help="Only images whose columns meet this, as 'quality > 40 and abs(yaw) < 30'.")
-excluded = click.option("--exclude", "excluded", type=PATH, help="Text file of people or files to leave out.")
 cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each, in each process.")
-images_seen = click.option("--images", type=click.IntRange(1), help="Images to see in all.  [default: the recipe's]")
-batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+images_seen = click.option(
+    "--images-seen", type=click.IntRange(1), help="Images to see in all.  [default: as the recipe says]"
+)
 epochs = click.option(
-    "--epochs", type=click.FloatRange(0, min_open=True), help="Over the data.  [default: the recipe's]"
+    "--epochs",
+    type=click.FloatRange(0, min_open=True),
+    help="The same as a multiple of the data, instead.  [default: as the recipe says]",
+)
+batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+accumulate = click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Parts that a batch is split into, to bound the memory.",
 )
 lr = click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak learning rate.  [default: the recipe's]")
 licence = click.option("--licence", default="not stated", help="Licence of the weights, for the card.")
 about_data = click.option(
     "--about-data", default="", help="What is known of the data's licence and consent, for the card."
 )
+
+
+def name_numbers(option: str, pairs: Sequence[str], example: str) -> dict[str, float]:
+    """NAME=NUMBER, repeated, as a mapping; raises NonesuchError for anything else."""
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError as error:
+            raise NonesuchError(f"{option} {pair}: write {example}") from error
+    return found
+
+
+def say(*lines: str) -> None:
+    """Lines on standard output; of several processes the first one speaks."""
+    for line in lines if distributed.is_first() else ():
+        click.echo(line)
+
+
+def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
+    """The first few photographs that were skipped, on standard error."""
+    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
+        click.echo(f"skipped: {problem}", err=True)
+    if len(problems) > _MOST_PROBLEMS_SHOWN:
+        click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)

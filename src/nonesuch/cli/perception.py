@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.identities import show_problems
 from nonesuch.cli.options import console
 from nonesuch.dataset.perceive_faces import perceive_faces
 from nonesuch.loop.progress import progress_bar
@@ -46,7 +45,7 @@ def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
     if out is None:
         click.echo(f"{found.place}: {found.looked_at} images perceived by {found.model}")
     else:
-        show_problems(found.problems)
+        options.show_problems(found.problems)
         total = len(found.columns)
         click.echo(f"{out}: {total - len(found.problems)} of {total} images perceived by {found.model}")
     _show(found.columns)

@@ -1,28 +1,14 @@
 """The commands that train recognisers."""
 
-from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
-import torch
 
 from nonesuch.cli import options
-from nonesuch.cli.adaptation import adapt
-from nonesuch.cli.recogniser_runs import about_faces, face_samples, recipe_record, run, train_settings, with_options
-from nonesuch.core.devices import channels_last, pick_device, pick_dtype
-from nonesuch.core.errors import NonesuchError
-from nonesuch.embedders.embedder import EmbedderCard
-from nonesuch.loop import distributed
-from nonesuch.loop.trainer import Trainer
-from nonesuch.models import create_model, list_models
-from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
-from nonesuch.recognition.samples import FaceSamples
-from nonesuch.recognition.training import Recogniser, RecogniserTask
-
-# Networks that take 112x112 crops in [-1, 1].
-_BACKBONES = ("iresnet*", "se_iresnet*", "mobilefacenet", "vit_*")
-_LEAST_PAIRS = 0.5  # per image of a batch, for triplets
+from nonesuch.loop.progress import progress_bar
+from nonesuch.loop.runs import Trained
+from nonesuch.recognition import adaptation, training
+from nonesuch.recognition.recipes import HEADS, RECIPES
 
 
 @click.group()
@@ -36,14 +22,11 @@ def recognize() -> None:
     """
 
 
-recognize.add_command(adapt)
-
-
 @recognize.command()
 @click.argument("out", type=options.PATH)
-@options.labelled_data
+@options.data("Dataset, folder, tar or LMDB set")
+@options.exclude
 @options.from_generator
-@options.excluded
 @options.where
 @click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
 @click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
@@ -56,42 +39,22 @@ recognize.add_command(adapt)
 )
 @click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]")
 @click.option(
-    "--share",
+    "--class-share",
     type=click.FloatRange(0, 1, min_open=True),
     help="Of the class centres in a step (Partial FC).  [default: the recipe's]",
 )
+@options.cache
+@options.images_seen
 @options.epochs
 @options.batch
+@options.accumulate
 @options.lr
-@options.cache
 @options.licence
 @options.about_data
 @options.seed
 @options.device
 @options.dtype
-def train(
-    out: Path,
-    data: tuple[Path, ...],
-    from_generator: str | None,
-    excluded: Path | None,
-    where: str | None,
-    preset: str,
-    backbone: str | None,
-    head: str | None,
-    scale: float | None,
-    straight_through: bool,
-    symmetry: float | None,
-    share: float | None,
-    epochs: float | None,
-    batch: int | None,
-    lr: float | None,
-    cache: bool,
-    licence: str,
-    about_data: str,
-    seed: int,
-    device: str,
-    dtype: str,
-) -> None:
+def train(**given: Any) -> None:
     """Train a recogniser on aligned 112x112 faces, labelled by their folders, into the folder OUT.
 
     What is written is the last state (of the averaged weights, where the recipe averages), never one chosen by a test
@@ -104,70 +67,50 @@ def train(
       nonesuch evaluate --embedder run/mini.safetensors --images lfw112.tar --pairs pairs.txt
       nonesuch generate plan --identities 1000 --images 20 --plan-only
       nonesuch recognize train run --data plan --from-generator vec2face_small
-      torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --share 0.1
+      torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --class-share 0.1
     """
-    place = distributed.start(pick_device(device))
-    pick_dtype(dtype, place)
-    recipe = _recipe(preset, backbone, head, scale, straight_through)
-    recipe = with_options(recipe, symmetry=symmetry, share=share, epochs=epochs, batch=batch, lr=lr)
-    samples, source = face_samples(data, from_generator, excluded, where, place)
-    settings = train_settings(recipe, len(samples), seed, dtype)
-    what = {
-        **source,
-        **recipe_record(recipe),
-        "backbone": [recipe.backbone, recipe.backbone_options],
-    }
-    torch.manual_seed(seed)
-    if recipe.head == "triplet":
-        _check_triplets(samples, recipe.batch)
-    network = create_model(recipe.backbone, **recipe.backbone_options)
-    with torch.no_grad():
-        width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
-    head_of = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
-    recogniser = Recogniser(network, head_of)
-    task = RecogniserTask(channels_last(recogniser.to(place)), recipe.augmentation, recipe.symmetry)
-    trainer = Trainer(task, samples, settings, out, place, what)
-    card = EmbedderCard(
-        name=preset,
-        architecture=recipe.backbone,
-        sha256="",
-        licence=licence,
-        source="trained with 'nonesuch recognize train'",
-        training_data=about_faces(samples, data, about_data),
-        embedding_dim=width,
-        preprocessing={},
+    with progress_bar() as bar:
+        _show(training.train_recogniser(on_progress=bar, **given))
+
+
+@recognize.command()
+@click.argument("out", type=options.PATH)
+@options.data("Dataset, folder, tar or LMDB set")
+@options.exclude
+@options.from_generator
+@options.where
+@click.option("--embedder", required=True, help="The IResNet or ViT to adapt: a .safetensors file with its card.")
+@click.option("--rank", type=click.IntRange(1), default=8, show_default=True, help="Rank of the adapters.")
+@options.cache
+@options.images_seen
+@options.epochs
+@options.batch
+@options.accumulate
+@options.lr
+@options.licence
+@options.about_data
+@options.seed
+@options.device
+@options.dtype
+def adapt(**given: Any) -> None:
+    """Adapt a trained recogniser to faces of low resolution, into the folder OUT (PETALface, arXiv 2412.07771).
+
+    Its weights stay as they are. Each adapted layer gets two low-rank adapters, one for images of high quality and one
+    for low, blended by the norm of the frozen embedding. They are trained with ArcFace on aligned 112x112 faces,
+    labelled by their folders, half of which are made coarse. OUT/adapted.safetensors is an embedder that takes two
+    looks at each image. The same command goes on after any interruption.
+
+    \b
+    Examples:
+      nonesuch recognize adapt low --embedder run/mini.safetensors --data faces
+      nonesuch evaluate --embedder low/adapted.safetensors --images tinyface112.tar
+    """
+    with progress_bar() as bar:
+        _show(adaptation.adapt_recogniser(on_progress=bar, **given))
+
+
+def _show(trained: Trained) -> None:
+    options.say(
+        f"{trained.weights}: trained on {trained.images_seen:,} images",
+        f"test it: nonesuch evaluate --embedder {trained.weights} --images IN",
     )
-    run(trainer, samples, cache, out / f"{preset}.safetensors", card)
-
-
-def _recipe(
-    preset: str, backbone: str | None, head: str | None, scale: float | None, straight_through: bool
-) -> RecogniserRecipe:
-    recipe = RECIPES[preset]
-    if backbone is not None:
-        known = [name for pattern in _BACKBONES for name in list_models(pattern)]
-        if backbone not in known:
-            raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
-        kept = recipe.backbone_options if "iresnet" in backbone else {}  # all options there are belong to IResNet
-        recipe = replace(recipe, backbone=backbone, backbone_options=kept)
-    if head is not None and head != recipe.head:
-        keeps_scale = "scale" in recipe.head_options and head != "triplet"
-        recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})
-    if scale is not None:
-        recipe = replace(recipe, head_options={**recipe.head_options, "scale": scale})
-    if straight_through:
-        if recipe.head not in COMBINED:
-            raise NonesuchError(f"--straight-through goes with {', '.join(COMBINED)}, not with {recipe.head}")
-        recipe = replace(recipe, head_options={**recipe.head_options, "straight_through": True})
-    return recipe
-
-
-def _check_triplets(samples: FaceSamples, batch: int) -> None:
-    """Batches are drawn at random: refuse where they would hold hardly two images of one identity."""
-    _, counts = np.unique(samples.labels, return_counts=True)
-    together = float((counts * (counts - 1)).sum()) / (len(samples) * (len(samples) - 1)) * (batch - 1)
-    if together < _LEAST_PAIRS:
-        raise NonesuchError(
-            f"--head triplet: in random batches of {batch} an image meets {together:.2f} others of its identity; "
-            f"give --batch {int(_LEAST_PAIRS / together * (batch - 1)) + 2} or more, or take another head"
-        )

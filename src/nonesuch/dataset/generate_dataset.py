@@ -16,7 +16,7 @@ from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions
 from nonesuch.identities.variation import parse_sigma_mix
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_embedder, load_generator
 from nonesuch.pages.contact_sheet import write_contact_sheet
 from nonesuch.steering.options import SteeringOptions
@@ -89,7 +89,7 @@ def generate_dataset(
     summary: bool = True,
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> GeneratedDataset:
     """Make a labelled dataset of faces, or go on with one that was interrupted.
 

@@ -12,7 +12,7 @@ from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photogra
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.readers import find
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_perceiver
 
 
@@ -43,7 +43,7 @@ def perceive_faces(
     model: str = "perceiver",
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> PerceivedFaces:
     """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 

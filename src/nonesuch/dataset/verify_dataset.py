@@ -18,7 +18,7 @@ from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shards import image_key, read_index, shard_files
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.steering.columns import GROUP as STEERING
 
 
@@ -37,7 +37,7 @@ class VerifiedDataset:
     problems: list[str]
 
 
-def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = unheard) -> VerifiedDataset:
+def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -> VerifiedDataset:
     """Check every hash, count and label of a dataset against its manifest and plan.
 
     Args:

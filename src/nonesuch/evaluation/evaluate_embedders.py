@@ -16,7 +16,7 @@ from nonesuch.evaluation.summary import Found
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
 from nonesuch.formats.readers import find
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -103,7 +103,7 @@ def evaluate_embedders(
     report: AnyPath | None = None,
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> Evaluation:
     """Test how well embedders tell people apart.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from nonesuch.core.files import AnyPath, path_or_none
 from nonesuch.formats.readers import find
 from nonesuch.identities import photographs
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 
 
@@ -37,7 +37,7 @@ def embed_photographs(
     embedder: str = "mobilefacenet",
     device: str = "auto",
     dtype: str = "float32",
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> EmbeddedPhotographs:
     """Find, align and embed the largest face of each photograph.
 

@@ -8,7 +8,7 @@ from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import SamplingOptions, identity_source
-from nonesuch.loop.progress import OnProgress, unheard
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import read_model_card, shipped_embedder_card, weights_path
 
 
@@ -39,7 +39,7 @@ def sample_identities(
     statistics: AnyPath | None = None,
     max_similarity: float | None = None,
     fmr: float | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> SampledIdentities:
     """Sample vectors of people who don't exist, no two more alike than the threshold allows.
 

@@ -2,7 +2,8 @@
 
 import datetime
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,6 +38,27 @@ def stop() -> None:
     """Leave the group."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+@contextmanager
+def group(device: torch.device) -> Iterator[torch.device]:
+    """Inside the block this process is in the group that torchrun describes, if it does; yields its device.
+
+    A group that was joined before is used and stays. After an error too the group stays: others may be waiting in it,
+    and torchrun ends them when this process ends.
+
+    Raises:
+        NonesuchError: the group cannot be joined.
+    """
+    joined_before = dist.is_initialized()
+    yield start(device)
+    if not joined_before:
+        stop()
+
+
+def is_first() -> bool:
+    """Whether this is the first or only process, also before it has joined the others and after it has left."""
+    return rank() == 0 if dist.is_initialized() else os.environ.get("RANK", "0") == "0"
 
 
 def rank() -> int:

@@ -16,14 +16,20 @@ _SHOW_AFTER_SECONDS = 2.0
 
 
 class OnProgress(Protocol):
-    """What long work tells its caller."""
+    """Told how far a piece of work is.
 
-    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """What is being done, how much of it is done, how much there is (0 if unknown), and a note behind it."""
+    Args:
+        what: is being done, such as "training".
+        done: how much of it is done.
+        total: how much there is, 0 if unknown.
+        note: to stand behind it, such as the speed.
+    """
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
 
 
-def unheard(what: str, done: int, total: int, note: str = "") -> None:
-    """For a caller who wants to hear nothing."""
+def no_progress(what: str, done: int, total: int, note: str = "") -> None:
+    """An `OnProgress` that tells nobody."""
 
 
 class ProgressBar:
@@ -41,7 +47,7 @@ class ProgressBar:
             TextColumn("{task.fields[note]}"),
         )
         self._bar = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal or distributed.rank() > 0
+            *columns, console=console, transient=True, disable=not (console.is_terminal and distributed.is_first())
         )
         self._task = self._bar.add_task("", total=None, note="")
         self._what = ""

@@ -24,6 +24,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
+from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.settings import TrainSettings, claim_folder
 
 Batch = dict[str, Tensor]
@@ -82,6 +83,10 @@ class Progress:
         """Speed and losses, for a progress bar."""
         losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
         return f"{self.images_per_second:.0f} images/s  {losses}"
+
+    def tell(self, on_progress: OnProgress) -> None:
+        """Tell of it as all long work is told of."""
+        on_progress("training", self.seen, self.total, self.note)
 
 
 class Trainer:

@@ -11,6 +11,7 @@ from torch import Tensor
 from nonesuch.core.augmentation import DRAWS, disturbed, mirrored
 from nonesuch.core.seeding import Stream, uniform
 from nonesuch.embedders.embedder import Embedder, feature_network
+from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
 from nonesuch.perception.attributes import AGES, GREY, AttributeHeads, windowed
 from nonesuch.perception.labels import LabelledPhotographs
@@ -20,14 +21,8 @@ _DEGREES, _YEARS = 10.0, 10.0  # an error that counts as 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerceiverRecipe:
-    """How heads are trained, see `TrainSettings`."""
-
-    images: int
-    batch: int
-    lr: float
-    warmup: int
-    ema_images: int
+class PerceiverRecipe(CountedRecipe):
+    """How heads are trained."""
 
 
 class LabelledSamples:

@@ -1,13 +1,14 @@
 """How a recogniser is trained, in one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from torch import nn
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.loop.runs import Recipe
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import MarginHead, TripletHead, UniFaceHead
 from nonesuch.recognition.margins import AdaMargin, CombinedMargin, CurricularMargin, MagMargin
@@ -32,7 +33,7 @@ COMBINED = tuple(_COMBINED)  # those that can pass gradients straight through
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecogniserRecipe:
+class RecogniserRecipe(Recipe):
     """Backbone, head, augmentation and schedule.
 
     Attributes:
@@ -67,6 +68,28 @@ class RecogniserRecipe:
     warmup: float = 0.0
     milestones: tuple[float, ...] = ()
     average: float = 0.0
+
+    def images_over(self, size: int) -> int:
+        """The recipe's epochs."""
+        return max(round(self.epochs * size), 1)
+
+    def settings_for(self, images: int) -> dict[str, Any]:
+        """Its shares of a run, in images."""
+        return {
+            "optimizer": self.optimizer,
+            "warmup": round(self.warmup * images),
+            "milestones": tuple(round(share * images) for share in self.milestones),
+            "weight_decay": self.weight_decay,
+            "clip": self.clip,
+            "ema_images": round(self.average * images),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """What a run's folder keeps of it beside the schedule and the network."""
+        return {
+            "head": [self.head, self.head_options, self.share, self.symmetry],
+            "augmentation": asdict(self.augmentation),
+        }
 
 
 def _adaface_augmenter(erase: float) -> Augmentation:

@@ -1,58 +1,191 @@
-"""A recogniser's training task: backbone and head on augmented faces."""
+"""Training a recogniser from nothing."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
-from torch import Tensor, nn
 
-from nonesuch.embedders.embedder import Preprocessing
-from nonesuch.loop.trainer import Batch, Player
-from nonesuch.recognition.augmentation import Augmentation
-from nonesuch.recognition.heads import mirrored_halves, symmetry
+from nonesuch.core import weights
+from nonesuch.core.devices import channels_last
+from nonesuch.core.errors import NonesuchError
+from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained, recipe_named, with_options
+from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.trainer import Trainer
+from nonesuch.models import create_model, list_models
+from nonesuch.recognition.faces import FaceSources
+from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
+from nonesuch.recognition.samples import FaceSamples
+from nonesuch.recognition.task import Recogniser, RecogniserTask
+
+_BACKBONE = "backbone."  # of the tensors' names in `Recogniser`
+# Networks that take 112x112 crops in [-1, 1].
+_BACKBONES = ("iresnet*", "se_iresnet*", "mobilefacenet", "vit_*")
+_LEAST_PAIRS = 0.5  # per image of a batch, for triplets
 
 
-class Recogniser(nn.Module):
-    """A backbone, prepared images (B, 3, H, W) -> (B, D), and the head it is trained with."""
-
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.backbone, self.head = backbone, head
-
-
-class RecogniserTask:
-    """What is trained, and on which changed copies of the images.
+def train_recogniser(
+    out: str | Path,
+    data: Paths,
+    *,
+    exclude: Paths = (),
+    from_generator: str | Path | None = None,
+    where: str | None = None,
+    preset: str = "mini",
+    backbone: str | None = None,
+    head: str | None = None,
+    scale: float | None = None,
+    straight_through: bool = False,
+    symmetry: float | None = None,
+    class_share: float | None = None,
+    images_seen: int | None = None,
+    epochs: float | None = None,
+    batch: int | None = None,
+    accumulate: int = 1,
+    lr: float | None = None,
+    cache: bool = False,
+    licence: str = "not stated",
+    about_data: str = "",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = no_progress,
+) -> Trained:
+    """Train a recogniser on aligned 112x112 faces, as `nonesuch recognize train` does; a repeated call resumes.
 
     Args:
-        network: backbone and head.
-        augmentation: of the images.
-        symmetry: weight of SymFace's term, which costs two more looks at each image; 0 to leave it out.
-        preprocessing: what the backbone takes; None for RGB in [-1, 1].
+        out: the run's folder; OUT/PRESET.safetensors is the embedder.
+        data, exclude, from_generator, where: see `FaceSources`.
+        preset: a recipe of `nonesuch.recognition.recipes.RECIPES`; None below stands for what it says.
+        backbone: a network of `nonesuch.list_models()`.
+        head: one of `nonesuch.recognition.recipes.HEADS`, with its own margin.
+        scale: of the logits.
+        straight_through: pass gradients straight through the margin.
+        symmetry: weight of SymFace's term.
+        class_share: of the class centres in a step, in (0, 1] (Partial FC).
+        images_seen, epochs: how long, of which at most one is given.
+        batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
+        cache: keep all images decoded in memory, 38 KB each.
+        licence, about_data: of the weights and of the data's licence and consent, for the card.
+        seed: of everything random.
+        device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
+        on_progress: told how far it is.
+
+    Returns:
+        The weight file and the images seen.
+
+    Raises:
+        NonesuchError: options conflict, data cannot be used, `out` holds another run, or the training diverges.
+
+    Example:
+        nonesuch.train_recogniser("run", "faces", preset="tiny", epochs=5).weights
+    """
+    faces = FaceSources.of(data, exclude, from_generator, where)
+    recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
+    schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
+    run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
+    return _train(Path(out) / f"{preset}.safetensors", faces, recipe, run, cache, on_progress)
+
+
+def _train(
+    path: Path, faces: FaceSources, recipe: RecogniserRecipe, run: RunOptions, cache: bool, on_progress: OnProgress
+) -> Trained:
+    with run.processes() as place:
+        samples, source = faces.samples(place)
+        settings = run.settings(recipe, len(samples))
+        what = {**source, **recipe.record(), "backbone": [recipe.backbone, recipe.backbone_options]}
+        torch.manual_seed(run.seed)
+        if recipe.head == "triplet":
+            _check_triplets(samples, settings)
+        network = create_model(recipe.backbone, **recipe.backbone_options)
+        with torch.no_grad():
+            width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
+        head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
+        recogniser = channels_last(Recogniser(network, head).to(place))
+        task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
+        trainer = Trainer(task, samples, settings, path.parent, place, what)
+        card = EmbedderCard(
+            name=path.stem,
+            architecture=recipe.backbone,
+            sha256="",
+            licence=run.licence,
+            source="trained with 'nonesuch recognize train'",
+            training_data=faces.about(samples, run.about_data),
+            embedding_dim=width,
+            preprocessing={},
+        )
+        return to_the_end(trainer, samples, cache, path, card, on_progress)
+
+
+def to_the_end(
+    trainer: Trainer, samples: FaceSamples, cache: bool, path: Path, card: EmbedderCard, on_progress: OnProgress
+) -> Trained:
+    """Train a `Recogniser` to the end; its backbone is written to `path` with the card at every save.
+
+    Raises:
+        NonesuchError: see `Trainer.run`, or an image cannot be read.
     """
 
-    def __init__(
-        self,
-        network: Recogniser,
-        augmentation: Augmentation,
-        symmetry: float = 0.0,
-        preprocessing: Preprocessing | None = None,
-    ) -> None:
-        self.network, self.augmentation, self.symmetry = network, augmentation, symmetry
-        self.preprocessing = preprocessing
+    def export() -> None:
+        averaged = trainer.averaged().items()
+        tensors = {name[len(_BACKBONE) :]: tensor for name, tensor in averaged if name.startswith(_BACKBONE)}
+        weights.save(path, tensors, card)
 
-    @property
-    def players(self) -> list[Player]:
-        """Backbone and head together."""
-        return [Player(self.network, self.losses)]
+    if cache and trainer.seen < trainer.settings.images:
+        samples.keep(lambda done: on_progress("reading", done, len(samples)))
+    trainer.run(lambda progress: progress.tell(on_progress), export)
+    return Trained(path, trainer.seen)
 
-    def prepared(self, batch: Batch) -> Tensor:
-        """What the backbone sees of a batch of `FaceSamples`: changed copies of the images, prepared for it."""
-        with torch.autocast(batch["pixels"].device.type, enabled=False):  # it would round where crops lie
-            images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
-            return images if self.preprocessing is None else self.preprocessing.apply(127.5 * (images + 1.0))
 
-    def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
-        """The head's loss of one batch of `FaceSamples`, and SymFace's term."""
-        images = self.prepared(batch)
-        if not self.symmetry:
-            return {"head": self.network.head(self.network.backbone(images), batch["labels"])}
-        # One look at all three, so that batch norm has one set of statistics.
-        whole, left, right = self.network.backbone(torch.cat([images, *mirrored_halves(images)])).chunk(3)
-        return {"head": self.network.head(whole, batch["labels"]), "symmetry": self.symmetry * symmetry(left, right)}
+def _recipe(
+    preset: str, backbone: str | None, head: str | None, symmetry: float | None, class_share: float | None
+) -> RecogniserRecipe:
+    """The preset's recipe with another network, loss, or terms of it."""
+    recipe = with_options(recipe_named(RECIPES, preset), symmetry=symmetry, share=class_share)
+    if not 0.0 < recipe.share <= 1.0:
+        raise NonesuchError(f"--class-share {recipe.share:g}: a share lies above 0 and is at most 1")
+    if recipe.symmetry < 0.0:
+        raise NonesuchError(f"--symmetry {recipe.symmetry:g}: a weight is at least 0")
+    if backbone is not None:
+        known = [name for pattern in _BACKBONES for name in list_models(pattern)]
+        if backbone not in known:
+            raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
+        kept = recipe.backbone_options if "iresnet" in backbone else {}  # all options there are belong to IResNet
+        recipe = replace(recipe, backbone=backbone, backbone_options=kept)
+    if head is not None and head != recipe.head:
+        if head not in HEADS:
+            raise NonesuchError(f"--head {head}: not one of {', '.join(HEADS)}")
+        keeps_scale = "scale" in recipe.head_options and head != "triplet"
+        recipe = replace(recipe, head=head, head_options={"scale": recipe.head_options["scale"]} if keeps_scale else {})
+    if recipe.head == "triplet" and recipe.share < 1.0:
+        raise NonesuchError("--class-share goes with a head of class centres, not with triplet")
+    return recipe
+
+
+def _with_scale(recipe: RecogniserRecipe, scale: float | None, straight_through: bool) -> RecogniserRecipe:
+    more: dict[str, Any] = {}
+    if scale is not None:
+        if recipe.head == "triplet" or not scale > 0.0:
+            raise NonesuchError(f"--scale {scale:g}: goes with a head of logits, not with triplet, and is above 0")
+        more["scale"] = scale
+    if straight_through:
+        if recipe.head not in COMBINED:
+            raise NonesuchError(f"--straight-through goes with {', '.join(COMBINED)}, not with {recipe.head}")
+        more["straight_through"] = True
+    return replace(recipe, head_options={**recipe.head_options, **more})
+
+
+def _check_triplets(samples: FaceSamples, settings: TrainSettings) -> None:
+    """Batches are drawn at random: refuse where their parts would hold hardly two images of one identity."""
+    part = settings.batch // settings.accumulate
+    _, counts = np.unique(samples.labels, return_counts=True)
+    together = float((counts * (counts - 1)).sum()) / (len(samples) * (len(samples) - 1)) * (part - 1)
+    if together < _LEAST_PAIRS:
+        least = int(_LEAST_PAIRS / together * (part - 1)) + 2 if together else len(samples)
+        raise NonesuchError(
+            f"--head triplet: in random batches of {part} an image meets {together:.2f} others of its identity; "
+            f"give --batch {least * settings.accumulate} or more, or take another head"
+        )

@@ -29,6 +29,7 @@ from nonesuch.generators.vec2face.discriminator import (
 from nonesuch.generators.vec2face.generator import MaskSetting
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.style import StyleEncoder, kl_divergence
+from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
 
 
@@ -74,13 +75,12 @@ PUBLISHED_TRAINING_MASK = MaskSetting(low=0.5, high=1.0, mean=0.75, std=0.25)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorRecipe:
+class GeneratorRecipe(CountedRecipe):
     """How a generator is trained.
 
     Attributes:
         mask: how masks are drawn in training.
         losses: weights of the terms.
-        images, batch, lr, warmup, ema_images, clip: of the run, see `TrainSettings`.
         adversarial_from: images after which the discriminator joins.
         adaptive: weigh the adversarial term by the gradients at the last layer, on top of its weight.
         discriminator: arguments of `PatchDiscriminator`.
@@ -88,22 +88,24 @@ class GeneratorRecipe:
             stays outruns a generator that slows down: the small preset then drew white halos and a crosshatch.
         prior_share: images with sampled vectors and styles, per photograph.
         disturb: show the embedder disturbed copies.
+
+    Raises:
+        NonesuchError: the adaptive weight has nothing to adapt to.
     """
 
     mask: MaskSetting = PUBLISHED_TRAINING_MASK
     losses: LossWeights = field(default_factory=LossWeights)
-    images: int
-    batch: int
-    lr: float
-    warmup: int
-    ema_images: int
-    clip: float = 2.0
     adversarial_from: int
     adaptive: bool = False
     discriminator: dict[str, Any] = field(default_factory=dict)
     discriminator_decays: bool = False
     prior_share: float = 0.0
     disturb: bool = False
+
+    def __post_init__(self) -> None:
+        weights = self.losses
+        if self.adaptive and not (weights.pixel or weights.ssim or weights.perceptual):
+            raise NonesuchError("--adaptive weighs against pixel, ssim and perceptual; give one of them a weight")
 
 
 class PhotographSamples:
@@ -187,7 +189,7 @@ class GeneratorTask:
             they have a weight.
 
     Raises:
-        NonesuchError: the embedder's feature maps cannot be read, or the adaptive weight has nothing to adapt to.
+        NonesuchError: the embedder's feature maps cannot be read.
     """
 
     def __init__(
@@ -198,9 +200,6 @@ class GeneratorTask:
         perceptual: PerceptualDistance | None = None,
         landmarks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        weights = recipe.losses
-        if recipe.adaptive and not (weights.pixel or weights.ssim or weights.perceptual):
-            raise NonesuchError("--adaptive weighs against pixel, ssim and perceptual; give one of them a weight")
         self.networks = AutoEncoder(generator)
         self.generator, self.embedder, self.recipe, self.weights = generator, embedder, recipe, recipe.losses
         self.features = feature_network(embedder)

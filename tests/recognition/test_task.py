@@ -21,7 +21,7 @@ from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.heads import MarginHead
 from nonesuch.recognition.margins import CombinedMargin
 from nonesuch.recognition.samples import FaceSamples
-from nonesuch.recognition.training import Recogniser, RecogniserTask
+from nonesuch.recognition.task import Recogniser, RecogniserTask
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,193 @@
+"""What every training does alike: options over a recipe, the processes, and what is left at the end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from nonesuch.core.devices import pick_device, pick_dtype
+from nonesuch.core.errors import NonesuchError
+from nonesuch.loop import distributed
+from nonesuch.loop.settings import TrainSettings
+
+Paths = str | Path | Sequence[str | Path]  # one, or several
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a kind of network is trained; each kind adds what it alone knows.
+
+    Attributes:
+        batch, lr: see `TrainSettings`.
+    """
+
+    batch: int
+    lr: float
+
+    def images_over(self, size: int) -> int:
+        """How many images it sees of a dataset of `size` images."""
+        raise NotImplementedError
+
+    def settings_for(self, images: int) -> dict[str, Any]:
+        """Fields of `TrainSettings` that a run of so many images has of it, beside batch and lr."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedRecipe(Recipe):
+    """A recipe that counts in images, whatever the size of the dataset.
+
+    Attributes:
+        images, warmup, ema_images, clip: see `TrainSettings`.
+    """
+
+    images: int
+    warmup: int
+    ema_images: int
+    clip: float = 2.0
+
+    def images_over(self, size: int) -> int:
+        """The recipe's own number."""
+        return self.images
+
+    def settings_for(self, images: int) -> dict[str, Any]:
+        """The recipe's own numbers."""
+        return {"warmup": self.warmup, "ema_images": self.ema_images, "clip": self.clip}
+
+
+RecipeType = TypeVar("RecipeType", bound=Recipe)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast, where it is not as the recipe says; None for what the recipe says.
+
+    Attributes:
+        images_seen: images to see in all.
+        epochs: the same as a multiple of the dataset's size; at most one of the two is given.
+        batch, accumulate, lr: see `TrainSettings`.
+
+    Raises:
+        NonesuchError: both lengths are given, or a value is out of range.
+    """
+
+    images_seen: int | None = None
+    epochs: float | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.images_seen is not None and self.epochs is not None:
+            raise NonesuchError("--images-seen and --epochs both say how long to train; give one of them")
+        for name in ("images_seen", "batch", "accumulate"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise NonesuchError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
+        for name in ("epochs", "lr"):
+            if (value := getattr(self, name)) is not None and not value > 0.0:
+                raise NonesuchError(f"--{name} {value}: give a number above 0")
+
+    def images_over(self, size: int, recipe: Recipe) -> int:
+        """Images to see of a dataset of `size` images."""
+        if self.images_seen is not None:
+            return self.images_seen
+        return recipe.images_over(size) if self.epochs is None else max(round(self.epochs * size), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What all trainings take alike.
+
+    Attributes:
+        schedule: where it is not the recipe's.
+        seed: of everything random.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        dtype: "float32", "bfloat16", or "float16" on a GPU.
+        licence: of the weights, for the card.
+        about_data: what is known of the data's licence and consent, for the card.
+
+    Raises:
+        NonesuchError: the seed is out of range.
+    """
+
+    schedule: Schedule
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "float32"
+    licence: str = "not stated"
+    about_data: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise NonesuchError(f"--seed {self.seed}: give a number from 0 to 2^63 - 1")
+
+    def settings(self, recipe: Recipe, size: int) -> TrainSettings:
+        """The recipe's settings over a dataset of `size` images, with what was asked for in the place of its own.
+
+        Raises:
+            NonesuchError: the batch cannot be split evenly.
+        """
+        recipe = with_options(recipe, batch=self.schedule.batch, lr=self.schedule.lr)
+        images = self.schedule.images_over(size, recipe)
+        return TrainSettings(
+            images=images,
+            batch=recipe.batch,
+            lr=recipe.lr,
+            accumulate=self.schedule.accumulate,
+            seed=self.seed,
+            dtype=self.dtype,
+            **recipe.settings_for(images),
+        )
+
+    @contextmanager
+    def processes(self) -> Iterator[torch.device]:
+        """The device of this process, which has joined those that torchrun started, if it did.
+
+        Raises:
+            NonesuchError: there is no such device, it does not offer the precision, or the group cannot be joined.
+        """
+        place = pick_device(self.device)
+        pick_dtype(self.dtype, place)
+        with distributed.group(place) as place:
+            yield place
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes:
+        weights: the .safetensors file, with its card beside it.
+        images_seen: images seen in all, those of the run's earlier parts included.
+    """
+
+    weights: Path
+    images_seen: int
+
+
+def recipe_named(recipes: dict[str, RecipeType], preset: str) -> RecipeType:
+    """The recipe of a preset; raises NonesuchError for an unknown one."""
+    if preset not in recipes:
+        raise NonesuchError(f"--preset {preset}: not one of {', '.join(sorted(recipes))}")
+    return recipes[preset]
+
+
+def with_options(recipe: RecipeType, **options: Any) -> RecipeType:
+    """The recipe with the options that were given, which are not None, in the place of its own."""
+    return replace(recipe, **{name: value for name, value in options.items() if value is not None})
+
+
+def paths(given: Paths) -> list[Path]:
+    """One path or several, as a list."""
+    return [Path(part) for part in ([given] if isinstance(given, str | Path) else given)]
+
+
+def sources(data: Paths) -> list[Path]:
+    """The paths of --data; raises NonesuchError where there are none."""
+    found = paths(data)
+    if not found:
+        raise NonesuchError("nothing to train on: name at least one source with --data")
+    return found

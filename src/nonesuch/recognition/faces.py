@@ -1,0 +1,88 @@
+"""The labelled faces that recognisers are trained on: from any number of sources, stored or made anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.dataset.from_plan import PlannedImages, read_planned
+from nonesuch.dataset.selection import select
+from nonesuch.formats import manifest as manifests
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
+from nonesuch.formats.source import Source
+from nonesuch.loop.runs import Paths, paths, sources
+from nonesuch.models import load_generator
+from nonesuch.recognition.samples import FaceSamples
+
+
+@dataclass(frozen=True)
+class FaceSources:
+    """Where a recogniser's training images come from.
+
+    Attributes:
+        data: datasets, folders, tars; of several an identity is called by its source too.
+        exclude: text files of people or files to leave out.
+        from_generator: makes the images of `data`, datasets or their plans, as they are needed; None to read them.
+        where: a condition on the columns of stored images; None for all images.
+
+    Raises:
+        NonesuchError: there is no source, or a condition goes with a generator.
+    """
+
+    data: Sequence[Path]
+    exclude: Sequence[Path]
+    from_generator: str | None
+    where: str | None
+
+    @staticmethod
+    def of(data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None) -> "FaceSources":
+        """From what the training functions take."""
+        generator = None if from_generator is None else str(from_generator)
+        return FaceSources(sources(data), paths(exclude), generator, where)
+
+    def __post_init__(self) -> None:
+        if self.from_generator is not None and self.where is not None:
+            raise NonesuchError("--where goes by columns of stored images; leave it out with --from-generator")
+
+    def samples(self, device: torch.device) -> tuple[FaceSamples, dict[str, Any]]:
+        """All images, and what a run's folder keeps of them.
+
+        Raises:
+            NonesuchError: a source cannot be read, or holds nothing to train on.
+        """
+        plans = [] if self.from_generator is None else _plans(self.data, self.from_generator, device)
+        parts = [plan.photographs for plan in plans] or [_found(source, self.where) for source in self.data]
+        if self.exclude:
+            names = excluded_names(self.exclude, [item for part in parts for item in part])
+            parts = [exclude(part, names) for part in parts]
+        if len(parts) > 1:
+            parts = [
+                [replace(item, identity=f"{number}/{item.identity}") for item in part]
+                for number, part in enumerate(parts)
+            ]
+        read = partial(read_planned, plans) if plans else None
+        samples = FaceSamples([item for part in parts for item in part], read)
+        return samples, {"data": signature(samples.photographs), "plans": [plan.signature for plan in plans]}
+
+    def about(self, samples: FaceSamples, about_data: str) -> str:
+        """What was trained on, for the card."""
+        names = ", ".join(sorted({source.name for source in self.data}))
+        return f"{len(samples):,} images of {len(samples.identities):,} identities from {names}. {about_data}".strip()
+
+
+def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[PlannedImages]:
+    """The datasets' images, to be made anew in the precision that they were planned for."""
+    dtypes = [manifests.read(folder).render["dtype"] for folder in data]
+    return [
+        PlannedImages(folder, load_generator(generator, str(device), dtype))
+        for folder, dtype in zip(data, dtypes, strict=True)
+    ]
+
+
+def _found(source: Path, where: str | None) -> list[Photograph]:
+    found = Source.at(source, split="train")
+    return (found if where is None else select(found, where)).photographs

@@ -1,0 +1,121 @@
+"""What a generator is trained on: photographs, their vectors, and what its card says of them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.tables import embeddings
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.lmdb_records import LmdbPhotograph
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names
+from nonesuch.formats.readers import find
+from nonesuch.generators.vec2face.generator import Vec2FaceCard
+from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
+from nonesuch.loop.progress import OnProgress
+
+_VECTORS = "vectors.parquet"
+
+
+def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
+    """All photographs of all sources but those that the lists name; raises NonesuchError where none is left."""
+    found = [photograph for source in data for photograph in find(source, split="train")]
+    return exclude(found, excluded_names(excluded, found))
+
+
+def embed_once(
+    out: Path,
+    photographs: list[Photograph],
+    embedder: Embedder,
+    on_skipped: Callable[[list[str]], None],
+    on_progress: OnProgress,
+) -> None:
+    """Embed the photographs into a table in the run's folder, which is kept.
+
+    Args:
+        on_skipped: told of the photographs that cannot be used, each in a line.
+
+    Raises:
+        NonesuchError: photographs are mixed with a set that brings its vectors, or none can be used.
+    """
+    path = out / _VECTORS
+    if path.exists():  # the folder is claimed for this data and embedder
+        return
+    stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
+    if stored and len(stored) < len(photographs):
+        raise NonesuchError("--data: an LMDB set brings its own vectors and cannot be mixed with photographs")
+    results = stored_embeddings(stored, embedder) if stored else embed_photographs(photographs, embedder, detector=None)
+    total = len(photographs)
+    on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
+
+
+def read_vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
+    """The N photographs that `embed_once` could use, under the table's labels, and their (N, D) raw vectors."""
+    table = pq.read_table(out / _VECTORS)
+    readable = table["embedding"].is_valid().to_pylist()
+    labels = table["identity"].to_pylist()
+    kept = [
+        replace(photograph, identity=label)
+        for photograph, good, label in zip(photographs, readable, labels, strict=True)
+        if good
+    ]
+    return kept, embeddings(table["embedding"].drop_null())
+
+
+def generator_card(
+    preset: str,
+    embedder: Embedder,
+    photographs: list[Photograph],
+    vectors: NDArray[np.float32],
+    licence: str,
+    about_data: str,
+) -> Vec2FaceCard:
+    """The card of a generator that is trained on these photographs and their vectors."""
+    norm = float(np.linalg.norm(vectors, axis=1).mean())
+    packed = [
+        photograph for photograph in photographs if photograph.size >= 0 or isinstance(photograph, LmdbPhotograph)
+    ]
+    sources = sorted({photograph.container.name for photograph in packed}) or ["a folder"]
+    people = len({photograph.identity for photograph in photographs})
+    data = f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
+    return Vec2FaceCard(
+        name=preset,
+        architecture=preset,
+        sizes={"feature_dim": embedder.card.embedding_dim},
+        sha256="",
+        licence=licence,
+        source="trained with 'nonesuch train-generator'",
+        training_data=data,
+        feature_dim=embedder.card.embedding_dim,
+        embedder=embedder.name,
+        embedder_sha256=embedder.card.sha256,
+        vector_scale=vector_scale(norm, embedder.card.embedding_dim),
+        vector_norm=round(norm, 2),
+        statistics=f"{preset}.statistics.safetensors",
+    )
+
+
+def continued(card: Vec2FaceCard, before: Vec2FaceCard) -> Vec2FaceCard:
+    """The card of weights that were trained on from others, which bring their scale, their data and their licence."""
+    data, licence = before.training_data, before.licence
+    return replace(
+        card,
+        vector_scale=before.vector_scale,
+        sigma_mix=before.sigma_mix,
+        source=f"{card.source} from {before.name} ({before.sha256[:8]})",
+        training_data=card.training_data if card.training_data == data else f"{data} Then: {card.training_data}",
+        licence=card.licence if card.licence == licence else f"{licence}; then: {card.licence}",
+    )
+
+
+def vector_scale(norm: float, width: int) -> float:
+    """A round factor that brings raw vectors of a usual norm near 1 per dimension, where sigmas keep their meaning.
+
+    1 for ArcFace's norm of 22.6 in 512 dimensions, 1/5 for MobileFaceNet's 70 in 192.
+    """
+    return 1.0 / max(round(norm / math.sqrt(width)), 1)

@@ -1,0 +1,166 @@
+"""Training the perception heads on labelled photographs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nonesuch.core import files, weights
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.seeding import Stream, permutation, uniform
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import exclude as without
+from nonesuch.formats.photographs import excluded_names, signature
+from nonesuch.formats.tar import table_beside
+from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained, paths, recipe_named, sources
+from nonesuch.loop.trainer import Trainer
+from nonesuch.models import create_model, load_embedder
+from nonesuch.perception.attributes import AttributeHeads
+from nonesuch.perception.labels import LabelledPhotographs, labelled
+from nonesuch.perception.perceiver import PerceiverCard
+from nonesuch.perception.presets import PERCEIVER_RECIPES
+from nonesuch.perception.training import LabelledSamples, PerceiverRecipe, PerceiverTask
+
+_PERCENTILES = np.arange(101)
+_MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quality
+
+
+def train_perceiver(
+    out: str | Path,
+    data: Paths,
+    *,
+    exclude: Paths = (),
+    data_share: float = 1.0,
+    preset: str = "perceiver",
+    images_seen: int | None = None,
+    epochs: float | None = None,
+    batch: int | None = None,
+    accumulate: int = 1,
+    lr: float | None = None,
+    licence: str = "not stated",
+    about_data: str = "",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = no_progress,
+) -> Trained:
+    """Train the perception heads, as `nonesuch train-perceiver` does; a repeated call resumes.
+
+    Args:
+        out: the run's folder; OUT/PRESET.safetensors are the heads.
+        data: tars of aligned 112x112 faces with a table beside each, see `nonesuch.perception.labels.labelled`.
+        exclude: text files of people or files to leave out.
+        data_share: of the photographs, drawn by the seed, to train on; in (0, 1].
+        preset: network and recipe, of `PERCEIVER_RECIPES`; None below stands for what the recipe says.
+        images_seen, epochs: how long, of which at most one is given.
+        batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
+        licence, about_data: of the weights and of the data's licence and consent, for the card.
+        seed: of everything random.
+        device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
+        on_progress: told how far it is.
+
+    Returns:
+        The weight file and the images seen.
+
+    Raises:
+        NonesuchError: options conflict, data cannot be used, `out` holds another run, or the training diverges.
+
+    Example:
+        nonesuch.train_perceiver("run", ["celeba112.tar", "utkface112.tar"]).weights
+    """
+    recipe = recipe_named(PERCEIVER_RECIPES, preset)
+    if not 0.0 < data_share <= 1.0:
+        raise NonesuchError(f"--data-share {data_share:g}: a share lies above 0 and is at most 1")
+    schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
+    run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
+    path = Path(out) / f"{preset}.safetensors"
+    return _train(path, sources(data), paths(exclude), data_share, recipe, run, on_progress)
+
+
+def _train(
+    path: Path,
+    tars: Sequence[Path],
+    excluded: Sequence[Path],
+    data_share: float,
+    recipe: PerceiverRecipe,
+    run: RunOptions,
+    on_progress: OnProgress,
+) -> Trained:
+    preset = path.stem
+    with run.processes() as place:
+        below = load_embedder("mobilefacenet", str(place))  # the only one that ships whose feature maps can be read
+        known = _kept(labelled(list(tars), split="train"), excluded)
+        if data_share < 1.0:
+            known = known.chosen(np.flatnonzero(uniform(run.seed, Stream.SPLIT, len(known.photographs)) < data_share))
+        settings = run.settings(recipe, len(known.photographs))
+        what = {
+            "preset": preset,
+            "embedder": below.card.sha256,
+            "share": data_share,
+            "data": signature(known.photographs),
+            "labels": [files.sha256(table) for tar in tars if (table := table_beside(tar)) is not None],
+        }
+        torch.manual_seed(run.seed)
+        heads = create_model(preset)
+        assert isinstance(heads, AttributeHeads)
+        task = PerceiverTask(heads.to(place), below)
+        card = _card(preset, below, known, tars, run)
+        trainer = Trainer(task, LabelledSamples(known), settings, path.parent, place, what)
+
+        def export() -> None:
+            weights.save(path, weights.halved(trainer.averaged()), card)
+
+        trainer.run(lambda progress: progress.tell(on_progress), export)
+    return Trained(path, trainer.seen)
+
+
+def _kept(known: LabelledPhotographs, excluded: Sequence[Path]) -> LabelledPhotographs:
+    """All but those that the lists name."""
+    if not excluded:
+        return known
+    names = excluded_names(excluded, known.photographs)
+    return known.chosen(np.array([row for row, item in enumerate(known.photographs) if without([item], names)]))
+
+
+def _card(
+    preset: str, embedder: Embedder, known: LabelledPhotographs, tars: Sequence[Path], run: RunOptions
+) -> PerceiverCard:
+    counts = {
+        "pose": np.isfinite(known.pose).all(1).sum(),
+        "age, gender and ethnicity": np.isfinite(known.face).all(1).sum(),
+        "40 attributes": np.isfinite(known.attributes).all(1).sum(),
+    }
+    labels = "; ".join(f"{name}: {count:,}" for name, count in counts.items())
+    names = ", ".join(sorted({path.name for path in tars}))
+    return PerceiverCard(
+        name=preset,
+        architecture=preset,
+        sha256="",
+        licence=run.licence,
+        source="trained with 'nonesuch train-perceiver'",
+        training_data=f"{len(known.photographs):,} photographs from {names} ({labels}). {run.about_data}".strip(),
+        embedder=embedder.name,
+        embedder_sha256=embedder.card.sha256,
+        quality_norms=_quality_norms(known, embedder),
+    )
+
+
+def _quality_norms(known: LabelledPhotographs, embedder: Embedder) -> list[float]:
+    """Percentiles 0..100 of the embedding norm, over photographs of which the whole crop is real."""
+    whole = np.flatnonzero((known.valid == np.array([0, 0, CROP_SIZE, CROP_SIZE])).all(1))
+    whole = whole[permutation(0, Stream.SPLIT, len(whole))[:_MOST_NORMS]]
+    norms = [
+        np.linalg.norm(
+            embedder.embed(np.stack([known.photographs[row].read_crop() for row in whole[start : start + 64]])), axis=1
+        )
+        for start in range(0, len(whole), 64)
+    ]
+    if not norms:
+        raise NonesuchError("--data: no photograph is real over its whole crop, so quality has no scale")
+    found: NDArray[np.float64] = np.percentile(np.concatenate(norms), _PERCENTILES)
+    # Strictly ascending, for the sake of interpolation: few photographs may share a percentile.
+    return [round(float(norm), 4) + 1e-4 * place for place, norm in enumerate(found)]

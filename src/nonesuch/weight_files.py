@@ -1,0 +1,239 @@
+"""Weight files made from others: published checkpoints with a card, embedders as ONNX, means of several runs."""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nonesuch.core import files, weights
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.weights import Card, read_card
+from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.embedders.onnx import OnnxNetwork
+from nonesuch.embedders.onnx_export import export_onnx
+from nonesuch.generators.generator import GeneratorCard
+from nonesuch.models import card_type, create_model, load_embedder, weights_path
+
+_WEIGHTS = (".safetensors", ".onnx")
+_OF_ONE_RUN = ("name", "sha256", "source", "training_data", "licence", "measured", "limits")  # may differ in a mean
+
+
+@dataclass(frozen=True)
+class ExportedEmbedder:
+    """An embedder that was written as ONNX.
+
+    Attributes:
+        card: of the new file.
+        difference: largest difference of its embeddings from the network's on random images, as a share of their
+            length.
+    """
+
+    card: EmbedderCard
+    difference: float
+
+
+def import_weights(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    architecture: str,
+    name: str | None = None,
+    licence: str = "not stated",
+    training_data: str = "not stated",
+    colour: str = "rgb",
+    mean: float = 127.5,
+    std: float = 127.5,
+    threshold: Mapping[str, float] | None = None,
+    decodes: str | Path = "",
+) -> Card:
+    """Turn a published checkpoint into a weight file with a card beside it; no code of it is run.
+
+    Args:
+        checkpoint: .pth, .safetensors, or .onnx.
+        out: the weight file, .safetensors, or .onnx for the architecture "onnx".
+        architecture: one of `nonesuch.list_models()`, or "onnx".
+        name: what to call the weights; None for the file's name.
+        licence: of the weights.
+        training_data: what they were trained on.
+        colour, mean, std: of an embedder's input, see `Preprocessing`.
+        threshold: an embedder's cosines by FMR, such as {"1e-4": 0.38}.
+        decodes: the embedder whose vectors a generator takes, as a weight file or by name.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        NonesuchError: the checkpoint is missing, does not fit the architecture or would run code, `out` is the
+            checkpoint itself or has another suffix, or the model is neither an embedder nor a generator.
+
+    Example:
+        nonesuch.import_weights("magface.pth", "magface.safetensors", architecture="iresnet100", colour="bgr")
+    """
+    checkpoint, out = Path(checkpoint), Path(out)
+    suffix = ".onnx" if architecture == "onnx" else ".safetensors"
+    if out.suffix != suffix:
+        raise NonesuchError(f"{out}: for --architecture {architecture} the name must end in {suffix}")
+    if not checkpoint.is_file():
+        raise NonesuchError(f"{checkpoint}: no such weight file")
+    _check_is_new(out, [checkpoint])
+    common: dict[str, Any] = {
+        "name": name or out.stem,
+        "architecture": architecture,
+        "sha256": "",
+        "licence": licence,
+        "source": f"imported from {checkpoint.name} (SHA-256 {files.sha256(checkpoint)})",
+        "training_data": training_data,
+    }
+    if architecture != "onnx" and issubclass(card_type(architecture), GeneratorCard):
+        return _import_generator(checkpoint, out, common, str(decodes))
+    preprocessing: dict[str, object] = {"size": CROP_SIZE, "colour": colour, "mean": mean, "std": std}
+    common["thresholds"] = _by_rate(threshold or {})
+    return _import_embedder(checkpoint, out, common, preprocessing)
+
+
+def _by_rate(threshold: Mapping[str, float]) -> dict[str, float]:
+    try:
+        return {f"{float(rate):g}": cosine for rate, cosine in threshold.items()}
+    except ValueError as error:
+        raise NonesuchError(f"--threshold {' '.join(threshold)}: write FMR=cosine, such as 1e-4=0.38") from error
+
+
+def _import_generator(checkpoint: Path, out: Path, fields: dict[str, Any], decodes: str) -> GeneratorCard:
+    if not decodes:
+        raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
+    network = create_model(fields["architecture"], pretrained=checkpoint)
+    known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
+    kind = card_type(fields["architecture"])
+    assert issubclass(kind, GeneratorCard)
+    card = kind(
+        **fields,
+        feature_dim=int(network.feature_dim),  # type: ignore[arg-type]  # of every generator's network
+        embedder=known.name if known else decodes,
+        embedder_sha256=known.sha256 if known else "",
+    )
+    return weights.save(out, network.state_dict(), card)
+
+
+def _import_embedder(
+    checkpoint: Path, out: Path, fields: dict[str, Any], preprocessing: dict[str, object]
+) -> EmbedderCard:
+    if fields["architecture"] == "onnx":
+        session = OnnxNetwork(checkpoint)
+        side = session.size or CROP_SIZE
+        width = session(torch.zeros(1, 3, side, side)).shape[1]
+        with files.replacing(out) as temporary:
+            shutil.copyfile(checkpoint, temporary)
+        preprocessing = {**preprocessing, "size": side}
+        return weights.write_card(out, EmbedderCard(**fields, embedding_dim=width, preprocessing=preprocessing))
+    if card_type(fields["architecture"]) is not EmbedderCard:
+        raise NonesuchError(f"--architecture {fields['architecture']}: neither an embedder nor a generator")
+    network = create_model(fields["architecture"], pretrained=checkpoint).eval()
+    with torch.inference_mode():
+        width = network(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]
+    card = EmbedderCard(**fields, embedding_dim=width, preprocessing=preprocessing)
+    return weights.save(out, network.state_dict(), card)
+
+
+def export_weights(embedder: str | Path, out: str | Path) -> ExportedEmbedder:
+    """Write an embedder as an ONNX file with a card beside it, after comparing the two on random images.
+
+    Args:
+        embedder: a name that ships with the package, or a .safetensors file with its card.
+        out: the .onnx file.
+
+    Returns:
+        The new card, and how much the embeddings differ.
+
+    Raises:
+        NonesuchError: the embedder cannot be loaded or written as ONNX, the two differ by more than 1e-4 of an
+            embedding's length, or `out` would replace the card of other weights.
+
+    Example:
+        nonesuch.export_weights("run/mini.safetensors", "mini.onnx").difference
+    """
+    out = Path(out)
+    if out.suffix != ".onnx":
+        raise NonesuchError(f"{out}: the name must end in .onnx")
+    _check_is_new(out, [Path(embedder)])
+    if weights.card_path(out).exists() and not out.exists():
+        raise NonesuchError(f"{weights.card_path(out)}: is the card of the weights beside it; give {out} another name")
+    model = load_embedder(embedder, "cpu")
+    difference = export_onnx(model, out)
+    source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
+    card = weights.write_card(out, replace(model.card, architecture="onnx", sizes={}, source=source))
+    return ExportedEmbedder(card, difference)
+
+
+def average_weights(inputs: Sequence[str | Path], out: str | Path) -> Card:
+    """Write the mean of weight files, ends of runs that continued one another (arXiv 1803.05407).
+
+    Args:
+        inputs: at least two .safetensors files of one network with their cards; generators must decode the same
+            vectors. Identity statistics beside the first come along.
+        out: the .safetensors file.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        NonesuchError: there are fewer than two files, their cards differ in more than belongs to a run, or `out` is one
+            of them.
+
+    Example:
+        nonesuch.average_weights(["run1/mini.safetensors", "run2/mini.safetensors"], "mean.safetensors")
+    """
+    paths, out = [Path(path) for path in inputs], Path(out)
+    if out.suffix != ".safetensors":
+        raise NonesuchError(f"{out}: the name must end in .safetensors")
+    if len(paths) < 2:
+        raise NonesuchError("give at least two weight files to average")
+    _check_is_new(out, paths)
+    cards = _alike(paths)
+    mean = weights.mean([weights.load_checked(path, card) for path, card in zip(paths, cards, strict=True)])
+    _bring_statistics(paths[0], cards[0], out)
+    parts = [f"{path.parent.name}/{path.name} ({card.sha256[:8]})" for path, card in zip(paths, cards, strict=True)]
+    source = f"mean of {', '.join(parts)}; the first: {cards[0].source}"
+    data, licence = (_joined(getattr(card, name) for card in cards) for name in ("training_data", "licence"))
+    new = replace(cards[0], name=out.stem, source=source, training_data=data, licence=licence, measured={})
+    return weights.save(out, mean, new)
+
+
+def _alike(paths: list[Path]) -> list[Card]:
+    """The files' cards; raises NonesuchError where they are of different networks."""
+    kinds = [card_type(str(files.read_json(weights.card_path(path)).get("architecture"))) for path in paths]
+    cards = [read_card(path, kind) for path, kind in zip(paths, kinds, strict=True)]
+    for path, card in zip(paths, cards, strict=True):
+        first, other = ({k: v for k, v in asdict(c).items() if k not in _OF_ONE_RUN} for c in (cards[0], card))
+        if first != other:
+            differing = next(key for key in first if first[key] != other.get(key))
+            raise NonesuchError(
+                f"{path}: its card differs from {paths[0]}'s in {differing}; average one network's runs"
+            )
+    return cards
+
+
+def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
+    """Copy the identity statistics that lie beside a generator's weights, if there are any; others are not replaced."""
+    name = getattr(card, "statistics", "")
+    source, copy = weights_file.parent / name, out.parent / name
+    if not name or not source.is_file():
+        return
+    if copy.is_file() and files.sha256(copy) != files.sha256(source):
+        raise NonesuchError(f"{copy}: belongs to other weights; write the mean into another folder")
+    with files.replacing(copy) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _check_is_new(out: Path, inputs: Iterable[Path]) -> None:
+    """Raises NonesuchError where what is to be written is one of the files that it is made from."""
+    if any(path.resolve() == out.resolve() for path in inputs):
+        raise NonesuchError(f"--out {out}: is one of the files to read; give it another name")
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Different texts, each once, in order."""
+    return "; and: ".join(dict.fromkeys(texts))
