@@ -9,14 +9,14 @@ from safetensors.torch import load_file
 
 from nonesuch import create_model, load_generator
 from nonesuch.core import weights
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from tests.conftest import Cli
 
 
 @pytest.fixture
 def two_runs(tiny_generator: Path, tmp_path: Path) -> list[Path]:
     """The tiny generator, and another of other random weights that claims the same of itself."""
-    card = weights.read_card(tiny_generator, GeneratorCard)
+    card = weights.read_card(tiny_generator, Vec2FaceCard)
     torch.manual_seed(1)
     other = tmp_path / "run2" / "tiny.safetensors"
     other.parent.mkdir()
@@ -44,7 +44,7 @@ def test_what_cannot_be_averaged(cli: Cli, two_runs: list[Path], tmp_path: Path)
     assert "at least two" in cli("average-weights", two_runs[0], "--out", out).error
     assert "must end in .safetensors" in cli("average-weights", *two_runs, "--out", tmp_path / "mean.pth").error
     assert "no such file" in cli("average-weights", two_runs[0], tmp_path / "absent.safetensors", "--out", out).error
-    card = weights.read_card(two_runs[1], GeneratorCard)
+    card = weights.read_card(two_runs[1], Vec2FaceCard)
     weights.write_card(two_runs[1], replace(card, vector_scale=0.3))
     assert "differs from" in cli("average-weights", *two_runs, "--out", out).error
     assert not out.exists()
