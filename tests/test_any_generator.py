@@ -130,7 +130,7 @@ def test_a_dataset_and_its_plan(toy: Generator, vectors: np.ndarray, tmp_path: P
 def test_a_least_age(toy: Generator, perceiver: Perceiver, vectors: np.ndarray) -> None:
     plain = to_grey_levels(toy.render(vectors, np.zeros(7, dtype=np.uint64), 16, style_spread=0.0))
     ages = perceiver.perceive(plain)["age"]
-    years = float(np.sort(ages)[3])
+    years = float(np.sort(ages)[3:5].mean())  # between two of them: threads may change last bits
     assert LeastAge(years, toy, perceiver)(vectors).tolist() == (ages >= years).tolist()
 
 
@@ -164,7 +164,7 @@ def test_the_command_line(cli: Cli, toy_file: Path, tmp_path: Path) -> None:
     assert cli("identities", tmp_path / "people.parquet", "--generator", toy_file, "--identities", 3).status == 0
     bare, imported = tmp_path / "bare.pth", tmp_path / "imported.safetensors"
     torch.save(ToyNetwork().state_dict(), bare)
-    outcome = cli("import-weights", bare, imported, "--architecture", "toy", "--decodes", "mobilefacenet")
+    outcome = cli("import-weights", bare, "--out", imported, "--architecture", "toy", "--decodes", "mobilefacenet")
     assert outcome.status == 0, outcome.err
     assert load_generator(imported, "cpu").card.feature_dim == 192
     shown = [line.split() for line in cli("models", "toy").out.splitlines() if " toy " in line]
