@@ -17,7 +17,7 @@ from rich.table import Table
 from nonesuch import load_embedder
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.formats.readers import find
-from nonesuch.identities.photographs import embed_photographs
+from nonesuch.identities.embedding import embed_each
 from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import normalised
 
@@ -65,7 +65,7 @@ def main() -> None:
     )
     for name in ("mobilefacenet", "dlib_resnet"):
         embedder = load_embedder(name, "cpu")
-        results = list(embed_photographs(photographs, embedder, None))
+        results = list(embed_each(photographs, embedder, None))
         unit = normalised(np.stack([result.vector for result in results if result.vector is not None]))
         named = {photograph.name: row for photograph, row in zip(photographs, unit, strict=True)}
         mated, non_mated = all_pairs(unit, labels)

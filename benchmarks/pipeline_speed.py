@@ -24,7 +24,7 @@ from rich.table import Table
 from nonesuch import load_generator
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.dataset.create import DatasetRequest, create_dataset
-from nonesuch.dataset.generate import RenderSettings, default_workers
+from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.variation import parse_sigma_mix

@@ -16,7 +16,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.from_plan import PlannedImages
-from nonesuch.dataset.generate import RenderSettings
+from nonesuch.dataset.rendering import RenderSettings
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.readers import find

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
     from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
-    from nonesuch.recognition.adaptation import adapt_recogniser
-    from nonesuch.recognition.training import train_recogniser
-    from nonesuch.training.generator import train_generator
-    from nonesuch.training.perceiver import train_perceiver
+    from nonesuch.recognition.adapt_recogniser import adapt_recogniser
+    from nonesuch.recognition.train_recogniser import train_recogniser
+    from nonesuch.training.train_generator import train_generator
+    from nonesuch.training.train_perceiver import train_perceiver
     from nonesuch.weight_files import average_weights, export_weights, import_weights
 
 __version__ = VERSION
@@ -52,7 +52,7 @@ __all__ = [
 ]
 # Where each is defined. Importing torch takes a second, which `nonesuch --help` need not wait for.
 _PLACES = {
-    "adapt_recogniser": "recognition.adaptation",
+    "adapt_recogniser": "recognition.adapt_recogniser",
     "audit_datasets": "audit.audit_datasets",
     "average_weights": "weight_files",
     "clean_labels": "cleaning.clean_labels",
@@ -70,9 +70,9 @@ _PLACES = {
     "load_perceiver": "models",
     "perceive_faces": "dataset.perceive_faces",
     "sample_identities": "identities.sample_identities",
-    "train_generator": "training.generator",
-    "train_perceiver": "training.perceiver",
-    "train_recogniser": "recognition.training",
+    "train_generator": "training.train_generator",
+    "train_perceiver": "training.train_perceiver",
+    "train_recogniser": "recognition.train_recogniser",
     "verify_dataset": "dataset.verify_dataset",
 }
 

@@ -14,7 +14,7 @@ from nonesuch.audit.judges.pixels import measures
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.dataset.perceive import GROUP as PERCEPTION
+from nonesuch.dataset.perceived_columns import GROUP as PERCEPTION
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.source import Source

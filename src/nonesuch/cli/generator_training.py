@@ -7,7 +7,7 @@ import click
 from nonesuch.cli import options
 from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.loop.progress import progress_bar
-from nonesuch.training import generator
+from nonesuch.training.train_generator import train_generator as train
 
 
 @click.command()
@@ -71,7 +71,7 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     """
     weights = options.name_numbers("--loss", loss, "name=weight, such as pixel=0.5")
     with progress_bar() as bar:
-        trained = generator.train_generator(loss=weights, on_skipped=options.show_problems, on_progress=bar, **given)
+        trained = train(loss=weights, on_skipped=options.show_problems, on_progress=bar, **given)
     options.say(
         f"{trained.weights}: trained on {trained.images_seen:,} images; look at {trained.samples}",
         f"use it: nonesuch generate faces --generator {trained.weights}",

@@ -7,7 +7,7 @@ import click
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
 from nonesuch.perception.presets import PERCEIVER_RECIPES
-from nonesuch.training import perceiver
+from nonesuch.training.train_perceiver import train_perceiver as train
 
 
 @click.command()
@@ -52,6 +52,6 @@ def train_perceiver(**given: Any) -> None:
       nonesuch train-perceiver run --data celeba112.tar --data utkface112.tar --dtype bfloat16
     """
     with progress_bar() as bar:
-        trained = perceiver.train_perceiver(on_progress=bar, **given)
+        trained = train(on_progress=bar, **given)
     path = trained.weights
     options.say(f"{path}: trained on {trained.images_seen:,} images; use it: nonesuch perceive IN --model {path}")

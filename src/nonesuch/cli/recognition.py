@@ -7,8 +7,9 @@ import click
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
 from nonesuch.loop.runs import Trained
-from nonesuch.recognition import adaptation, training
+from nonesuch.recognition.adapt_recogniser import adapt_recogniser
 from nonesuch.recognition.recipes import HEADS, RECIPES
+from nonesuch.recognition.train_recogniser import train_recogniser
 
 
 @click.group()
@@ -70,7 +71,7 @@ def train(**given: Any) -> None:
       torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --class-share 0.1
     """
     with progress_bar() as bar:
-        _show(training.train_recogniser(on_progress=bar, **given))
+        _show(train_recogniser(on_progress=bar, **given))
 
 
 @recognize.command()
@@ -106,7 +107,7 @@ def adapt(**given: Any) -> None:
       nonesuch evaluate --embedder low/adapted.safetensors --images tinyface112.tar
     """
     with progress_bar() as bar:
-        _show(adaptation.adapt_recogniser(on_progress=bar, **given))
+        _show(adapt_recogniser(on_progress=bar, **given))
 
 
 def _show(trained: Trained) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.generate import RenderSettings, render_missing
 from nonesuch.dataset.planning import write_plan
+from nonesuch.dataset.rendering import RenderSettings, render_missing
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.manifest import Manifest

@@ -12,7 +12,7 @@ from nonesuch.core import images
 from nonesuch.core.devices import exact
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS, CROP_SIZE, Pixels
-from nonesuch.dataset.generate import RenderSettings, default_workers, render_rows
+from nonesuch.dataset.rendering import RenderSettings, default_workers, render_rows
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import PLAN, Plan, PlanRows

@@ -8,8 +8,8 @@ from pathlib import Path
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_texts, path_or_none
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
-from nonesuch.dataset.generate import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.people import People
+from nonesuch.dataset.rendering import RenderSettings, default_micro_batch, default_workers
 from nonesuch.dataset.summary import Summary, summarise
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath
-from nonesuch.dataset.perceive import GROUP, perceive_dataset, perceive_photographs
+from nonesuch.dataset.perceived_columns import GROUP, perceive_dataset, perceive_photographs
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.readers import find

@@ -16,7 +16,7 @@ from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
-from nonesuch.identities.photographs import embed_photographs
+from nonesuch.identities.embedding import embed_each
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
@@ -98,7 +98,7 @@ def from_photographs(
 
     def fetch(on_progress: OnProgress) -> Vectors:
         names, vectors = [], []
-        for done, result in enumerate(embed_photographs(photographs, embedder, detector), start=1):
+        for done, result in enumerate(embed_each(photographs, embedder, detector), start=1):
             if result.vector is None:
                 problems.append(result.problem)
             else:

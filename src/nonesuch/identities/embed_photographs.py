@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nonesuch.core.files import AnyPath, path_or_none
 from nonesuch.formats.readers import find
-from nonesuch.identities import photographs
+from nonesuch.identities.embedding import embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 
@@ -59,8 +59,8 @@ def embed_photographs(
     """
     model = load_embedder(embedder, device, dtype)
     found = find(Path(source))
-    results = photographs.embed_photographs(found, model, load_detector(device, min_face), always_align=align)
-    problems = photographs.write_embeddings(
+    results = embed_each(found, model, load_detector(device, min_face), always_align=align)
+    problems = write_embeddings(
         results, model, Path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
     )
     return EmbeddedPhotographs(Path(out), len(found), model.name, problems)

@@ -16,7 +16,7 @@ from nonesuch.formats.lmdb_records import LmdbPhotograph
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
-from nonesuch.identities.photographs import embed_photographs, stored_embeddings, write_embeddings
+from nonesuch.identities.embedding import embed_each, stored_embeddings, write_embeddings
 from nonesuch.loop.progress import OnProgress
 
 _VECTORS = "vectors.parquet"
@@ -49,7 +49,7 @@ def embed_once(
     stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
     if stored and len(stored) < len(photographs):
         raise NonesuchError("--data: an LMDB set brings its own vectors and cannot be mixed with photographs")
-    results = stored_embeddings(stored, embedder) if stored else embed_photographs(photographs, embedder, detector=None)
+    results = stored_embeddings(stored, embedder) if stored else embed_each(photographs, embedder, detector=None)
     total = len(photographs)
     on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
 

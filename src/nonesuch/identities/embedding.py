@@ -40,7 +40,7 @@ class EmbeddedPhotograph:
     problem: str
 
 
-def embed_photographs(
+def embed_each(
     photographs: Iterable[Photograph], embedder: Embedder, detector: Detector | None, always_align: bool = False
 ) -> Iterator[EmbeddedPhotograph]:
     """Embed the largest face of each photograph, in order.

@@ -19,7 +19,7 @@ from nonesuch.recognition.faces import FaceSources
 from nonesuch.recognition.recipes import adaptation_recipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
-from nonesuch.recognition.training import to_the_end
+from nonesuch.recognition.train_recogniser import to_the_end
 
 _MOST_IMAGES = 1_024
 _BATCH = 64

@@ -12,7 +12,7 @@ from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.models import create_model
-from nonesuch.recognition.adaptation import measure_quality
+from nonesuch.recognition.adapt_recogniser import measure_quality
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.samples import FaceSamples
