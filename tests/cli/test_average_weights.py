@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nonesuch import create_model, load_generator
+from nonesuch import average_weights, create_model, load_generator
 from nonesuch.core import weights
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from tests.conftest import Cli
@@ -37,6 +37,29 @@ def test_the_mean_of_two(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None
     assert "run2/tiny.safetensors" in card.source
     faces = ["generate", tmp_path / "faces", "--generator", out, "--identities", 2, "--images", 2, "--no-summary"]
     assert cli(*faces).status == 0  # the statistics came along
+
+
+def test_nothing_that_is_there_is_replaced(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for run in two_runs for path in run.parent.iterdir()}
+    assert "Missing option '--out'" in cli("average-weights", *two_runs).error
+    assert "is one of the files to read" in cli("average-weights", *two_runs, "--out", two_runs[1]).error
+    # Statistics of the first come along, but not over those of other weights.
+    other = two_runs[1].with_name("tiny.statistics.safetensors")
+    other.write_bytes(b"others")
+    mean = two_runs[1].with_name("mean.safetensors")
+    assert "belongs to other weights" in cli("average-weights", *two_runs, "--out", mean).error
+    assert not mean.exists()
+    assert other.read_bytes() == b"others"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_python_gives_the_mean_of_the_command(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "by").mkdir()
+    by_command, by_python = tmp_path / "mean.safetensors", tmp_path / "by" / "mean.safetensors"
+    assert cli("average-weights", *two_runs, "--out", by_command).status == 0
+    card = average_weights(two_runs, by_python)
+    assert card == weights.read_card(by_python, GeneratorCard) == weights.read_card(by_command, GeneratorCard)
+    assert by_python.read_bytes() == by_command.read_bytes()
 
 
 def test_what_cannot_be_averaged(cli: Cli, two_runs: list[Path], tmp_path: Path) -> None:

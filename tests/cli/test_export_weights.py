@@ -9,8 +9,9 @@ import onnx
 import pytest
 import torch
 
-from nonesuch import create_model, load_embedder
+from nonesuch import create_model, export_weights, load_embedder
 from nonesuch.core import weights
+from nonesuch.core.weights import read_card
 from nonesuch.embedders.embedder import EmbedderCard
 from tests.conftest import Cli
 
@@ -44,6 +45,14 @@ def test_the_file_embeds_like_the_network(cli: Cli, trained: Path, tmp_path: Pat
     assert card["licence"] == "test only"
 
 
+def test_python_exports_like_the_command(cli: Cli, trained: Path, tmp_path: Path) -> None:
+    outcome = cli("export-weights", trained, "--out", tmp_path / "a.onnx")
+    exported = export_weights(trained, tmp_path / "b.onnx")
+    assert f"by {exported.difference:.1e} of an embedding's length" in outcome.out
+    assert exported.card == read_card(tmp_path / "b.onnx", EmbedderCard)
+    assert exported.card.architecture == "onnx"
+
+
 def test_any_batch_and_the_same_preprocessing(cli: Cli, trained: Path, tmp_path: Path) -> None:
     assert cli("export-weights", trained, "--out", tmp_path / "as_onnx.onnx").status == 0
     crops = np.random.default_rng(0).integers(0, 256, (7, 112, 112, 3), dtype=np.uint8)
@@ -63,5 +72,8 @@ def test_exports_that_cannot_be(cli: Cli, trained: Path, tmp_path: Path) -> None
     assert cli("export-weights", trained, "--out", tmp_path / "first.onnx").status == 0
     assert "is ONNX already" in cli("export-weights", tmp_path / "first.onnx", "--out", tmp_path / "second.onnx").error
     assert not (tmp_path / "second.onnx").exists()
+    first = tmp_path / "first.onnx"
+    assert "is one of the files to read" in cli("export-weights", first, "--out", first).error
+    assert "Missing option '--out'" in cli("export-weights", trained).error
     (tmp_path / "file").write_text("")
     assert "file" in cli("export-weights", trained, "--out", tmp_path / "file" / "own.onnx").error

@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pyarrow.parquet as pq
+import pytest
 import torch
 from onnx import TensorProto, helper
 from PIL import Image
+from safetensors.torch import save_file
 
-from nonesuch import create_model, load_embedder
+from nonesuch import NonesuchError, create_model, import_weights, load_embedder
+from nonesuch.core.weights import read_card
+from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.models import ASSETS
 from tests.conftest import Cli
 
@@ -76,6 +80,25 @@ def test_an_embedder_checkpoint_embeds(cli: Cli, tmp_path: Path) -> None:
     with torch.inference_mode():
         assert np.allclose(found, network(prepared).numpy(), atol=1e-4)
     assert load_embedder(out, "cpu").card.threshold(1e-4) == 0.38
+
+
+def test_from_python_and_what_it_refuses(cli: Cli, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "a.safetensors"
+    save_file(create_model("iresnet_tiny").state_dict(), checkpoint)
+    before = checkpoint.read_bytes()
+    (tmp_path / "python").mkdir()
+    by_python, by_command = tmp_path / "python" / "own.safetensors", tmp_path / "own.safetensors"
+    card = import_weights(checkpoint, by_python, architecture="iresnet_tiny", std=100.0, threshold={"0.0001": 0.38})
+    options = ["--architecture", "iresnet_tiny", "--std", 100, "--threshold", "1e-4=0.38"]
+    assert cli("import-weights", checkpoint, "--out", by_command, *options).status == 0
+    assert by_python.read_bytes() == by_command.read_bytes()
+    assert card == read_card(by_python, EmbedderCard) == read_card(by_command, EmbedderCard)
+    assert card.thresholds == {"0.0001": 0.38}
+    assert "is one of the files to read" in cli("import-weights", checkpoint, "--out", checkpoint, *options[:2]).error
+    assert checkpoint.read_bytes() == before
+    assert "write FMR=cosine" in cli("import-weights", checkpoint, "--out", by_command, *options[:-1], "high").error
+    with pytest.raises(NonesuchError, match="neither an embedder nor a generator"):
+        import_weights(checkpoint, by_python, architecture="perceiver_tiny")
 
 
 def test_an_onnx_file_embeds(cli: Cli, tmp_path: Path) -> None:

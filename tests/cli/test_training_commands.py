@@ -1,0 +1,223 @@
+"""What the four training commands have in common: options, Python functions, processes."""
+
+import csv
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import nonesuch
+from nonesuch.cli.generator_training import train_generator
+from nonesuch.cli.perceiver_training import train_perceiver
+from nonesuch.cli.recognition import adapt, train
+from nonesuch.core import weights
+from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.loop.runs import Trained
+from tests.conftest import Cli
+from tests.filling import fill
+from tests.people import planted_person
+
+_COMMANDS: dict[str, tuple[click.Command, str]] = {
+    "train-generator": (train_generator, "train_generator"),
+    "train-perceiver": (train_perceiver, "train_perceiver"),
+    "recognize train": (train, "train_recogniser"),
+    "recognize adapt": (adapt, "adapt_recogniser"),
+}
+# What all four take, in this order.
+_SHARED = [
+    *("out", "data", "exclude"),
+    *("images_seen", "epochs", "batch", "accumulate", "lr", "licence", "about_data", "seed", "device", "dtype"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Planted people in people/, the same with made-up ages in people.tar, and iresnet.safetensors to adapt."""
+    folder = tmp_path_factory.mktemp("data")
+    for person in range(6):
+        planted_person(folder / "people", person, range(6))
+    files = sorted((folder / "people").rglob("*.png"))
+    with tarfile.open(folder / "people.tar", "w") as archive, (folder / "people.csv").open("w", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerow(["file", "age", "gender", "ethnicity"])
+        for number, file in enumerate(files):
+            name = file.relative_to(folder / "people").as_posix()
+            archive.add(file, arcname=name)
+            writer.writerow([name, 20 + number, number % 2, number % 5])
+    network = nonesuch.create_model("iresnet_tiny")
+    fill(network)
+    about = {"name": "iresnet", "licence": "MIT", "source": "filled", "training_data": "None.", "sha256": ""}
+    card = EmbedderCard(architecture="iresnet_tiny", embedding_dim=32, **about)
+    weights.save(folder / "iresnet.safetensors", network.state_dict(), card)
+    return folder
+
+
+def _options(folder: Path, command: str) -> dict[str, Any]:
+    """A quick run of a command, by the names of the Python function's arguments."""
+    common = {"data": folder / "people", "batch": 8, "images_seen": 24, "seed": 3, "licence": "test only"}
+    return {
+        "train-generator": {**common, "preset": "vec2face_tiny", "loss": {"pixel": 0.5}, "adversarial_from": 8},
+        "train-perceiver": {**common, "data": folder / "people.tar", "preset": "perceiver_tiny", "data_share": 0.9},
+        "recognize train": {**common, "preset": "tiny", "head": "cosface", "accumulate": 2},
+        "recognize adapt": {**common, "embedder": folder / "iresnet.safetensors", "rank": 2},
+    }[command]
+
+
+def _arguments(options: dict[str, Any]) -> list[object]:
+    """The same for the command line."""
+    found: list[object] = []
+    for name, value in options.items():
+        values = [f"{key}={number}" for key, number in value.items()] if isinstance(value, dict) else [value]
+        found += [part for each in values for part in (f"--{name.replace('_', '-')}", each)]
+    return found
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_shared_options_have_one_order_and_the_functions_have_their_names_and_defaults(name: str) -> None:
+    command, function = _COMMANDS[name]
+    names = [parameter.name for parameter in command.params]
+    assert [shared for shared in names if shared in _SHARED] == _SHARED
+    arguments = inspect.signature(getattr(nonesuch, function)).parameters
+    assert set(names) == set(arguments) - {"on_progress", "on_skipped"}
+    needed = [parameter for parameter in command.params if parameter.required and parameter.name != "out"]
+    line = ["run", *(part for parameter in needed for part in (parameter.opts[0], "given"))]
+    parsed = command.make_context(name, line).params
+    for parameter in command.params:
+        default = arguments[parameter.name].default
+        if parameter.required:
+            assert default is inspect.Parameter.empty, parameter.name
+        elif parameter.multiple:
+            assert not parsed[parameter.name], parameter.name
+            assert not default, parameter.name
+        else:
+            assert parsed[parameter.name] == default, parameter.name
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_python_gives_the_weights_of_the_command(cli: Cli, folder: Path, tmp_path: Path, name: str) -> None:
+    options = _options(folder, name)
+    outcome = cli(*name.split(), tmp_path / "command", *_arguments(options))
+    assert outcome.status == 0, outcome.err
+    told: list[tuple[str, int, int]] = []
+
+    def on_progress(what: str, done: int, total: int, note: str = "") -> None:
+        told.append((what, done, total))
+
+    function: Callable[..., Trained] = getattr(nonesuch, _COMMANDS[name][1])
+    trained = function(tmp_path / "python", **options, on_progress=on_progress)
+    assert trained.images_seen == 24
+    assert told[-1] == ("training", 24, 24)
+    by_command = tmp_path / "command" / trained.weights.name
+    for suffix in (".safetensors", ".json"):
+        assert trained.weights.with_suffix(suffix).read_bytes() == by_command.with_suffix(suffix).read_bytes()
+    assert trained.weights.parent == tmp_path / "python"
+    assert f"{by_command}: trained on 24 images" in outcome.out
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_conflicts_are_found_before_anything_is_loaded(cli: Cli, tmp_path: Path, name: str) -> None:
+    absent = _arguments({"data": tmp_path / "absent"} | ({"embedder": "absent"} if name == "recognize adapt" else {}))
+    both = cli(*name.split(), tmp_path / "run", *absent, "--images-seen", 8, "--epochs", 1)
+    assert "--images-seen and --epochs both say how long to train" in both.error
+    function = getattr(nonesuch, _COMMANDS[name][1])
+    more = {"embedder": "absent"} if name == "recognize adapt" else {}
+    for wrong, says in [
+        ({"batch": 0}, "--batch 0"),
+        ({"epochs": -1.0}, "--epochs -1"),
+        ({"seed": -1}, "--seed -1"),
+        ({"data": []}, "name at least one source with --data"),
+    ]:
+        with pytest.raises(nonesuch.NonesuchError, match=says):
+            function(tmp_path / "run", **{"data": tmp_path / "absent", **more, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "says"),
+    [
+        ("train-generator", {"lpips": "a"}, "--lpips goes with --vgg"),
+        ("train-generator", {"vgg": "a"}, "--vgg needs --lpips"),
+        ("train-generator", {"adaptive": True, "loss": {"pixel": 0, "ssim": 0, "perceptual": 0}}, "--adaptive weighs"),
+        ("train-generator", {"preset": "vec2face_vast"}, "--preset vec2face_vast: not one of"),
+        ("train-perceiver", {"data_share": 1.5}, "--data-share 1.5"),
+        ("recognize train", {"class_share": 0.0}, "--class-share 0"),
+        ("recognize train", {"head": "triplet", "class_share": 0.5}, "--class-share goes with"),
+        ("recognize train", {"head": "triplet", "scale": 3.0}, "--scale 3"),
+        ("recognize train", {"head": "bighead"}, "--head bighead"),
+        ("recognize train", {"backbone": "bigbone"}, "--backbone bigbone"),
+        ("recognize train", {"head": "adaface", "straight_through": True}, "--straight-through goes with"),
+        ("recognize train", {"where": "quality > 1", "from_generator": "x"}, "--where goes by columns"),
+        ("recognize adapt", {"rank": 0, "embedder": "absent"}, "--rank 0"),
+    ],
+)
+def test_each_functions_own_conflicts_too(tmp_path: Path, name: str, wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(nonesuch.NonesuchError, match=says):
+        getattr(nonesuch, _COMMANDS[name][1])(tmp_path / "run", tmp_path / "absent", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_the_environment_names_the_data_and_lists_leave_people_out(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    options = {**_options(folder, name), "images_seen": 8}
+    monkeypatch.setenv("NONESUCH_DATA", f"{options.pop('data')}{os.pathsep}")
+    options.pop("data_share", None)
+    for person in (1, 4):
+        (tmp_path / f"{person}.txt").write_text(f"person{person}\n")
+    lists = ["--exclude", tmp_path / "1.txt", "--exclude", tmp_path / "4.txt"]
+    outcome = cli(*name.split(), tmp_path / "run", *_arguments(options), *lists)
+    assert outcome.status == 0, outcome.err
+    card = next(path for path in (tmp_path / "run").glob("*.json") if path.name != "settings.json")
+    assert "24 " in json.loads(card.read_text())["training_data"]  # of 36
+
+
+def test_epochs_count_the_data(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    for name in ("train-generator", "train-perceiver", "recognize train", "recognize adapt"):
+        options = _options(folder, name) | {"epochs": 0.5}
+        options = {key: value for key, value in options.items() if key not in ("images_seen", "data_share")}
+        run = tmp_path / name.replace(" ", "-")
+        assert cli(*name.split(), run, *_arguments(options)).status == 0
+        assert json.loads((run / "settings.json").read_text())["settings"]["images"] == 18  # of 36
+
+
+_FILES = {"settings.json", "log.jsonl", "state.pt"}
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("train-perceiver", {"perceiver_tiny.safetensors", "perceiver_tiny.json"}),
+        (
+            "train-generator",
+            {
+                "vec2face_tiny.safetensors",
+                "vec2face_tiny.json",
+                "vec2face_tiny.statistics.safetensors",
+                "vectors.parquet",
+                "samples.png",
+            },
+        ),
+        ("recognize adapt", {"adapted.safetensors", "adapted.json"}),
+    ],
+)
+def test_two_processes_leave_one_set_of_files(folder: Path, tmp_path: Path, name: str, files: set[str]) -> None:
+    """Each sees half of a batch, and the first one alone writes and speaks."""
+    run = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nonesuch"]
+    command = [*torchrun, *name.split(), run, *_arguments(_options(folder, name)), "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in run.iterdir()} == _FILES | files
+    log = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert log == [8, 16, 24]
+    assert done.stdout.count("trained on 24 images") == 1

@@ -1,0 +1,23 @@
+"""What the package itself offers."""
+
+import inspect
+
+import pytest
+
+import nonesuch
+
+
+@pytest.mark.parametrize("name", nonesuch.__all__)
+def test_every_name_is_there_and_explained(name: str) -> None:
+    found = getattr(nonesuch, name)
+    assert found.__name__ == name
+    text = inspect.getdoc(found)
+    assert text
+    if inspect.isfunction(found):
+        for argument in inspect.signature(found).parameters:
+            assert "as in `load_embedder`" in text or argument in text, argument
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'train_everything'"):
+        nonesuch.train_everything  # noqa: B018
