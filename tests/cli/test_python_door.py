@@ -60,10 +60,3 @@ def test_names_and_defaults_are_the_same(name: str, function: str) -> None:
             if option.multiple:
                 given, default = tuple(given or ()), tuple(default or ())
             assert given == default, key
-
-
-@pytest.mark.parametrize("function", FUNCTIONS.values())
-def test_every_argument_is_explained(function: str) -> None:
-    documented = inspect.getdoc(getattr(nonesuch, function)) or ""
-    for name in inspect.signature(getattr(nonesuch, function)).parameters:
-        assert name in documented.split("Args:")[1].split("Raises:")[0], name
