@@ -115,9 +115,7 @@ def test_rendering(toy: Generator, vectors: np.ndarray) -> None:
 
 def test_a_dataset_and_its_plan(toy: Generator, vectors: np.ndarray, tmp_path: Path) -> None:
     source = VectorSource({}, False, lambda on_progress: ([""] * len(vectors), vectors))
-    request = DatasetRequest(
-        images_per_identity=3, sigma_mix={0.3: 1.0}, seed=0, images_per_shard=12, vectors=source
-    )  # fmt: skip
+    request = DatasetRequest(images_per_identity=3, sigma_mix={0.3: 1.0}, seed=0, images_per_shard=12, vectors=source)
     settings = RenderSettings(device="cpu", dtype="float32", micro_batch=4, codec="png", quality=95)
     manifest, rendered, _ = create_dataset(tmp_path / "stored", request, toy, settings, workers=2)
     assert (manifest.complete, rendered) == (True, 21)
