@@ -178,3 +178,12 @@ def test_weights_that_are_no_generators(toy_file: Path, tmp_path: Path) -> None:
             load_generator(other, "cpu")
     with pytest.raises(NonesuchError, match="not a card of GeneratorCard: it lacks feature_dim"):
         load_generator("mobilefacenet", "cpu")
+
+
+def test_a_family_that_forgets_to_draw_is_refused_at_once(toy_file: Path) -> None:
+    class Forgetful(Generator):
+        def forward(self, vectors: torch.Tensor, latent: Latent) -> torch.Tensor:
+            return vectors
+
+    with pytest.raises(TypeError, match="draw"):
+        Forgetful()

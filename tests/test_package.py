@@ -21,3 +21,7 @@ def test_every_name_is_there_and_explained(name: str) -> None:
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'train_everything'"):
         nonesuch.train_everything  # noqa: B018
+
+
+def test_an_interactive_user_sees_them() -> None:
+    assert set(nonesuch.__all__) <= set(dir(nonesuch))

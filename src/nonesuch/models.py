@@ -204,7 +204,7 @@ def _find(name: str) -> _Model:
 
 def weights_path(name_or_file: str | Path) -> Path:
     """The weight file that a name or path means; raises NonesuchError where there is none to be had."""
-    path = Path(name_or_file)
+    path = files.as_path(name_or_file)
     if path.suffix in (".safetensors", ".onnx"):
         return path
     if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from nonesuch.core import files, weights
+from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.weights import Card, read_card
 from nonesuch.embedders.embedder import EmbedderCard
@@ -36,9 +38,10 @@ class ExportedEmbedder:
     difference: float
 
 
+@checked(colour=Choice(("rgb", "bgr")))
 def import_weights(
-    checkpoint: str | Path,
-    out: str | Path,
+    checkpoint: AnyPath,
+    out: AnyPath,
     *,
     architecture: str,
     name: str | None = None,
@@ -48,7 +51,7 @@ def import_weights(
     mean: float = 127.5,
     std: float = 127.5,
     threshold: Mapping[str, float] | None = None,
-    decodes: str | Path = "",
+    decodes: AnyPath = "",
 ) -> Card:
     """Turn a published checkpoint into a weight file with a card beside it; no code of it is run.
 
@@ -73,7 +76,7 @@ def import_weights(
     Example:
         nonesuch.import_weights("magface.pth", "magface.safetensors", architecture="iresnet100", colour="bgr")
     """
-    checkpoint, out = Path(checkpoint), Path(out)
+    checkpoint, out = as_path(checkpoint), as_path(out)
     suffix = ".onnx" if architecture == "onnx" else ".safetensors"
     if out.suffix != suffix:
         raise NonesuchError(f"{out}: for --architecture {architecture} the name must end in {suffix}")
@@ -138,7 +141,7 @@ def _import_embedder(
     return weights.save(out, network.state_dict(), card)
 
 
-def export_weights(embedder: str | Path, out: str | Path) -> ExportedEmbedder:
+def export_weights(embedder: AnyPath, out: AnyPath) -> ExportedEmbedder:
     """Write an embedder as an ONNX file with a card beside it, after comparing the two on random images.
 
     Args:
@@ -155,20 +158,20 @@ def export_weights(embedder: str | Path, out: str | Path) -> ExportedEmbedder:
     Example:
         nonesuch.export_weights("run/mini.safetensors", "mini.onnx").difference
     """
-    out = Path(out)
+    out = as_path(out)
     if out.suffix != ".onnx":
         raise NonesuchError(f"{out}: the name must end in .onnx")
-    _check_is_new(out, [Path(embedder)])
+    _check_is_new(out, [as_path(embedder)])
     if weights.card_path(out).exists() and not out.exists():
         raise NonesuchError(f"{weights.card_path(out)}: is the card of the weights beside it; give {out} another name")
-    model = load_embedder(embedder, "cpu")
+    model = load_embedder(str(embedder), "cpu")
     difference = export_onnx(model, out)
     source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
     card = weights.write_card(out, replace(model.card, architecture="onnx", sizes={}, source=source))
     return ExportedEmbedder(card, difference)
 
 
-def average_weights(inputs: Sequence[str | Path], out: str | Path) -> Card:
+def average_weights(inputs: Sequence[AnyPath], out: AnyPath) -> Card:
     """Write the mean of weight files, ends of runs that continued one another (arXiv 1803.05407).
 
     Args:
@@ -186,7 +189,7 @@ def average_weights(inputs: Sequence[str | Path], out: str | Path) -> Card:
     Example:
         nonesuch.average_weights(["run1/mini.safetensors", "run2/mini.safetensors"], "mean.safetensors")
     """
-    paths, out = [Path(path) for path in inputs], Path(out)
+    paths, out = as_paths(inputs), as_path(out)
     if out.suffix != ".safetensors":
         raise NonesuchError(f"{out}: the name must end in .safetensors")
     if len(paths) < 2:

@@ -1,12 +1,15 @@
 """Python is as good a door as the command line: each command is one function with the same names and defaults."""
 
 import inspect
+from pathlib import Path
 
 import click
 import pytest
 
 import nonesuch
 from nonesuch.cli.app import _COMMANDS, app
+from nonesuch.core.arguments import Choice, Number
+from nonesuch.core.errors import NonesuchError
 
 FUNCTIONS = {
     "identities": "sample_identities",
@@ -60,3 +63,70 @@ def test_names_and_defaults_are_the_same(name: str, function: str) -> None:
             if option.multiple:
                 given, default = tuple(given or ()), tuple(default or ())
             assert given == default, key
+
+
+def _limits(kind: click.ParamType) -> object:
+    """The limits of an option as `checked` has them; None where it has none."""
+    if isinstance(kind, click.Choice):
+        return Choice(tuple(kind.choices))
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        return Number(kind.min, kind.max, isinstance(kind, click.IntRange), kind.min_open)
+    return None
+
+
+def _beyond(limit: Number | Choice) -> object:
+    if isinstance(limit, Choice):
+        return "gif"
+    assert limit.low is not None
+    return limit.low if limit.low_open else limit.low - 1
+
+
+RANGES = [
+    pytest.param(name, option.name, id=f"{name}-{option.name}")
+    for name in FUNCTIONS
+    for option in _command(name).params
+    if _limits(option.type) is not None
+]
+
+
+@pytest.mark.parametrize(("name", "option"), RANGES)
+def test_what_the_command_refuses_python_refuses_too(
+    name: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    function = getattr(nonesuch, FUNCTIONS[name])
+    limit = _limits(next(item for item in _command(name).params if item.name == option).type)
+    if hasattr(function, "limits"):
+        assert function.limits[option] == limit
+    assert isinstance(limit, Number | Choice)
+    needed = {
+        key: "absent"
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    }
+    for value in (_beyond(limit), "many", [3]):
+        with pytest.raises(NonesuchError, match=rf"--{option.replace('_', '-')}|{option}"):
+            function(**{**needed, option: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS.values() if name != "list_models"])
+def test_what_is_no_path_is_refused_in_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    function = getattr(nonesuch, name)
+    needed = [
+        key
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    ]
+    for key in needed:
+        for value in (None, 7, ""):
+            with pytest.raises(NonesuchError):
+                function(**dict.fromkeys(needed, "absent") | {key: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_folder_is_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    nonesuch.sample_identities("~/people.parquet", identities=2)
+    assert (tmp_path / "people.parquet").is_file()

@@ -11,8 +11,9 @@ from nonesuch.audit.options import check_reference, dataset_names, load_eyes, re
 from nonesuch.audit.reference import Reference, see_reference
 from nonesuch.audit.requirements import judge, parse_requirement
 from nonesuch.core import files
+from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_paths, as_texts, path_or_none
+from nonesuch.core.files import AnyPath, as_path, as_paths, as_texts, path_or_none
 from nonesuch.core.version import VERSION
 from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.source import Source
@@ -36,6 +37,7 @@ class Audit:
     broken: list[str]
 
 
+@checked(dtype=DTYPE)
 def audit_datasets(
     datasets: AnyPath | Sequence[AnyPath],
     *,
@@ -80,7 +82,7 @@ def audit_datasets(
     names, training, others = dataset_names(as_paths(datasets)), as_paths(against), as_paths(control)
     check_reference(training, others, path_or_none(held_out), path_or_none(inception))
     write_report, wanted = _reporter(), read_target(path_or_none(target))
-    folder = Path(out) if out is not None else Path(f"{next(iter(names))}-audit")
+    folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
     sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
     eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), align, device, dtype)
     files.make_folder(folder)

@@ -10,8 +10,9 @@ from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, th
 from nonesuch.cleaning.features import features
 from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
 from nonesuch.core import files
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Number, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_paths
+from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
@@ -46,6 +47,7 @@ class CleanedLabels:
     result: CleanedSet
 
 
+@checked(fmr=FMR, same=COSINE, merge=COSINE, rounds=AT_LEAST_1, review=Number(0, whole=True), dtype=DTYPE)
 def clean_labels(
     dataset: AnyPath,
     out: AnyPath,
@@ -82,7 +84,7 @@ def clean_labels(
         NonesuchError: options that contradict one another, images that cannot be compared, `out` holding the dataset
             itself, or a full disk.
     """
-    dataset, out = Path(dataset), Path(out)
+    dataset, out = as_path(dataset), as_path(out)
     if fmr is not None and same is not None:
         raise NonesuchError("--fmr and --same say the same; give one of them")
     told = read_answers(as_paths(answers))

@@ -24,7 +24,7 @@ _AT_LEAST_1 = click.IntRange(1)
 @click.argument("out", type=options.PATH)
 @section(
     "Who is shown",
-    click.option("--identities", type=int, help="Identities to sample.  [default: 100]"),
+    click.option("--identities", type=_AT_LEAST_1, help="Identities to sample.  [default: 100]"),
     click.option(
         "--reference", type=options.PATH, help="Start from photographs of REAL PEOPLE, as a file, folder or tar."
     ),
@@ -43,7 +43,7 @@ _AT_LEAST_1 = click.IntRange(1)
 )
 @section(
     "Their images",
-    click.option("--images", type=int, default=10, show_default=True, help="Images of each identity."),
+    click.option("--images", type=_AT_LEAST_1, default=10, show_default=True, help="Images of each identity."),
     options.seed,
     options.generator,
     click.option(

@@ -14,7 +14,7 @@ from nonesuch.loop.progress import progress_bar
 
 @click.command()
 @click.argument("out", type=options.PATH)
-@click.option("--identities", type=int, default=100, show_default=True, help="How many to sample.")
+@click.option("--identities", type=click.IntRange(1), default=100, show_default=True, help="How many to sample.")
 @options.seed
 @options.generator
 @options.sampling

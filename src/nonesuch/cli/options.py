@@ -101,7 +101,7 @@ sampling = click.option(
 )
 statistics = click.option("--statistics", type=PATH, help="Identity statistics to use instead of the generator's own.")
 max_similarity = click.option(
-    "--max-similarity", type=float, help="Largest cosine between two identities. Default: from --fmr."
+    "--max-similarity", type=click.FloatRange(-1, 1), help="Largest cosine between two identities. Default: from --fmr."
 )
 fmr = click.option(
     "--fmr",

@@ -19,19 +19,40 @@ _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
 
-def path_or_none(path: AnyPath | None) -> Path | None:
-    """A `Path`, or None for None."""
-    return None if path is None else Path(path)
+def as_path(place: AnyPath) -> Path:
+    """A `Path`, with ~ for the home folder as a shell has it.
+
+    Raises:
+        NonesuchError: it is no path.
+    """
+    if not isinstance(place, str | os.PathLike) or not os.fspath(place):
+        raise NonesuchError(f"{place!r}: not a path; give it as text or a Path")
+    return Path(place).expanduser()
+
+
+def path_or_none(place: AnyPath | None) -> Path | None:
+    """The same, or None for None."""
+    return None if place is None else as_path(place)
 
 
 def as_paths(places: AnyPath | Sequence[AnyPath]) -> list[Path]:
-    """One place or several, as a list."""
-    return [Path(places)] if isinstance(places, str | os.PathLike) else [Path(place) for place in places]
+    """One place or several, as a list; errors as in `as_path`."""
+    return [as_path(place) for place in _several(places)]
 
 
-def as_texts(texts: str | Sequence[str]) -> list[str]:
-    """One text or several, as a list."""
-    return [texts] if isinstance(texts, str) else list(texts)
+def as_texts(texts: AnyPath | Sequence[AnyPath]) -> list[str]:
+    """One text (or path) or several, as a list of texts; errors as in `as_path`."""
+    for text in (several := _several(texts)):
+        as_path(text)
+    return [os.fspath(text) for text in several]
+
+
+def _several(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
+    if isinstance(given, str | os.PathLike):
+        return [given]
+    if not isinstance(given, Sequence):
+        raise NonesuchError(f"{given!r}: give one text or path, or several")
+    return list(given)
 
 
 def temporary_beside(path: Path) -> Path:

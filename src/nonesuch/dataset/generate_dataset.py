@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, SEED, Choice, Number, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_texts, path_or_none
+from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
+from nonesuch.core.images import CODECS
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
 from nonesuch.dataset.rendering import RenderSettings, default_micro_batch, default_workers
@@ -14,7 +16,7 @@ from nonesuch.dataset.summary import Summary, summarise
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
-from nonesuch.identities.source import DEFAULT_FMR, SamplingOptions
+from nonesuch.identities.source import DEFAULT_FMR, SAMPLING, SamplingOptions
 from nonesuch.identities.variation import parse_sigma_mix
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_embedder, load_generator
@@ -60,6 +62,24 @@ class GeneratedDataset:
     problems: tuple[str, ...] = ()
 
 
+@checked(
+    identities=AT_LEAST_1,
+    images=AT_LEAST_1,
+    seed=SEED,
+    sampling=SAMPLING,
+    fmr=FMR,
+    max_similarity=COSINE,
+    min_age=Number(0, 90),
+    style=Number(0, 2),
+    steer_steps=Number(0, whole=True),
+    steer_identity=COSINE,
+    codec=Choice(tuple(CODECS)),
+    quality=Number(1, 100, whole=True),
+    shard_images=AT_LEAST_1,
+    micro_batch=AT_LEAST_1,
+    workers=AT_LEAST_1,
+    dtype=DTYPE,
+)
 def generate_dataset(
     out: AnyPath,
     *,
@@ -116,6 +136,7 @@ def generate_dataset(
     Raises:
         NonesuchError: options that contradict one another, a folder that holds something else, or a full disk.
     """
+    folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
     asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
@@ -129,10 +150,10 @@ def generate_dataset(
     batch, spread = micro_batch or default_micro_batch(model.device), 1.0 if style is None else style
     settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread)
     if plan_only:
-        return GeneratedDataset(Path(out), plan_dataset(Path(out), request, model, settings, on_progress, steerer))
+        return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
-    done = create_dataset(Path(out), request, model, settings, threads, on_progress, steerer)
-    made = GeneratedDataset(Path(out), *done, problems=tuple(source.problems))
+    done = create_dataset(folder, request, model, settings, threads, on_progress, steerer)
+    made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
     made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
     return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath
+from nonesuch.core.files import AnyPath, as_path
 from nonesuch.dataset.perceived_columns import GROUP, perceive_dataset, perceive_photographs
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.manifest import is_dataset
@@ -35,6 +36,7 @@ class PerceivedFaces:
     problems: list[str]
 
 
+@checked(dtype=DTYPE)
 def perceive_faces(
     source: AnyPath,
     *,
@@ -58,7 +60,7 @@ def perceive_faces(
     Raises:
         NonesuchError: there are no images, none shows a face, the dataset is incomplete, or a place cannot be written.
     """
-    folder = Path(source)
+    folder = as_path(source)
     if out is None and not is_dataset(folder):
         raise NonesuchError(f"{folder}: not a dataset of ours; name the table to write with --out TABLE.parquet")
     if out is None and align:
@@ -73,8 +75,8 @@ def perceive_faces(
         found,
         perceiver,
         load_detector(device),
-        Path(out),
+        as_path(out),
         lambda done: on_progress("perceiving", done, len(found)),
         align,
     )
-    return PerceivedFaces(Path(out), pq.read_table(Path(out)), len(found), perceiver.card.name, problems)
+    return PerceivedFaces(as_path(out), pq.read_table(as_path(out)), len(found), perceiver.card.name, problems)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath
+from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
@@ -47,7 +47,7 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
     Raises:
         NonesuchError: there is no dataset, or its manifest or plan cannot be read.
     """
-    folder = Path(dataset)
+    folder = as_path(dataset)
     manifest = manifests.read(folder)
     problems = []
     try:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.core import files
+from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_texts, path_or_none
+from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
 from nonesuch.core.version import VERSION
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
@@ -87,6 +88,7 @@ class Evaluation:
     problems: list[str]
 
 
+@checked(dtype=DTYPE)
 def evaluate_embedders(
     data: AnyPath,
     embedder: str | Sequence[str] = ("mobilefacenet",),
@@ -126,7 +128,7 @@ def evaluate_embedders(
         NonesuchError: options that contradict one another, files that cannot be read or written, nothing to compare.
     """
     lists = {"pairs": pairs, "templates": templates, "people": people, "groups": groups}
-    protocol = Protocol(Path(data), folds, **{name: path_or_none(path) for name, path in lists.items()})
+    protocol = Protocol(as_path(data), folds, **{name: path_or_none(path) for name, path in lists.items()})
     outputs = path_or_none(json), path_or_none(report)
     if protocol.is_packed and align:
         raise NonesuchError(f"{data}: a packed set holds aligned images; leave out --align")

@@ -32,6 +32,13 @@ def _versions() -> dict[str, str]:
     return {**found, "python": platform.python_version()}
 
 
+def _command() -> list[str]:
+    """What was typed, where the command line runs; nothing where Python called."""
+    program = Path(sys.argv[0])
+    ours = program.stem == "nonesuch" or program.parent.name == "nonesuch"  # installed, or python -m
+    return ["nonesuch", *sys.argv[1:]] if ours else []
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of `dataset.json`.
@@ -48,7 +55,7 @@ class Manifest:
         shards: file name, hash, images and identities of each, once the dataset is complete.
         versions: of the software that planned it; a shard's index names what rendered it.
         complete: whether every shard is there.
-        command: what was run.
+        command: what was typed; empty where Python called.
         created: date and time, UTC.
         format: version of this layout.
     """
@@ -66,7 +73,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=_versions)
     shards: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
-    command: list[str] = field(default_factory=lambda: ["nonesuch", *sys.argv[1:]])
+    command: list[str] = field(default_factory=_command)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"))
     format: int = FORMAT
 

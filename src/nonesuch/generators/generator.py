@@ -4,6 +4,7 @@ A family has a folder of its own beside this file. It brings a network with the 
 subclass of `Generator` that says what an image draws from its seed and how vectors and draws become pixels.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -87,6 +88,7 @@ class Generator(Protocol):
         """Whether images draw a style code."""
         return self.draw(np.zeros(0, dtype=np.uint64)).style.shape[1] > 0
 
+    @abstractmethod
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
         """What images draw, each from its own seed alone and on the CPU, with `nonesuch.core.seeding`.
 
@@ -96,6 +98,7 @@ class Generator(Protocol):
         """
         ...
 
+    @abstractmethod
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """(B, D) raw vectors and what B images drew -> (B, 3, 112, 112) RGB in 0..255.
 

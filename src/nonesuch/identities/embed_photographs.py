@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.core.arguments import DTYPE, Number, checked
+from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.readers import find
 from nonesuch.identities.embedding import embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -27,6 +28,7 @@ class EmbeddedPhotographs:
     problems: list[str]
 
 
+@checked(min_face=Number(12, whole=True), dtype=DTYPE)
 def embed_photographs(
     source: AnyPath,
     out: AnyPath,
@@ -58,9 +60,9 @@ def embed_photographs(
         NonesuchError: there are no images, none gives a vector, or a place cannot be written.
     """
     model = load_embedder(embedder, device, dtype)
-    found = find(Path(source))
+    found = find(as_path(source))
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
-        results, model, Path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
+        results, model, as_path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
     )
-    return EmbeddedPhotographs(Path(out), len(found), model.name, problems)
+    return EmbeddedPhotographs(as_path(out), len(found), model.name, problems)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.core.files import AnyPath
+from nonesuch.core.files import AnyPath, as_path
 from nonesuch.identities import statistics, table
 
 
@@ -34,7 +34,7 @@ def fit_statistics(embeddings: AnyPath, out: AnyPath) -> FittedStatistics:
     Raises:
         NonesuchError: no table of vectors, fewer than two people, or a place that cannot be written.
     """
-    found = table.read(Path(embeddings))
+    found = table.read(as_path(embeddings))
     fitted = statistics.fit(found.vectors, found.identities, found.embedder_sha256)
-    statistics.save(fitted, Path(out))
-    return FittedStatistics(Path(out), fitted.people, len(fitted.spread), found.embedder)
+    statistics.save(fitted, as_path(out))
+    return FittedStatistics(as_path(out), fitted.people, len(fitted.spread), found.embedder)

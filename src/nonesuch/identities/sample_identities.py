@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.core.files import AnyPath, path_or_none
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, FMR, SEED, checked
+from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
 from nonesuch.identities.sampling import draw_apart
-from nonesuch.identities.source import SamplingOptions, identity_source
+from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import read_model_card, shipped_embedder_card, weights_path
 
@@ -29,6 +30,7 @@ class SampledIdentities:
     max_similarity: float
 
 
+@checked(identities=AT_LEAST_1, seed=SEED, sampling=SAMPLING, fmr=FMR, max_similarity=COSINE)
 def sample_identities(
     out: AnyPath,
     *,
@@ -64,5 +66,5 @@ def sample_identities(
     vectors = draw_apart(
         source.draw, identities, seed, source.max_cosine, lambda done: on_progress("sampling", done, identities)
     )
-    table.write_sampled(Path(out), vectors, card.embedder, card.embedder_sha256)
-    return SampledIdentities(Path(out), identities, vectors.shape[1], source.max_cosine)
+    table.write_sampled(as_path(out), vectors, card.embedder, card.embedder_sha256)
+    return SampledIdentities(as_path(out), identities, vectors.shape[1], source.max_cosine)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.core import files
+from nonesuch.core.arguments import Choice
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
@@ -12,6 +13,7 @@ from nonesuch.identities import statistics
 from nonesuch.identities.sampling import Draw, pca_gaussian, sphere
 
 DEFAULT_FMR = 1e-4
+SAMPLING = Choice(("pca", "sphere"))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from nonesuch.core.arguments import ABOVE_0, AT_LEAST_1, DTYPE, SEED, Choice, Number
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_paths
 from nonesuch.loop import distributed
 from nonesuch.loop.settings import TrainSettings
 
-Paths = str | Path | Sequence[str | Path]  # one, or several
+Paths = AnyPath | Sequence[AnyPath]  # one, or several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,17 @@ class CountedRecipe(Recipe):
         """The recipe's own numbers."""
         return {"warmup": self.warmup, "ema_images": self.ema_images, "clip": self.clip}
 
+
+# Limits of what all trainings take, for `checked`.
+LIMITS: dict[str, Number | Choice] = {
+    "images_seen": AT_LEAST_1,
+    "epochs": ABOVE_0,
+    "batch": AT_LEAST_1,
+    "accumulate": AT_LEAST_1,
+    "lr": ABOVE_0,
+    "seed": SEED,
+    "dtype": DTYPE,
+}
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
@@ -180,14 +193,9 @@ def with_options(recipe: RecipeType, **options: Any) -> RecipeType:
     return replace(recipe, **{name: value for name, value in options.items() if value is not None})
 
 
-def paths(given: Paths) -> list[Path]:
-    """One path or several, as a list."""
-    return [Path(part) for part in ([given] if isinstance(given, str | Path) else given)]
-
-
 def sources(data: Paths) -> list[Path]:
     """The paths of --data; raises NonesuchError where there are none."""
-    found = paths(data)
+    found = as_paths(data)
     if not found:
         raise NonesuchError("nothing to train on: name at least one source with --data")
     return found

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_path
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained
+from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_embedder
 from nonesuch.recognition.faces import FaceSources
@@ -25,6 +27,7 @@ _MOST_IMAGES = 1_024
 _BATCH = 64
 
 
+@checked(rank=AT_LEAST_1, **LIMITS)
 def adapt_recogniser(
     out: str | Path,
     data: Paths,
@@ -80,7 +83,7 @@ def adapt_recogniser(
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     if rank < 1:
         raise NonesuchError(f"--rank {rank}: give a number of at least 1")
-    return _adapt(Path(out) / "adapted.safetensors", faces, embedder, rank, run, cache, on_progress)
+    return _adapt(as_path(out) / "adapted.safetensors", faces, embedder, rank, run, cache, on_progress)
 
 
 def _adapt(

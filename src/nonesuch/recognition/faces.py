@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_paths
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
 from nonesuch.formats.source import Source
-from nonesuch.loop.runs import Paths, paths, sources
+from nonesuch.loop.runs import Paths, sources
 from nonesuch.models import load_generator
 from nonesuch.recognition.samples import FaceSamples
 
@@ -42,7 +43,7 @@ class FaceSources:
     def of(data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None) -> "FaceSources":
         """From what the training functions take."""
         generator = None if from_generator is None else str(from_generator)
-        return FaceSources(sources(data), paths(exclude), generator, where)
+        return FaceSources(sources(data), as_paths(exclude), generator, where)
 
     def __post_init__(self) -> None:
         if self.from_generator is not None and self.where is not None:

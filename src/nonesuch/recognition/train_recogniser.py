@@ -8,11 +8,13 @@ import numpy as np
 import torch
 
 from nonesuch.core import weights
+from nonesuch.core.arguments import ABOVE_0, Choice, Number, checked
 from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_path
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained, recipe_named, with_options
+from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, with_options
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, list_models
@@ -27,6 +29,14 @@ _BACKBONES = ("iresnet*", "se_iresnet*", "mobilefacenet", "vit_*")
 _LEAST_PAIRS = 0.5  # per image of a batch, for triplets
 
 
+@checked(
+    preset=Choice(tuple(sorted(RECIPES))),
+    head=Choice(HEADS),
+    scale=ABOVE_0,
+    symmetry=Number(0),
+    class_share=Number(0, 1, low_open=True),
+    **LIMITS,
+)
 def train_recogniser(
     out: str | Path,
     data: Paths,
@@ -87,7 +97,7 @@ def train_recogniser(
     recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
-    return _train(Path(out) / f"{preset}.safetensors", faces, recipe, run, cache, on_progress)
+    return _train(as_path(out) / f"{preset}.safetensors", faces, recipe, run, cache, on_progress)
 
 
 def _train(

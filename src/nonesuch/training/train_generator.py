@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import files, weights
+from nonesuch.core.arguments import Choice, Number, checked
 from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_path, as_paths
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph, signature
 from nonesuch.generators.generator import to_grey_levels
@@ -26,7 +28,7 @@ from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained, paths, recipe_named, sources, with_options
+from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources, with_options
 from nonesuch.loop.settings import claim_folder
 from nonesuch.loop.trainer import STATE, Trainer
 from nonesuch.models import create_model, load_detector, load_embedder
@@ -54,6 +56,7 @@ class TrainedGenerator(Trained):
     samples: Path
 
 
+@checked(preset=Choice(tuple(sorted(GENERATOR_RECIPES))), adversarial_from=Number(0, whole=True), **LIMITS)
 def train_generator(
     out: str | Path,
     data: Paths,
@@ -116,8 +119,8 @@ def train_generator(
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     given = (None if path is None else Path(path) for path in (init, vgg, lpips))
     networks = _Networks(preset, recipe, *given)
-    photographs = partial(training_photographs, sources(data), paths(exclude))
-    return _train(Path(out), photographs, networks, embedder, run, on_skipped, on_progress)
+    photographs = partial(training_photographs, sources(data), as_paths(exclude))
+    return _train(as_path(out), photographs, networks, embedder, run, on_skipped, on_progress)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import files, weights
+from nonesuch.core.arguments import Choice, Number, checked
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.embedders.embedder import Embedder
@@ -16,7 +18,7 @@ from nonesuch.formats.photographs import exclude as without
 from nonesuch.formats.photographs import excluded_names, signature
 from nonesuch.formats.tar import table_beside
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.runs import Paths, RunOptions, Schedule, Trained, paths, recipe_named, sources
+from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_embedder
 from nonesuch.perception.attributes import AttributeHeads
@@ -29,6 +31,7 @@ _PERCENTILES = np.arange(101)
 _MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quality
 
 
+@checked(preset=Choice(tuple(sorted(PERCEIVER_RECIPES))), data_share=Number(0, 1, low_open=True), **LIMITS)
 def train_perceiver(
     out: str | Path,
     data: Paths,
@@ -77,8 +80,8 @@ def train_perceiver(
         raise NonesuchError(f"--data-share {data_share:g}: a share lies above 0 and is at most 1")
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
-    path = Path(out) / f"{preset}.safetensors"
-    return _train(path, sources(data), paths(exclude), data_share, recipe, run, on_progress)
+    path = as_path(out) / f"{preset}.safetensors"
+    return _train(path, sources(data), as_paths(exclude), data_share, recipe, run, on_progress)
 
 
 def _train(
