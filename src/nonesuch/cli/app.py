@@ -14,21 +14,21 @@ _INTERRUPTED = 130
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
     "identities": ("identities:identities", "Sample vectors of people who don't exist."),
-    "statistics": ("identities:statistics", "Fit where identity vectors lie."),
+    "statistics": ("identities:statistics", "Fit the distribution of identity vectors."),
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
-    "perceive": ("perception:perceive", "Head pose, age, gender, attributes, quality of each image."),
-    "audit": ("audit:audit", "What a dataset is worth: report, figures, verdict."),
+    "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality of images."),
+    "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
     "train-generator": ("generator_training:train_generator", "Train a generator on aligned photographs."),
     "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
-    "average-weights": ("weights:average_weights", "The mean of several runs' weights."),
+    "average-weights": ("weights:average_weights", "Average the weights of several runs."),
     "export-weights": ("weights:export_weights", "Write an embedder as ONNX."),
-    "import-weights": ("weights:import_weights", "Give a published checkpoint its card."),
+    "import-weights": ("weights:import_weights", "Turn a published checkpoint into a weight file with a card."),
 }
 
 

@@ -25,32 +25,32 @@ _SIGNS = {"green": "[green]●[/] green", "amber": "[yellow]●[/] amber", "red"
     multiple=True,
     default=["mobilefacenet", "dlib_resnet"],
     show_default=True,
-    help="A shipped embedder, or a .safetensors or .onnx file, which gives figures of its own; repeatable.",
+    help="A shipped embedder, or a .safetensors or .onnx file. Each gives its own figures; repeatable.",
 )
 @click.option("--out", type=options.PATH, help="Folder of the report.  [default: DATASET-audit]")
-@click.option("--require", multiple=True, help="Fail unless it holds, as 'eer<=0.1'; repeatable.")
-@click.option("--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": .5, "male": .5}}.')
-@click.option("--brisque", nargs=2, type=options.PATH, help="BRISQUE's allmodel and allrange, which you bring.")
+@click.option("--require", multiple=True, help="Fail unless this holds, such as 'eer<=0.1'; repeatable.")
+@click.option("--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.')
+@click.option("--brisque", nargs=2, type=options.PATH, help="BRISQUE's files allmodel and allrange, which you supply.")
 @click.option("--clip-iqa", nargs=2, type=options.PATH, help="CLIP's image encoder (.onnx) and its two prompts.")
-@click.option("--inception", type=options.PATH, help="Inception as .onnx, which you bring: FID against --against.")
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
-@click.option("--show-photographs", is_flag=True, help="Thumbnails of photographs of real people too.")
+@click.option("--inception", type=options.PATH, help="Inception as .onnx, which you supply: FID to --against.")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option("--show-photographs", is_flag=True, help="Show thumbnails of photographs of real people too.")
 @options.device
 @options.dtype
 def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
     """Say what labelled face datasets are worth: one HTML page, audit.json, and columns beside the images.
 
-    DATASET is a dataset of ours, or a folder or uncompressed tar with a folder per person; several stand side by side.
-    Measured are: are identities different people, do images show their identity, how much do they differ, how good and
-    how balanced are they, is anything there twice. With --against also: how near to real photographs do they look, and
-    do they show the people the generator learned from. How near is near by chance is judged by a control of equally
-    many photographs of people it never saw: those of --held-out, those of other splits than `train` where a table
-    beside the tar names splits, and those of --control.
+    DATASET is a dataset of nonesuch, or a folder or uncompressed tar with a folder per person. Several are shown side
+    by side. The audit asks: are identities different people, do images show their identity, how much do they differ,
+    how good and how balanced are they, and is anything there twice? With --against it also asks how near they look to
+    real photographs, and whether they show the people the generator learned from. A control tells how near strangers
+    come by chance. It takes equally many photographs of people the generator never saw: those of --held-out, those of
+    other splits than `train` where a table beside the tar names splits, and those of --control.
 
-    Left out are figures whose weights cannot ship: BRISQUE, CLIP-IQA and FID are told where you bring theirs.
+    BRISQUE, CLIP-IQA and FID are reported only where you supply their weights, which cannot ship with the package.
 
-    Every figure of audit.json can be required; a path may name the end of it only, and then holds for every dataset and
-    embedder. Pictures of photographs are left out unless asked for.
+    Every figure of audit.json can be required. The end of its path is enough; the requirement then holds for every
+    dataset and embedder. Thumbnails of photographs are left out unless asked for.
 
     \b
     Examples:

@@ -24,35 +24,35 @@ _COSINE = click.FloatRange(-1, 1)
 @click.option(
     "--fmr",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Two images count as one person from the embedder's threshold at this false match rate on.  [default: 1e-3]",
+    help="False match rate at whose threshold two images count as one person.  [default: 1e-3]",
 )
-@click.option("--same", type=_COSINE, help="The same as a cosine.")
+@click.option("--same", type=_COSINE, help="That threshold as a cosine, instead of --fmr.")
 @click.option(
     "--merge",
     type=_COSINE,
-    help="Two identities count as one person from this cosine of their means on.  [default: by the embedder's card, "
-    "the threshold that its FMR 1e-3 and 1e-5 lead to expect at 10^-6.5]",
+    help="Cosine of two identities' means from which they count as one person.  [default: the embedder's threshold at "
+    "FMR 10^-6.5, extrapolated from those at 1e-3 and 1e-5 on its card]",
 )
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
-@click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="The most to make.")
-@click.option("--answers", type=options.PATH, multiple=True, help="What a person answered on the page; repeatable.")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
+@click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")
 @click.option(
     "--review", type=click.IntRange(0), default=100, show_default=True, help="Uncertain cases on the page; 0 for none."
 )
 @options.device
 @options.dtype
 def clean(dataset: Path, out: Path, **chosen: Any) -> None:
-    """Clean the labels of a DATASET: a folder, an uncompressed tar, a dataset of ours, or a manifest of this command.
+    """Clean the labels of a DATASET: a folder, an uncompressed tar, a dataset, or a manifest of this command.
 
-    Images that are not of their identity are dropped, or moved to whose they are; identities that are one person are
-    merged; of copies of one picture the first in name order stays. That is repeated until nothing changes. No file is
-    touched: cleaned.parquet says which images stay, and as whose, and is taken wherever a dataset is; decisions.csv is
-    the log. The cases nearest to a threshold stand on review.html with yes and no; --answers feeds back what it saves,
-    and what a person has decided wins over every threshold.
+    Images that do not show their identity are dropped, or moved to the identity that they show. Identities that are one
+    person are merged. Of several copies of one picture, the first in name order stays. This repeats until nothing
+    changes. No image file is touched: cleaned.parquet says which images stay, and under which identity. It can be given
+    wherever a dataset can. decisions.csv is the log. review.html asks yes or no about the cases nearest to a threshold;
+    --answers takes the file that it saves. What a person has decided wins over every threshold.
 
-    The default --fmr of 1e-3 was chosen on LFW with planted errors: at mobilefacenet's cosine of .457 recall of wrong
-    labels is 99% at a precision of 97%; at FMR 1e-4 4 points of precision are lost. Among many thousand identities
-    give a higher --merge. Two images that disagree say nothing of which of them is right: the first stays.
+    The default --fmr of 1e-3 was chosen on LFW with planted errors. At mobilefacenet's cosine of 0.457, the recall of
+    wrong labels is 99% at a precision of 97%; FMR 1e-4 loses 4 points of precision. Among many thousand identities,
+    give a higher --merge. Where an identity has two images that disagree, nothing says which is right: the first stays.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
         [why for _, (_, why) in sorted(result.features.problems.items())], f"see {cleaned.decisions.name}"
     )
     _show(result)
-    click.echo(f"{cleaned.manifest}: {len(result.labels)} images; take it wherever a dataset is taken")
+    click.echo(f"{cleaned.manifest}: {len(result.labels)} images; give it wherever a dataset is taken")
     click.echo(f"{cleaned.decisions}: every decision")
     if cleaned.review is None:
         click.echo(f"{REVIEW}: left out, {cleaned.no_review}")
@@ -101,4 +101,4 @@ def _show(result: CleanedSet) -> None:
         shown.add_row(title, str(value))
     console.print(shown)
     if len(result.before) == len(np.unique(result.before)):
-        click.echo("each identity has one image: nothing can be said of wrong labels, only of identities that are one")
+        click.echo("each identity has one image: wrong labels cannot be found, only identities that are one person")

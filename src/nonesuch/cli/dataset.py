@@ -61,7 +61,7 @@ _AT_LEAST_1 = click.IntRange(1)
     click.option(
         "--steer",
         multiple=True,
-        help="What images show, as yaw=20, age=30..40, quality>=60, 'yaw=uniform(-30,30)', '20%: smiling=1'; "
+        help="What images should show: yaw=20, age=30..40, quality>=60, 'yaw=uniform(-30,30)', '20%: smiling=1'; "
         "repeatable.",
     ),
     click.option("--steer-steps", type=click.IntRange(0), help="Most steps spent on one image.  [default: 40]"),
@@ -80,10 +80,10 @@ _AT_LEAST_1 = click.IntRange(1)
     click.option(
         "--shard-images",
         type=_AT_LEAST_1,
-        help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU, a fifth of it when steering]",
+        help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU, a fifth of that when steering]",
     ),
     click.option(
-        "--plan-only", is_flag=True, help="Write the plan and make no image; the same command without it does."
+        "--plan-only", is_flag=True, help="Write only the plan; the same command without this makes the images."
     ),
     click.option(
         "--summary/--no-summary", default=True, show_default=True, help="Embed a sample at the end and judge it."
@@ -105,10 +105,10 @@ def generate(out: Path, **chosen: Any) -> None:
     --max-similarity allows. OUT then holds plan.parquet, identities.parquet, dataset.json, tar shards with an index
     each (also a valid WebDataset) and contact_sheet.png. Running the same command again resumes what was interrupted.
 
-    --steer changes each image's vector and style code until it shows what is wished for: yaw and pitch (degrees), age
-    (years), quality (0..100), gender (1 is female) or one of CelebA's attributes (0 or 1). What was wished for and
-    reached stands in OUT/columns/steering; an image that did not get there in time is kept and marked. Only generators
-    of mobilefacenet's vectors can be steered.
+    --steer changes each image's vector and style code until it shows what was asked for: yaw and pitch (degrees), age
+    (years), quality (0..100), gender (1 is female) or one of CelebA's attributes (0 or 1). OUT/columns/steering holds
+    what was asked for and what was reached. An image that did not get there in time is kept and marked. Only generators
+    that decode mobilefacenet's vectors can be steered.
 
     \b
     Examples:
@@ -141,7 +141,7 @@ def _show_steering(found: SteeringOutcome, min_age: float | None) -> None:
     if not found.images:
         click.echo(f"{found.columns}: nothing was asked of any image")
         return
-    rest = "" if found.accepted == 1.0 else "; the others are kept as near as they came, and marked"
+    rest = "" if found.accepted == 1.0 else "; the others are kept as near as they came, and are marked"
     click.echo(
         f"{found.columns}: of {found.images} images {found.accepted:.1%} show {' and '.join(found.wishes)}, "
         f"after {found.steps:.1f} steps, at cosine {found.identity:.2f} to their identity{rest}"
@@ -168,7 +168,7 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
     console.print(shown)
     click.echo(
         "consistency: mean cosine between an identity's vector and its images; mated, non-mated: mean cosine of two\n"
-        f"images of one identity, of two; kept apart: identities that no other matches at FMR {fmr:g}"
+        f"images of one identity, of two identities; kept apart: identities that no other matches at FMR {fmr:g}"
     )
 
 

@@ -31,8 +31,8 @@ from nonesuch.loop.progress import progress_bar
 @click.option("--people", type=options.PATH, help="Without --pairs: only the people of this list.")
 @click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
-@click.option("--time-limit", is_flag=True, help="Time each image on one core; what 100, 500, 1000 ms leave (FRUITS).")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option("--time-limit", is_flag=True, help="Time each image on one core; limits of 100, 500, 1000 ms (FRUITS).")
 @click.option("--json", type=options.PATH, help="Write every figure to this file.")
 @click.option("--report", type=options.PATH, help="Write figures and curves as one HTML page (needs nonesuch[report]).")
 @options.device
@@ -40,13 +40,13 @@ from nonesuch.loop.progress import progress_bar
 def evaluate(data: Path, **chosen: Any) -> None:
     """Test how well embedders verify people on labelled images.
 
-    With --pairs or a packed set: accuracy by folds (each at the threshold that is best on the others), EER, and the
-    true match rate (TAR) at false match rates. With --templates: IJB's templates, EER and TAR of its comparisons, rank
-    and true identification rate (TPIR) of its searches. Images in TinyFace's folders: rank and mean average precision.
-    With none of these: all comparisons of at most 10 images of each person, EER and TAR with 95% intervals over people,
-    clusters, and identification: rank in a gallery of everyone's first image, and TPIR where half of the people are
-    strangers. An image without a face counts as refused, in the last kind it is left out. Several --embedder stand side
-    by side.
+    The test depends on what is given. --pairs or a packed set: accuracy by folds (each at the threshold that is best on
+    the others), EER, and the true match rate (TAR) at false match rates. --templates: EER and TAR of IJB's comparisons,
+    rank and true identification rate (TPIR) of its searches. Images in TinyFace's folders: rank and mean average
+    precision. None of these: EER and TAR over all comparisons of at most 10 images of each person, with 95% intervals
+    over people; clusters; identification, as rank in a gallery of everyone's first image, and as TPIR where half of the
+    people are strangers. An image without a face counts as refused; in the last test it is left out. Several embedders
+    are shown side by side.
 
     \b
     Examples:

@@ -62,7 +62,8 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     Each photograph's own embedding is its vector. A tar may have a table of the same name beside it (.csv, .csv.gz,
     .parquet) with columns file, identity, split: only the rows of the split `train` are then used. The folder gets the
     averaged weights with their card and identity statistics, log.jsonl, samples.png, and the state from which the same
-    command goes on after any interruption; all this every 300 seconds (NONESUCH_CHECKPOINT_SECONDS) and at the end.
+    command resumes after an interruption. All of this is written every 300 seconds (NONESUCH_CHECKPOINT_SECONDS) and at
+    the end.
 
     \b
     Examples:

@@ -43,7 +43,7 @@ def identities(out: Path, **chosen: Any) -> None:
 @click.argument("embeddings", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The .safetensors file to write.")
 def statistics(embeddings: Path, out: Path) -> None:
-    """Fit where identity vectors lie, on a table of EMBEDDINGS of photographs.
+    """Fit the distribution of identity vectors to a table of EMBEDDINGS of photographs.
 
     Each person counts once, by the mean of their vectors; the table's column `identity` says who is who.
 
@@ -60,7 +60,7 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.command()
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
 @click.option("--crops", type=options.PATH, help="Also write the aligned crops into this folder, as PNG.")
 @click.option(
     "--min-face", type=click.IntRange(12), default=40, show_default=True, help="Side of the smallest face, in pixels."
@@ -71,9 +71,9 @@ def statistics(embeddings: Path, out: Path) -> None:
 def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
-    IN is an image, a folder, an uncompressed tar or a dataset. In photographs of any size the largest face is found
-    and aligned; one without a face is reported and gets a row without a vector. The table holds `file`, `identity`
-    (its folder's name), `embedding` (raw float32) and `detected`.
+    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the largest face is found
+    and aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`,
+    `identity` (its folder's name), `embedding` (raw float32) and `detected`.
 
     \b
     Example:

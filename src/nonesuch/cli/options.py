@@ -20,14 +20,14 @@ PATH = click.Path(path_type=Path)
 
 
 class _Paths(click.Path):
-    """A path; of several in an environment variable empty ones do not count."""
+    """A path; empty ones among several in an environment variable do not count."""
 
     def split_envvar_value(self, rv: str) -> Sequence[str]:
         return [part for part in rv.split(os.pathsep) if part]
 
 
 def data(what: str) -> Callable[[Command], Command]:
-    """The option --data of all trainings; `what` may be named there, for its help."""
+    """The option --data of all trainings; `what` says in its help what may be given."""
     return click.option(
         "--data",
         type=_Paths(path_type=Path),
@@ -80,7 +80,7 @@ dtype = click.option(
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
-    help="Precision of the networks; float16 needs a GPU, bfloat16 is fast on CPUs that multiply in it.",
+    help="Precision of the networks; float16 needs a GPU, bfloat16 is fast on CPUs that have instructions for it.",
 )
 generator = click.option(
     "--generator",
@@ -106,7 +106,7 @@ max_similarity = click.option(
 fmr = click.option(
     "--fmr",
     type=click.FloatRange(0, 1, min_open=True),
-    help="The same as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
+    help="The same, as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
 )
 exclude = click.option(
     "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
@@ -115,7 +115,7 @@ from_generator = click.option(
     "--from-generator",
     help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
 )
-where = click.option("--where", help="Only images whose columns meet this, as 'quality > 40 and abs(yaw) < 30'.")
+where = click.option("--where", help="Only images whose columns meet this, such as 'quality > 40 and abs(yaw) < 30'.")
 cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each, in each process.")
 images_seen = click.option(
     "--images-seen", type=click.IntRange(1), help="Images to see in all.  [default: as the recipe says]"
@@ -123,7 +123,7 @@ images_seen = click.option(
 epochs = click.option(
     "--epochs",
     type=click.FloatRange(0, min_open=True),
-    help="The same as a multiple of the data, instead.  [default: as the recipe says]",
+    help="The same, as a multiple of the data.  [default: as the recipe says]",
 )
 batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
 accumulate = click.option(
@@ -153,13 +153,13 @@ def name_numbers(option: str, pairs: Sequence[str], example: str) -> dict[str, f
 
 
 def say(*lines: str) -> None:
-    """Lines on standard output; of several processes the first one speaks."""
+    """Print lines on standard output, from the first of several processes only."""
     for line in lines if distributed.is_first() else ():
         click.echo(line)
 
 
 def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
-    """The first few photographs that were skipped, on standard error."""
+    """Print the first few photographs that were skipped, on standard error."""
     for problem in problems[:_MOST_PROBLEMS_SHOWN]:
         click.echo(f"skipped: {problem}", err=True)
     if len(problems) > _MOST_PROBLEMS_SHOWN:

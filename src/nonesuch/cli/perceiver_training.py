@@ -41,11 +41,15 @@ from nonesuch.training.train_perceiver import train_perceiver as train
 def train_perceiver(**given: Any) -> None:
     """Train the heads that 'nonesuch perceive' uses, on labelled photographs, into the folder OUT.
 
-    Each tar has a table of the same name beside it (.csv, .csv.gz, .parquet) with a column `file` and any of:
-    landmarks in pixels (leye_x ... rmouth_y), from which the head pose comes; age, gender (1 female), ethnicity (0..4);
-    CelebA's 40 attributes by name, 0 or 1; valid_top, valid_left, valid_bottom, valid_right where not the whole crop
-    is real. Of a table with a column `split` only the rows `train` are used. The same command goes on after any
-    interruption.
+    Each tar has a table of the same name beside it (.csv, .csv.gz, .parquet) with a column `file` and any of these:
+
+    \b
+      leye_x ... rmouth_y                 landmarks in pixels, which give the head pose
+      age, gender, ethnicity              years; 1 for female; 0..4
+      5_o_clock_shadow ... young          CelebA's 40 attributes by name, 0 or 1
+      valid_top, _left, _bottom, _right   where not the whole crop is real
+
+    Where a table has a column `split`, only its rows `train` are used. The same command resumes after an interruption.
 
     \b
     Example:

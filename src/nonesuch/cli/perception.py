@@ -16,8 +16,8 @@ from nonesuch.loop.progress import progress_bar
 
 @click.command()
 @click.argument("source", metavar="IN", type=options.PATH)
-@click.option("--out", type=options.PATH, help="Parquet table to write; a dataset gets columns where it is left out.")
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which else count as aligned.")
+@click.option("--out", type=options.PATH, help="Parquet table to write; without it, a dataset gets columns.")
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
 @click.option(
     "--model",
     default="perceiver",
@@ -27,13 +27,13 @@ from nonesuch.loop.progress import progress_bar
 @options.device
 @options.dtype
 def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
-    """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
+    """Estimate what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
     IN is a dataset, which gets the columns appended, or an image, a folder or an uncompressed tar, which needs --out
-    for the table. yaw and pitch are in degrees (positive: nose right of the eyes' midpoint; looking up), age in years,
-    gender_p the probability of female, quality 0..100 the share of real photographs that are harder to recognise, and
-    each attribute a probability. These are a model's guesses from looks; they say nothing of who a person is. Children
-    come out as young adults.
+    for the table. yaw and pitch are in degrees (positive: nose right of the eyes' midpoint; looking up), age is in
+    years. gender_p is the probability of female; each attribute is a probability. quality, 0..100, is the share of real
+    photographs that are harder to recognise. These are a model's guesses from looks; they say nothing about who a
+    person is. Children come out as young adults.
 
     \b
     Examples:
@@ -52,8 +52,8 @@ def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
 
 
 def _show(found: pa.Table) -> None:
-    """The spread of each measure, and the shares of each group."""
-    shown = Table("", "5%", "half", "95%", title=f"what {len(found)} images show")
+    """Print the spread of each measure, and the shares of each group."""
+    shown = Table("", "5%", "median", "95%", title=f"what {len(found)} images show")
     for name in ("yaw", "pitch", "age", "quality"):
         shown.add_row(name, *(f"{value.as_py():.0f}" for value in pc.quantile(found[name], [0.05, 0.5, 0.95])))
     console.print(shown)

@@ -36,13 +36,13 @@ def recognize() -> None:
 @click.option(
     "--straight-through",
     is_flag=True,
-    help="Pass gradients straight through the margin, as the published code of ArcFace, CosFace, SphereFace does.",
+    help="Pass gradients straight through the margin, as the published code of ArcFace, CosFace and SphereFace does.",
 )
 @click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]")
 @click.option(
     "--class-share",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Of the class centres in a step (Partial FC).  [default: the recipe's]",
+    help="Share of the class centres in a step (Partial FC).  [default: the recipe's]",
 )
 @options.cache
 @options.images_seen
@@ -58,14 +58,14 @@ def recognize() -> None:
 def train(**given: Any) -> None:
     """Train a recogniser on aligned 112x112 faces, labelled by their folders, into the folder OUT.
 
-    What is written is the last state (of the averaged weights, where the recipe averages), never one chosen by a test
-    set. OUT/NAME.safetensors is an embedder: use it wherever --embedder is taken. The same command goes on after any
+    The last state is written (of the averaged weights, where the recipe averages), never one chosen by a test set.
+    OUT/NAME.safetensors is an embedder: give it wherever --embedder is taken. The same command resumes after an
     interruption. Under torchrun each process holds its part of the class centres.
 
     \b
     Examples:
       nonesuch recognize train run --data faces --dtype bfloat16
-      nonesuch evaluate --embedder run/mini.safetensors --images lfw112.tar --pairs pairs.txt
+      nonesuch evaluate --embedder run/mini.safetensors --data lfw112.tar --pairs pairs.txt
       nonesuch generate plan --identities 1000 --images 20 --plan-only
       nonesuch recognize train run --data plan --from-generator vec2face_small
       torchrun --nproc-per-node 8 -m nonesuch recognize train run --data faces --preset hsface --class-share 0.1
@@ -97,14 +97,14 @@ def adapt(**given: Any) -> None:
     """Adapt a trained recogniser to faces of low resolution, into the folder OUT (PETALface, arXiv 2412.07771).
 
     Its weights stay as they are. Each adapted layer gets two low-rank adapters, one for images of high quality and one
-    for low, blended by the norm of the frozen embedding. They are trained with ArcFace on aligned 112x112 faces,
-    labelled by their folders, half of which are made coarse. OUT/adapted.safetensors is an embedder that takes two
-    looks at each image. The same command goes on after any interruption.
+    for low, blended by the norm of the frozen embedding. They are trained with ArcFace on aligned 112x112 faces that
+    are labelled by their folders; half of the faces are made coarse. OUT/adapted.safetensors is an embedder that takes
+    two looks at each image. The same command resumes after an interruption.
 
     \b
     Examples:
       nonesuch recognize adapt low --embedder run/mini.safetensors --data faces
-      nonesuch evaluate --embedder low/adapted.safetensors --images tinyface112.tar
+      nonesuch evaluate --embedder low/adapted.safetensors --data tinyface112.tar
     """
     with progress_bar() as bar:
         _show(adapt_recogniser(on_progress=bar, **given))
@@ -113,5 +113,5 @@ def adapt(**given: Any) -> None:
 def _show(trained: Trained) -> None:
     options.say(
         f"{trained.weights}: trained on {trained.images_seen:,} images",
-        f"test it: nonesuch evaluate --embedder {trained.weights} --images IN",
+        f"test it: nonesuch evaluate --embedder {trained.weights} --data IN",
     )

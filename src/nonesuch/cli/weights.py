@@ -25,7 +25,7 @@ def models(pattern: str) -> None:
     """
     names = list_models(pattern)
     if not names:
-        raise NonesuchError(f"no model fits {pattern!r}; known are {', '.join(list_models())}")
+        raise NonesuchError(f"no model fits {pattern!r}; the known ones are {', '.join(list_models())}")
     shown = Table("model", "kind", "weights")
     shipped = shipped_names()
     for name in names:
@@ -41,11 +41,11 @@ def models(pattern: str) -> None:
 @click.option("--name", help="What to call the weights.  [default: the name of --out]")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of the weights.")
 @click.option("--training-data", default="not stated", show_default=True, help="What they were trained on.")
-@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Embedder's order.")
+@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Embedder's input.")
 @click.option("--mean", default=127.5, show_default=True, help="Subtracted from the embedder's input, in 0..255.")
 @click.option("--std", default=127.5, show_default=True, help="What the input is then divided by.")
 @click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, as 1e-4=0.38; repeatable.")
-@click.option("--decodes", default="", help="Generator: the embedder whose vectors it takes, as a file, or by name.")
+@click.option("--decodes", default="", help="Generator: the embedder whose vectors it takes, a file or a name.")
 def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **given: Any) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into a weight file with a card beside it.
 
@@ -88,10 +88,10 @@ def export_weights(embedder: str, out: Path) -> None:
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The .safetensors file to write.")
 def average_weights(inputs: tuple[Path, ...], out: Path) -> None:
-    """Write the mean of the weight files IN, ends of runs that continued one another, with a card.
+    """Write the mean of the weight files IN with a card; they are ends of runs that continued one another.
 
     The mean of a few ends is often better than each (stochastic weight averaging, arXiv 1803.05407): what they share is
-    kept, what each overdid is damped. All must be of one network and, if generators, decode the same vectors.
+    kept, what each overdid is damped. All must be of one network; generators must decode the same vectors.
 
     \b
     Example:

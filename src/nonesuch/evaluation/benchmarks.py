@@ -119,7 +119,7 @@ def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Phot
         if counts[photograph.identity] <= _MOST_PER_PERSON:
             kept.append(photograph)
     if len(counts) < 2 or max(counts.values()) < 2:
-        raise NonesuchError(f"--images: {len(counts)} people; comparing takes two, and one of them twice")
+        raise NonesuchError(f"--data: {len(counts)} people; comparing takes two, and one of them twice")
     return kept
 
 

@@ -32,7 +32,7 @@ class ImageNames:
         known = name.rsplit(".", 1)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
         row = self._rows.get(known)
         if row is None:
-            raise NonesuchError(f"{named_by}: {name} is not among the images; give the --images that it speaks of")
+            raise NonesuchError(f"{named_by}: {name} is not among the images; give the --data that it is about")
         if row < 0:
             raise NonesuchError(f"{named_by}: several images end in {name}; name them by more of their path")
         return row
