@@ -8,7 +8,7 @@ from rich.table import Table
 
 from nonesuch.audit.audit_datasets import audit_datasets
 from nonesuch.cli import options
-from nonesuch.cli.options import console
+from nonesuch.cli.options import console, section
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop.progress import progress_bar
 
@@ -17,26 +17,48 @@ _SIGNS = {"green": "[green]●[/] green", "amber": "[yellow]●[/] amber", "red"
 
 @click.command(cls=options.SectionedCommand)
 @click.argument("datasets", metavar="DATASET...", nargs=-1, required=True, type=options.PATH)
-@click.option("--against", type=options.PATH, multiple=True, help="Photographs the generator learned from; repeatable.")
-@click.option("--held-out", type=options.PATH, help="People or files of --against that it did not see: the control.")
-@click.option("--control", type=options.PATH, multiple=True, help="More photographs of people it never saw.")
-@click.option(
-    "--embedder",
-    multiple=True,
-    default=["mobilefacenet", "dlib_resnet"],
-    show_default=True,
-    help="A shipped embedder, or a .safetensors or .onnx file. Each gives its own figures; repeatable.",
+@section(
+    "Real photographs to compare with",
+    click.option(
+        "--against", type=options.PATH, multiple=True, help="Photographs the generator learned from; repeatable."
+    ),
+    click.option(
+        "--held-out", type=options.PATH, help="People or files of --against that it did not see: the control."
+    ),
+    click.option("--control", type=options.PATH, multiple=True, help="More photographs of people it never saw."),
+    click.option("--show-photographs", is_flag=True, help="Show thumbnails of photographs of real people too."),
 )
-@click.option("--out", type=options.PATH, help="Folder of the report.  [default: DATASET-audit]")
-@click.option("--require", multiple=True, help="Fail unless this holds, such as 'eer<=0.1'; repeatable.")
-@click.option("--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.')
-@click.option("--brisque", nargs=2, type=options.PATH, help="BRISQUE's files allmodel and allrange, which you supply.")
-@click.option("--clip-iqa", nargs=2, type=options.PATH, help="CLIP's image encoder (.onnx) and its two prompts.")
-@click.option("--inception", type=options.PATH, help="Inception as .onnx, which you supply: FID to --against.")
-@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
-@click.option("--show-photographs", is_flag=True, help="Show thumbnails of photographs of real people too.")
-@options.device
-@options.dtype
+@section(
+    "What it is judged by",
+    click.option(
+        "--embedder",
+        multiple=True,
+        default=["mobilefacenet", "dlib_resnet"],
+        show_default=True,
+        help="A shipped embedder, or a .safetensors or .onnx file. Each gives its own figures; repeatable.",
+    ),
+    click.option("--require", multiple=True, help="Fail unless this holds, such as 'eer<=0.1'; repeatable."),
+    click.option(
+        "--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.'
+    ),
+    click.option(
+        "--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned."
+    ),
+)
+@section(
+    "Weights that cannot ship",
+    click.option(
+        "--brisque", nargs=2, type=options.PATH, help="BRISQUE's files allmodel and allrange, which you supply."
+    ),
+    click.option("--clip-iqa", nargs=2, type=options.PATH, help="CLIP's image encoder (.onnx) and its two prompts."),
+    click.option("--inception", type=options.PATH, help="Inception as .onnx, which you supply: FID to --against."),
+)
+@section(
+    "The work",
+    click.option("--out", type=options.PATH, help="Folder of the report.  [default: DATASET-audit]"),
+    options.device,
+    options.dtype,
+)
 def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
     """Say what labelled face datasets are worth: one HTML page, audit.json, and columns beside the images.
 

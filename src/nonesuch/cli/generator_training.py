@@ -5,57 +5,57 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
+from nonesuch.cli.options import section
 from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.loop.progress import progress_bar
 from nonesuch.training.train_generator import train_generator as train
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@options.data("Folder, tar or LMDB set")
-@options.exclude
-@click.option(
-    "--preset",
-    type=click.Choice(sorted(VEC2FACE)),
-    default="vec2face_small",
-    show_default=True,
-    help="Network and recipe.",
+@section("What it learns from", options.data("Folder, tar or LMDB set"), options.exclude, options.embedder)
+@section(
+    "Network",
+    click.option(
+        "--preset",
+        type=click.Choice(sorted(VEC2FACE)),
+        default="vec2face_small",
+        show_default=True,
+        help="Network and recipe.",
+    ),
+    click.option(
+        "--init",
+        type=options.PATH,
+        help="Start a new run from these weights, or from all networks of another run's folder.",
+    ),
 )
-@click.option(
-    "--init",
-    type=options.PATH,
-    help="Continue from these weights, or from all networks of another run's folder (a new run, not a resumed one).",
+@section(
+    "Losses",
+    click.option("--loss", multiple=True, help="Weight of a loss term, as name=weight; repeatable."),
+    click.option(
+        "--adversarial-from",
+        type=click.IntRange(0),
+        help="Images before the discriminator joins.  [default: the recipe's]",
+    ),
+    click.option(
+        "--adaptive/--constant",
+        default=None,
+        help="Weigh the adversarial term by gradients (VQGAN), or not.  [default: the recipe's]",
+    ),
+    click.option(
+        "--vgg", type=options.PATH, help="VGG16's ImageNet weights: LPIPS instead of the embedder's feature maps."
+    ),
+    click.option("--lpips", type=options.PATH, help="LPIPS's channel weights, with --vgg."),
 )
-@click.option("--loss", multiple=True, help="Weight of a loss term, as name=weight; repeatable.")
-@click.option(
-    "--adversarial-from",
-    type=click.IntRange(0),
-    help="Images before the discriminator joins.  [default: the recipe's]",
+@options.schedule(
+    click.option(
+        "--lr",
+        type=click.FloatRange(0, min_open=True),
+        help="Peak learning rate.  [default: the recipe's, in proportion to --batch]",
+    )
 )
-@click.option(
-    "--adaptive/--constant",
-    default=None,
-    help="Weigh the adversarial term by gradients (VQGAN), or not.  [default: the recipe's]",
-)
-@click.option(
-    "--vgg", type=options.PATH, help="VGG16's ImageNet weights: LPIPS instead of the embedder's feature maps."
-)
-@click.option("--lpips", type=options.PATH, help="LPIPS's channel weights, with --vgg.")
-@options.embedder
-@options.images_seen
-@options.epochs
-@options.batch
-@options.accumulate
-@click.option(
-    "--lr",
-    type=click.FloatRange(0, min_open=True),
-    help="Peak learning rate.  [default: the recipe's, in proportion to --batch]",
-)
-@options.licence
-@options.about_data
-@options.seed
-@options.device
-@options.dtype
+@options.card
+@options.work
 def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     """Train a generator on aligned photographs, into the folder OUT.
 

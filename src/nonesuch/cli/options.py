@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
@@ -39,7 +39,13 @@ def data(what: str) -> Callable[[Command], Command]:
     )
 
 
-def section(title: str, *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+class Decorator(Protocol):
+    """What adds options to a command."""
+
+    def __call__(self, function: Command, /) -> Command: ...
+
+
+def section(title: str, *options: Decorator) -> Decorator:
     """Options that stand together in the help of a `SectionedCommand`."""
 
     def decorate(function: Command) -> Command:
@@ -138,6 +144,15 @@ licence = click.option("--licence", default="not stated", help="Licence of the w
 about_data = click.option(
     "--about-data", default="", help="What is known of the data's licence and consent, for the card."
 )
+
+
+def schedule(rate: Decorator = lr) -> Decorator:
+    """How long and how fast a training runs; `rate` takes the place of --lr."""
+    return section("How long and how fast", images_seen, epochs, batch, accumulate, rate)
+
+
+card = section("For the card of the weights", licence, about_data)
+work = section("The work", seed, device, dtype)
 
 
 def name_numbers(option: str, pairs: Sequence[str], example: str) -> dict[str, float]:

@@ -5,39 +5,39 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
+from nonesuch.cli.options import section
 from nonesuch.loop.progress import progress_bar
 from nonesuch.perception.presets import PERCEIVER_RECIPES
 from nonesuch.training.train_perceiver import train_perceiver as train
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@options.data("Tar")
-@options.exclude
-@click.option(
-    "--data-share",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Train on this share of the photographs, drawn by --seed.",
+@section(
+    "What it learns from",
+    options.data("Tar"),
+    options.exclude,
+    click.option(
+        "--data-share",
+        type=click.FloatRange(0.0, 1.0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Train on this share of the photographs, drawn by --seed.",
+    ),
 )
-@click.option(
-    "--preset",
-    type=click.Choice(sorted(PERCEIVER_RECIPES)),
-    default="perceiver",
-    show_default=True,
-    help="Network and recipe.",
+@section(
+    "Network",
+    click.option(
+        "--preset",
+        type=click.Choice(sorted(PERCEIVER_RECIPES)),
+        default="perceiver",
+        show_default=True,
+        help="Network and recipe.",
+    ),
 )
-@options.images_seen
-@options.epochs
-@options.batch
-@options.accumulate
-@options.lr
-@options.licence
-@options.about_data
-@options.seed
-@options.device
-@options.dtype
+@options.schedule()
+@options.card
+@options.work
 def train_perceiver(**given: Any) -> None:
     """Train the heads that 'nonesuch perceive' uses, on labelled photographs, into the folder OUT.
 

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
+from nonesuch.cli.options import section
 from nonesuch.loop.progress import progress_bar
 from nonesuch.loop.runs import Trained
 from nonesuch.recognition.adapt_recogniser import adapt_recogniser
@@ -23,38 +24,39 @@ def recognize() -> None:
     """
 
 
-@recognize.command()
+@recognize.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@options.data("Dataset, folder, tar or LMDB set")
-@options.exclude
-@options.from_generator
-@options.where
-@click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe.")
-@click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's.")
-@click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin.")
-@click.option("--scale", type=click.FloatRange(0, min_open=True), help="Scale of the logits.  [default: the recipe's]")
-@click.option(
-    "--straight-through",
-    is_flag=True,
-    help="Pass gradients straight through the margin, as the published code of ArcFace, CosFace and SphereFace does.",
+@section(
+    "What it learns from",
+    options.data("Dataset, folder, tar or LMDB set"),
+    options.exclude,
+    options.from_generator,
+    options.where,
+    options.cache,
 )
-@click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]")
-@click.option(
-    "--class-share",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the class centres in a step (Partial FC).  [default: the recipe's]",
+@section(
+    "Network and loss",
+    click.option("--preset", type=click.Choice(sorted(RECIPES)), default="mini", show_default=True, help="Recipe."),
+    click.option("--backbone", help="A network of 'nonesuch models' instead of the recipe's."),
+    click.option("--head", type=click.Choice(HEADS), help="Loss instead of the recipe's, with its own margin."),
+    click.option(
+        "--scale", type=click.FloatRange(0, min_open=True), help="Scale of the logits.  [default: the recipe's]"
+    ),
+    click.option(
+        "--straight-through",
+        is_flag=True,
+        help="Pass gradients straight through the margin, as the published code of ArcFace and others does.",
+    ),
+    click.option("--symmetry", type=click.FloatRange(0), help="Weight of SymFace's term.  [default: the recipe's]"),
+    click.option(
+        "--class-share",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Share of the class centres in a step (Partial FC).  [default: the recipe's]",
+    ),
 )
-@options.cache
-@options.images_seen
-@options.epochs
-@options.batch
-@options.accumulate
-@options.lr
-@options.licence
-@options.about_data
-@options.seed
-@options.device
-@options.dtype
+@options.schedule()
+@options.card
+@options.work
 def train(**given: Any) -> None:
     """Train a recogniser on aligned 112x112 faces, labelled by their folders, into the folder OUT.
 
@@ -74,25 +76,21 @@ def train(**given: Any) -> None:
         _show(train_recogniser(on_progress=bar, **given))
 
 
-@recognize.command()
+@recognize.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@options.data("Dataset, folder, tar or LMDB set")
-@options.exclude
-@options.from_generator
-@options.where
+@section(
+    "What it learns from",
+    options.data("Dataset, folder, tar or LMDB set"),
+    options.exclude,
+    options.from_generator,
+    options.where,
+    options.cache,
+)
 @click.option("--embedder", required=True, help="The IResNet or ViT to adapt: a .safetensors file with its card.")
 @click.option("--rank", type=click.IntRange(1), default=8, show_default=True, help="Rank of the adapters.")
-@options.cache
-@options.images_seen
-@options.epochs
-@options.batch
-@options.accumulate
-@options.lr
-@options.licence
-@options.about_data
-@options.seed
-@options.device
-@options.dtype
+@options.schedule()
+@options.card
+@options.work
 def adapt(**given: Any) -> None:
     """Adapt a trained recogniser to faces of low resolution, into the folder OUT (PETALface, arXiv 2412.07771).
 
