@@ -1,6 +1,6 @@
 """Auditing labelled datasets, from their images to figures, verdict, report and columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from nonesuch.core.version import VERSION
 from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.source import Source
 from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.pages.writers import MISSING, writer
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Audit:
     report: Path
     json: Path
     figures: dict[str, Any]
-    broken: list[str]
+    broken: tuple[str, ...]
 
 
 @checked(dtype=DTYPE)
@@ -81,7 +82,9 @@ def audit_datasets(
     wishes = [parse_requirement(text) for text in as_texts(require)]
     names, training, others = dataset_names(as_paths(datasets)), as_paths(against), as_paths(control)
     check_reference(training, others, path_or_none(held_out), path_or_none(inception))
-    write_report, wanted = _reporter(), read_target(path_or_none(target))
+    wanted = read_target(path_or_none(target))
+    if (write_report := writer("nonesuch.audit.report")) is None:
+        raise NonesuchError(f"the report {MISSING}")
     folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
     sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
     eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), align, device, dtype)
@@ -101,7 +104,7 @@ def audit_datasets(
     broken = judge(wishes, found)
     files.write_json(folder / "audit.json", found)
     write_report(folder / "report.html", found, shown, reference if show_photographs else None)
-    return Audit(folder / "report.html", folder / "audit.json", found, broken)
+    return Audit(folder / "report.html", folder / "audit.json", found, tuple(broken))
 
 
 def _audited(
@@ -118,15 +121,6 @@ def _audited(
     figures, images = audit(source, seen, eyes, reference, target, lambda what: on_progress(f"{name}: {what}", 0, 0))
     written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
     return seen, {"source": str(source.path), "columns_written_to": str(written), **figures}
-
-
-def _reporter() -> Callable[..., None]:
-    """What writes the report, before any work is done in vain."""
-    try:
-        from nonesuch.audit.report import write_report
-    except ImportError as error:
-        raise NonesuchError('the report needs matplotlib and jinja2: pip install "nonesuch[report]"') from error
-    return write_report
 
 
 def _reference(

@@ -52,6 +52,8 @@ def load_eyes(
 
 def _embedders(names: Sequence[str], device: str, dtype: str) -> dict[str, Embedder]:
     """By what their columns and figures are called: a file goes by its name, which must do as a folder's too."""
+    if not names:
+        raise NonesuchError("--embedder: name at least one")
     found: dict[str, Embedder] = {}
     for name in dict.fromkeys(names):
         called = re.sub(r"[^\w.-]", "_", Path(name).stem if Path(name).suffix in (".safetensors", ".onnx") else name)

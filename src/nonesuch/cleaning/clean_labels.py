@@ -8,7 +8,7 @@ from nonesuch.cleaning.answers import read_answers
 from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, thresholds, write_decisions
 from nonesuch.cleaning.features import features
-from nonesuch.cleaning.uncertain import Case, Thresholds, uncertain
+from nonesuch.cleaning.uncertain import Case, Known, Thresholds, uncertain
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Number, checked
 from nonesuch.core.errors import NonesuchError
@@ -19,6 +19,7 @@ from nonesuch.formats import relabelling
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
+from nonesuch.pages.writers import writer
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 
@@ -91,10 +92,10 @@ def clean_labels(
     manifest = out / MANIFEST
     if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
         raise NonesuchError(f"--out {out}: {MANIFEST} there is the dataset, and would be replaced; name another folder")
-    model = load_embedder(embedder, device, dtype)
-    limits = thresholds(model.card, _FMR if fmr is None else fmr, same, merge)
     photographs = find(dataset)
     check_names(photographs)
+    model = load_embedder(embedder, device, dtype)
+    limits = thresholds(model.card, _FMR if fmr is None else fmr, same, merge)
     files.make_folder(out)
     detector = load_detector(device)
     total = len(photographs)
@@ -128,9 +129,7 @@ def _write_page(
     path: Path, cases: Sequence[Case], result: CleanedSet, detector: Detector, align: bool, on_progress: OnProgress
 ) -> str:
     """Write the page; returns why there is none, "" where there is."""
-    try:
-        from nonesuch.cleaning.review import Known, write_review
-    except ImportError:
+    if (write_review := writer("nonesuch.cleaning.review", "write_review")) is None:
         return 'it needs jinja2: pip install "nonesuch[report]"'
     known = Known(
         result.features.vectors,

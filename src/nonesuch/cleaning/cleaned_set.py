@@ -69,6 +69,26 @@ class CleanedSet:
             if after >= 0
         ]
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What was done, and what there is before and after, by name."""
+        decisions = self.cleaned.decisions
+        images = {action: len({d.image for d in decisions if d.action == action}) for action in ("drop", "move")}
+        problems = Counter(kind for kind, _ in self.features.problems.values())
+        return {
+            "images dropped": images["drop"],
+            "images moved": images["move"],
+            "identities merged": len({d.before for d in decisions if d.action == "merge"}),
+            "duplicates": len(self.doubles),
+            "unreadable": problems["unreadable"],
+            "without a face": problems["no face"],
+            "without features": problems["no features"],
+            "identities before": len({item.identity for item in self.photographs}),
+            "identities": len(np.unique(self.after[self.after >= 0])),
+            "images before": len(self.photographs),
+            "images": len(self.labels),
+        }
+
 
 def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float | None) -> Thresholds:
     """The cosines of an embedder.

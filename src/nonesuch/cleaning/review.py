@@ -6,36 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nonesuch.cleaning.answers import COLUMNS, IMAGE, PEOPLE
-from nonesuch.cleaning.uncertain import Case
-from nonesuch.core.images import Pixels
+from nonesuch.cleaning.uncertain import Case, Known
 from nonesuch.measures.similarity import normalised
 from nonesuch.pages.page import picture_uri, write_page
 
 _PAGE = Path(__file__).with_name("review.html.jinja")
 _SHOWN = 6
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the cases' rows and labels stand for.
-
-    Attributes:
-        vectors: (N, D) embeddings.
-        files: name of each row.
-        identities: name of each label.
-        before, after: (N,) labels before and after cleaning, -1 for images that were dropped.
-        read: the face of a row, (112, 112, 3) uint8; None where it cannot be read any more.
-    """
-
-    vectors: NDArray[np.float32]
-    files: Sequence[str]
-    identities: Sequence[str]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
-    read: Callable[[int], Pixels | None]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ As in active self-paced learning (Lin et al., TPAMI 2018, arXiv 1701.03555): wha
 itself, what is not is shown to a person, and both feed the next round.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from nonesuch.cleaning.answers import IMAGE, PEOPLE, PICTURE, Answered
 from nonesuch.cleaning.cast import Cleaned
 from nonesuch.cleaning.clusters import means
 from nonesuch.cleaning.doubles import Pair
+from nonesuch.core.images import Pixels
 from nonesuch.measures.duplicates import MOST_BITS
 from nonesuch.measures.grouping import rows_by_identity
 from nonesuch.measures.similarity import normalised
@@ -50,6 +51,26 @@ class Case:
     threshold: float
     margin: float
     decided: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the cases' rows and labels stand for.
+
+    Attributes:
+        vectors: (N, D) embeddings.
+        files: name of each row.
+        identities: name of each label.
+        before, after: (N,) labels before and after cleaning, -1 for images that were dropped.
+        read: the face of a row, (112, 112, 3) uint8; None where it cannot be read any more.
+    """
+
+    vectors: NDArray[np.float32]
+    files: Sequence[str]
+    identities: Sequence[str]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    read: Callable[[int], Pixels | None]
 
 
 def uncertain(

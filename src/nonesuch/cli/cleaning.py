@@ -80,25 +80,13 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
 
 def _show(result: CleanedSet) -> None:
     """What was done, in numbers."""
-    decisions = result.cleaned.decisions
-    images = {action: len({d.image for d in decisions if d.action == action}) for action in ("drop", "move")}
-    problems = [kind for kind, _ in result.features.problems.values()]
-    identities_before = len({item.identity for item in result.photographs})
     shown = Table("", "number", title=f"labels cleaned in {result.cleaned.rounds} rounds")
-    rows = {
-        "images dropped": images["drop"],
-        "images moved": images["move"],
-        "identities merged": len({d.before for d in decisions if d.action == "merge"}),
-        "duplicates": len(result.doubles),
-        "unreadable": problems.count("unreadable"),
-        "without a face": problems.count("no face"),
-        "without features": problems.count("no features"),
-        "identities": f"{identities_before} -> {len(np.unique(result.after[result.after >= 0]))}",
-        "images": f"{len(result.photographs)} -> {len(result.labels)}",
-        "stable": "yes" if result.cleaned.stable else "no, more --rounds would change more",
-    }
-    for title, value in rows.items():
-        shown.add_row(title, str(value))
+    numbers = result.numbers
+    for title, number in numbers.items():
+        if not title.endswith(" before"):
+            before = numbers.get(f"{title} before")
+            shown.add_row(title, str(number) if before is None else f"{before} -> {number}")
+    shown.add_row("stable", "yes" if result.cleaned.stable else "no, more --rounds would change more")
     console.print(shown)
     if len(result.before) == len(np.unique(result.before)):
         click.echo("each identity has one image: wrong labels cannot be found, only identities that are one person")

@@ -121,7 +121,7 @@ def generate(out: Path, **chosen: Any) -> None:
     with progress_bar() as bar:
         made = generate_dataset(out, **chosen, on_progress=bar)
     manifest = made.manifest
-    options.show_problems(list(made.problems), "see the photographs")
+    options.show_problems(made.problems, "see the photographs")
     if made.contact_sheet is None:
         click.echo(f"{out}: a plan of {manifest.identities} identities, {manifest.images} images")
         return

@@ -173,7 +173,7 @@ def say(*lines: str) -> None:
         click.echo(line)
 
 
-def show_problems(problems: list[str], where: str = "rows with detected = false") -> None:
+def show_problems(problems: Sequence[str], where: str = "rows with detected = false") -> None:
     """Print the first few photographs that were skipped, on standard error."""
     for problem in problems[:_MOST_PROBLEMS_SHOWN]:
         click.echo(f"skipped: {problem}", err=True)

@@ -139,13 +139,15 @@ def generate_dataset(
     folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
+    given = None if sigma is None else parse_sigma_mix(sigma)
     asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
     model = load_generator(generator, device, dtype)
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
-    mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
+    usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
+    mix = given or parse_sigma_mix(usual)
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
     batch, spread = micro_batch or default_micro_batch(model.device), 1.0 if style is None else style
     settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread)

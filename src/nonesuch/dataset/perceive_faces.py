@@ -33,7 +33,7 @@ class PerceivedFaces:
     columns: pa.Table
     looked_at: int
     model: str
-    problems: list[str]
+    problems: tuple[str, ...]
 
 
 @checked(dtype=DTYPE)
@@ -69,7 +69,7 @@ def perceive_faces(
     if out is None:
         looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         place = folder / "columns" / GROUP
-        return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, [])
+        return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, ())
     found = find(folder)
     problems = perceive_photographs(
         found,
@@ -79,4 +79,4 @@ def perceive_faces(
         lambda done: on_progress("perceiving", done, len(found)),
         align,
     )
-    return PerceivedFaces(as_path(out), pq.read_table(as_path(out)), len(found), perceiver.card.name, problems)
+    return PerceivedFaces(as_path(out), pq.read_table(as_path(out)), len(found), perceiver.card.name, tuple(problems))

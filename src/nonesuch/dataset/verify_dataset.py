@@ -34,7 +34,7 @@ class VerifiedDataset:
 
     folder: Path
     images: int
-    problems: list[str]
+    problems: tuple[str, ...]
 
 
 def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -> VerifiedDataset:
@@ -84,7 +84,7 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
             problems.append(f"shard {number:06d}: {problem}; run the command that made the dataset again")
         done += plan.shard_images(number)
         on_progress("verifying", done, plan.images)
-    return VerifiedDataset(folder, plan.images, problems)
+    return VerifiedDataset(folder, plan.images, tuple(problems))
 
 
 def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:

@@ -1,6 +1,6 @@
 """Testing embedders on labelled images, from the files of a test to its figures and report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from nonesuch.core.version import VERSION
 from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded, embed_images
-from nonesuch.evaluation.summary import Found
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
+from nonesuch.pages.writers import MISSING, writer
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Evaluation:
 
     title: str
     figures: dict[str, dict[str, Any]]
-    problems: list[str]
+    problems: tuple[str, ...]
 
 
 @checked(dtype=DTYPE)
@@ -132,11 +132,14 @@ def evaluate_embedders(
     outputs = path_or_none(json), path_or_none(report)
     if protocol.is_packed and align:
         raise NonesuchError(f"{data}: a packed set holds aligned images; leave out --align")
-    write_report = None if report is None else _reporter()
+    write_report = None if report is None else writer("nonesuch.evaluation.report")
+    if report is not None and write_report is None:
+        raise NonesuchError(f"--report {MISSING}")
     _check_outputs([path for path in outputs if path is not None])
-    names = list(dict.fromkeys(as_texts(embedder)))
-    models = [load_embedder(name, device, dtype) for name in names]
+    if not (names := list(dict.fromkeys(as_texts(embedder)))):
+        raise NonesuchError("--embedder: name at least one")
     test, detector = protocol.benchmark(), load_detector(device)
+    models = [load_embedder(name, device, dtype) for name in names]
     total = len(test.photographs)
     found, problems = embed_images(
         test.photographs,
@@ -160,22 +163,13 @@ def evaluate_embedders(
         files.write_json(outputs[0], {**first, "embedders": figures} if len(figures) > 1 else first)
     if outputs[1] is not None and write_report is not None:
         write_report(outputs[1], about, figures)
-    return Evaluation(test.title, figures, problems)
+    return Evaluation(test.title, figures, tuple(problems))
 
 
 def _timed(name: str, test: Benchmark, found: Embedded, flip: bool, align: bool, dtype: str) -> dict[str, Any]:
     alone = load_embedder(name, "cpu", "float32" if dtype == "float16" else dtype, threads=1)
     times = pipeline_milliseconds(test.photographs, alone, load_detector("cpu"), flip, align, test.landmarks)
     return time_limit_figures(test, found, times)
-
-
-def _reporter() -> Callable[[Path, Mapping[str, str], Found], None]:
-    """What writes the report, before any work is done in vain."""
-    try:
-        from nonesuch.evaluation.report import write_report
-    except ImportError as error:
-        raise NonesuchError('--report needs matplotlib and jinja2: pip install "nonesuch[report]"') from error
-    return write_report
 
 
 def _check_outputs(paths: Sequence[Path]) -> None:

@@ -25,7 +25,7 @@ class EmbeddedPhotographs:
     table: Path
     photographs: int
     embedder: str
-    problems: list[str]
+    problems: tuple[str, ...]
 
 
 @checked(min_face=Number(12, whole=True), dtype=DTYPE)
@@ -59,10 +59,10 @@ def embed_photographs(
     Raises:
         NonesuchError: there are no images, none gives a vector, or a place cannot be written.
     """
-    model = load_embedder(embedder, device, dtype)
     found = find(as_path(source))
+    model = load_embedder(embedder, device, dtype)
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
         results, model, as_path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
     )
-    return EmbeddedPhotographs(as_path(out), len(found), model.name, problems)
+    return EmbeddedPhotographs(as_path(out), len(found), model.name, tuple(problems))

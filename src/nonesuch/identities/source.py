@@ -49,6 +49,12 @@ class SamplingOptions:
     max_similarity: float | None = None
     fmr: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.max_similarity is not None and self.fmr is not None:
+            raise NonesuchError("--max-similarity and --fmr say the same in two ways: give one of them")
+        if self.sampling == "sphere" and self.statistics_file is not None:
+            raise NonesuchError("--statistics goes with --sampling pca, not sphere")
+
 
 def identity_source(
     generator: GeneratorCard, weights: Path, embedder: EmbedderCard | None, options: SamplingOptions
@@ -67,12 +73,6 @@ def identity_source(
     """
     sampling, statistics_file = options.sampling, options.statistics_file
     max_similarity, fmr = options.max_similarity, options.fmr
-    if max_similarity is not None and fmr is not None:
-        raise NonesuchError("--max-similarity and --fmr say the same in two ways: give one of them")
-    if sampling == "sphere" and statistics_file is not None:
-        raise NonesuchError("--statistics goes with --sampling pca, not sphere")
-    if max_similarity is not None and not -1.0 <= max_similarity <= 1.0:
-        raise NonesuchError(f"--max-similarity {max_similarity:g}: a cosine lies between -1 and 1")
     if max_similarity is None and (fmr is not None or embedder is not None):
         if embedder is None:
             raise NonesuchError(f"--fmr: the thresholds of {generator.embedder} are not known here; give a cosine")
