@@ -25,7 +25,7 @@ class PerceivedFaces:
         columns: a row per image: `file` or `key`, and `nonesuch.perception.perceiver.COLUMNS`.
         looked_at: images that this call looked at.
         model: name of the perception heads.
-        problems: in words, why nothing is known of an image, for each of these.
+        problems: in words, why nothing is known about an image, for each such image.
     """
 
     place: Path
@@ -45,7 +45,7 @@ def perceive_faces(
     dtype: str = "float32",
     on_progress: OnProgress = no_progress,
 ) -> PerceivedFaces:
-    """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
+    """Estimate what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
     Args:
         source: a dataset of ours, which gets columns, or an image, a folder or an uncompressed tar, which takes `out`.

@@ -31,7 +31,7 @@ class IdentitySource:
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """What a user may say of the sampling; None leaves a point open.
+    """What a user may say about the sampling; None leaves a point open.
 
     Attributes:
         sampling: "pca" (Gaussian over real people's mean vectors) or "sphere" (uniform); open: "pca" where there are
@@ -55,7 +55,7 @@ def identity_source(
 
     Args:
         generator: its card.
-        weights: its weight file; statistics that ship with it lie beside.
+        weights: its weight file; statistics that ship with it lie beside it.
         embedder: card of the embedder whose vectors it decodes, where that is at hand.
         options: what the user said.
 
@@ -70,7 +70,7 @@ def identity_source(
     if sampling == "sphere" and statistics_file is not None:
         raise NonesuchError("--statistics goes with --sampling pca, not sphere")
     if max_similarity is not None and not -1.0 <= max_similarity <= 1.0:
-        raise NonesuchError(f"--max-similarity {max_similarity:g}: a cosine lies between -1 and 1")
+        raise NonesuchError(f"--max-similarity {max_similarity:g}: a cosine is between -1 and 1")
     if max_similarity is None and (fmr is not None or embedder is not None):
         if embedder is None:
             raise NonesuchError(f"--fmr: the thresholds of {generator.embedder} are not known here; give a cosine")
