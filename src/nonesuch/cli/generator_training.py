@@ -26,7 +26,7 @@ from nonesuch.training.train_generator import train_generator as train
     type=options.PATH,
     help="Continue from these weights, or from all networks of another run's folder (a new run, not a resumed one).",
 )
-@click.option("--loss", multiple=True, help="Weight of a loss term, as name=weight; repeatable.")
+@click.option("--loss", multiple=True, help="Weight of a loss term, such as pixel=0.5; repeatable.")
 @click.option(
     "--adversarial-from",
     type=click.IntRange(0),

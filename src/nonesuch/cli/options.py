@@ -40,7 +40,7 @@ def data(what: str) -> Callable[[Command], Command]:
 
 
 def section(title: str, *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Options that stand together in the help of a `SectionedCommand`."""
+    """Options that form a section in the help of a `SectionedCommand`."""
 
     def decorate(function: Command) -> Command:
         for option in reversed(options):
@@ -52,7 +52,7 @@ def section(title: str, *options: Callable[[Command], Command]) -> Callable[[Com
 
 
 class SectionedCommand(click.Command):
-    """A command whose options stand in sections."""
+    """A command with its options in sections."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -22,19 +22,20 @@ class OnProgress(Protocol):
         what: is being done, such as "training".
         done: how much of it is done.
         total: how much there is, 0 if unknown.
-        note: to stand behind it, such as the speed.
+        note: shown behind it, such as the speed.
     """
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
 
 
 def no_progress(what: str, done: int, total: int, note: str = "") -> None:
-    """An `OnProgress` that tells nobody."""
+    """An `OnProgress` that does nothing."""
 
 
 class ProgressBar:
-    """A bar on standard error, shown once the work has taken two seconds; nothing where that is no terminal, nor
-    in any process of several but the first."""
+    """A bar on standard error, shown once the work has taken two seconds.
+
+    Nothing is shown where that is not a terminal, nor in any but the first of several processes."""
 
     def __init__(self) -> None:
         columns = (
