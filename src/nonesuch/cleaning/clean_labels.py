@@ -84,7 +84,7 @@ def clean_labels(
     """
     dataset, out = Path(dataset), Path(out)
     if fmr is not None and same is not None:
-        raise NonesuchError("--fmr and --same say the same; give one of them")
+        raise NonesuchError("--fmr and --same set the same threshold; give one of them")
     told = read_answers(as_paths(answers))
     manifest = out / MANIFEST
     if manifest.exists() and dataset.exists() and manifest.samefile(dataset):

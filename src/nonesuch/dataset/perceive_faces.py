@@ -60,7 +60,7 @@ def perceive_faces(
     """
     folder = Path(source)
     if out is None and not is_dataset(folder):
-        raise NonesuchError(f"{folder}: not a dataset of ours; name the table to write with --out TABLE.parquet")
+        raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")
     perceiver = load_perceiver(model, device, dtype)

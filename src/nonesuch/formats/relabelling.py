@@ -112,7 +112,7 @@ def read(path: Path) -> Relabelling:
     metadata: dict[bytes, bytes] = table.schema.metadata or {}
     if _SOURCE not in metadata or _RELATIVE not in metadata or not table.schema.equals(_SCHEMA):
         raise NonesuchError(
-            f"{path}: a table, and no manifest of 'nonesuch clean'; name the folder or tar that holds the images"
+            f"{path}: a table, but not a manifest of 'nonesuch clean'; name the folder or tar that holds the images"
         )
     first, relative = Path(os.fsdecode(metadata[_SOURCE])), os.fsdecode(metadata[_RELATIVE])
     source = next((place for place in (first, path.resolve().parent / relative) if place.exists()), None)

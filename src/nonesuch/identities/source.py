@@ -66,7 +66,7 @@ def identity_source(
     sampling, statistics_file = options.sampling, options.statistics_file
     max_similarity, fmr = options.max_similarity, options.fmr
     if max_similarity is not None and fmr is not None:
-        raise NonesuchError("--max-similarity and --fmr say the same in two ways: give one of them")
+        raise NonesuchError("--max-similarity and --fmr set the same limit; give one of them")
     if sampling == "sphere" and statistics_file is not None:
         raise NonesuchError("--statistics goes with --sampling pca, not sphere")
     if max_similarity is not None and not -1.0 <= max_similarity <= 1.0:
