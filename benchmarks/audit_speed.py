@@ -1,9 +1,9 @@
-"""The audit's exact searches: seconds, peak memory, growth with size, beside the published structure.
+"""The audit's exact searches: seconds, peak memory, growth with size, compared with the published structure.
 
     python benchmarks/audit_speed.py [--largest 100000] [--gallery 50000]
 
-Random directions of width 512 with planted pairs at a cosine of .7, which must all be found; chance reaches .3. Each
-row is a process of its own, those that are compared are run in turns. Set OMP_NUM_THREADS=1 for one core.
+The data are random directions of width 512 with planted pairs at a cosine of 0.7, which must all be found; chance
+reaches 0.3. Each row is a process of its own; those that are compared run in turn. Set OMP_NUM_THREADS=1 for one core.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def ours(count: int) -> float:
 
 
 def published(count: int, steps: int) -> float:
-    """The full matrix anew for each point of the curve; a count of rows above their earlier ones, as the paper says."""
+    """The full matrix again for each point of the curve, and a count of rows above their earlier ones."""
     vectors, later, _ = twins(count)
 
     def run() -> None:

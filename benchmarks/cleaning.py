@@ -2,9 +2,10 @@
 
     python benchmarks/cleaning.py lfw112.tar [CACHE_FOLDER]
 
-Of LFW's people with at least four images 5% of the images get another person's label, 3% of the identities are split in
-halves, and 2% of the images are copied: cropped by up to 4 of 112 pixels, scaled to between 56 and 112 and back, lit
-anew, encoded as JPEG of quality 60 to 90. Three seeds. A person is played by the planted truth.
+The images are those of LFW's people with at least four. 5% of the images get another person's label, 3% of the
+identities are split in halves, and 2% of the images are copied. A copy is cropped by up to 4 of 112 pixels, scaled to
+between 56 and 112 and back, relit, and encoded as JPEG of quality 60 to 90. There are three seeds. The planted truth
+plays the person who answers.
 """
 
 import io
@@ -48,7 +49,7 @@ def copied(photograph: Photograph, rng: np.random.Generator) -> HeldPhotograph:
 
 
 def planted(photographs: list[Photograph], seed: int) -> tuple[list[Photograph], list[HeldPhotograph], list[str]]:
-    """The images under planted labels, copies, and whose each of them really is."""
+    """The images under planted labels, the copies, and the true identity of each."""
     rng = np.random.default_rng(seed)
     true = [item.identity for item in photographs]
     people = sorted(set(true))

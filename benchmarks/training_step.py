@@ -2,10 +2,10 @@
 
     python benchmarks/training_step.py --data celeba112.tar [--rounds 3]
 
-First the step as `nonesuch train-generator --dtype bfloat16` makes it, and the same losses the plain way: float32,
-NCHW, the C library's default allocator, torch's own PReLU; processes of their own in turn, several times, since other
-work on the machine comes and goes. Then, in one process and step by step in turn, the step without one loss at a time.
-Then a profile by operator.
+The first part times the step as `nonesuch train-generator --dtype bfloat16` makes it, and the same losses in the plain
+way: float32, NCHW, the C library's default allocator, torch's own PReLU. The two run in processes of their own, in turn
+and several times, because other work on the machine comes and goes. The second part, in one process and step by step in
+turn, times the step without one loss at a time. The third is a profile by operator.
 """
 
 import argparse

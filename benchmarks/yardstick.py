@@ -1,4 +1,4 @@
-"""What is a default generator worth? One table, each figure from two seeds, beside real photographs.
+"""What is a default generator worth? One table compares it with real photographs, each figure from two seeds.
 
     python benchmarks/yardstick.py --lfw lfw112.tar --heldout lfw_heldout_people.txt --pairs lfw_pairs.txt \\
         --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--identities 300]

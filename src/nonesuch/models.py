@@ -1,4 +1,4 @@
-"""Every model by its one name: bare torch modules, and modules with their weights and card."""
+"""Every model by its name: bare torch modules, and modules with their weights and card."""
 
 import fnmatch
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def list_models(pattern: str = "*") -> list[str]:
     """Names that `create_model` takes, sorted.
 
     Args:
-        pattern: as a shell's, such as "vec2face*".
+        pattern: as in a shell, such as "vec2face*".
     """
     return sorted(fnmatch.filter(_MODELS, pattern))
 
@@ -76,7 +76,7 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
         sizes: arguments that differ from the preset, as the network's class names them.
 
     Returns:
-        The torch module, in training mode; it takes preprocessed tensors, perception heads an embedder's feature maps.
+        The torch module, in training mode. It takes preprocessed tensors; perception heads take feature maps.
 
     Raises:
         NonesuchError: the name or a size is unknown, the package ships no weights of that name, or a checkpoint does
@@ -149,7 +149,7 @@ def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
 
 
 def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto", dtype: str = "float32") -> Perceiver:
-    """Perception heads with the embedder they look through, which must ship with the package.
+    """Perception heads with the embedder whose feature maps they read, which must ship with the package.
 
     Arguments and errors as in `load_embedder`.
     """
@@ -159,12 +159,12 @@ def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto",
     heads = freeze(_network(path, card), place)
     assert isinstance(heads, AttributeHeads)
     if shipped_embedder_card(card.embedder, card.embedder_sha256) is None:
-        raise NonesuchError(f"{path}: its heads look through {card.embedder}, whose weights do not ship")
+        raise NonesuchError(f"{path}: its heads read feature maps of {card.embedder}, whose weights do not ship")
     return Perceiver(card, heads, load_embedder(card.embedder, device, dtype))
 
 
 def shipped_embedder_card(name: str, sha256: str) -> EmbedderCard | None:
-    """The card of an embedder that ships with the package, if it is the one of that hash."""
+    """The card of an embedder that ships with the package, if it has that hash."""
     path = ASSETS / f"{name}.safetensors"
     if not path.is_file():
         return None
@@ -180,7 +180,7 @@ def load_generator(name_or_file: str | Path, device: str = "auto", dtype: str = 
     card = read_model_card(path, GeneratorCard)
     make = _find(card.architecture).generator
     if make is None:
-        raise NonesuchError(f"{path}: {card.architecture} is no generator")
+        raise NonesuchError(f"{path}: {card.architecture} is not a generator")
     return make(card, freeze(_network(path, card), place), place, precision)
 
 
@@ -198,12 +198,12 @@ def read_model_card(path: Path, kind: type[CardType]) -> CardType:
 
 def _find(name: str) -> _Model:
     if name not in _MODELS:
-        raise NonesuchError(f"unknown model {name!r}; known are {', '.join(list_models())}")
+        raise NonesuchError(f"unknown model {name!r}; the known ones are {', '.join(list_models())}")
     return _MODELS[name]
 
 
 def weights_path(name_or_file: str | Path) -> Path:
-    """The weight file that a name or path means; raises NonesuchError where there is none to be had."""
+    """The weight file that a name or path means; raises NonesuchError where there is none."""
     path = files.as_path(name_or_file)
     if path.suffix in (".safetensors", ".onnx"):
         return path

@@ -53,7 +53,7 @@ def import_weights(
     threshold: Mapping[str, float] | None = None,
     decodes: AnyPath = "",
 ) -> Card:
-    """Turn a published checkpoint into a weight file with a card beside it; no code of it is run.
+    """Turn a published checkpoint into a weight file with a card beside it; none of its code is run.
 
     Args:
         checkpoint: .pth, .safetensors, or .onnx.
@@ -163,7 +163,7 @@ def export_weights(embedder: AnyPath, out: AnyPath) -> ExportedEmbedder:
         raise NonesuchError(f"{out}: the name must end in .onnx")
     _check_is_new(out, [as_path(embedder)])
     if weights.card_path(out).exists() and not out.exists():
-        raise NonesuchError(f"{weights.card_path(out)}: is the card of the weights beside it; give {out} another name")
+        raise NonesuchError(f"{weights.card_path(out)}: is the card of other weights; give {out} another name")
     model = load_embedder(str(embedder), "cpu")
     difference = export_onnx(model, out)
     source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
@@ -176,7 +176,7 @@ def average_weights(inputs: Sequence[AnyPath], out: AnyPath) -> Card:
 
     Args:
         inputs: at least two .safetensors files of one network with their cards; generators must decode the same
-            vectors. Identity statistics beside the first come along.
+            vectors. Identity statistics beside the first file are copied.
         out: the .safetensors file.
 
     Returns:
@@ -232,7 +232,7 @@ def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
 
 
 def _check_is_new(out: Path, inputs: Iterable[Path]) -> None:
-    """Raises NonesuchError where what is to be written is one of the files that it is made from."""
+    """Raises NonesuchError where the file to write is one of those that it is made from."""
     if any(path.resolve() == out.resolve() for path in inputs):
         raise NonesuchError(f"--out {out}: is one of the files to read; give it another name")
 

@@ -1,4 +1,4 @@
-"""What the audit says of each image, image by image."""
+"""What the audit says about each image, image by image."""
 
 from pathlib import Path
 

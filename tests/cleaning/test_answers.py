@@ -55,12 +55,12 @@ def test_the_later_answer_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["image,zz,A,yes"], "speaks of the image zz"),
-        (["image,a1,Z,yes"], "speaks of the identity Z"),
-        (["picture,a1,A,yes"], "speaks of the image A"),
+        (["image,zz,A,yes"], "is about the image zz"),
+        (["image,a1,Z,yes"], "is about the identity Z"),
+        (["picture,a1,A,yes"], "is about the image A"),
         (["people,A,A,no"], "compares A with itself"),
-        (["image,a1,A,perhaps"], "line 2 is no answer"),
-        (["image,a1"], "line 2 is no answer"),
+        (["image,a1,A,perhaps"], "line 2 is not an answer"),
+        (["image,a1"], "line 2 is not an answer"),
         (["image,a1,A,yes", "image,a1,B,yes"], "another says that it is of A"),
         (["people,A,B,yes", "image,a1,A,yes", "image,a1,B,no"], "another says the opposite"),
         (["people,A,B,yes", "people,B,C,yes", "people,A,C,no"], "other answers make them one person"),

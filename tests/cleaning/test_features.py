@@ -1,4 +1,4 @@
-"""Features: each image read once; what cannot be read, shows no face or gives no numbers is a problem, no end."""
+"""Features: each image is read once; one that cannot be read, shows no face or gives no numbers stops nothing."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def _cases(vectors: np.ndarray, labels: list[int], settled: Settled | None = Non
 
 
 def test_both_sides_of_the_threshold_of_one_person() -> None:
-    # The third is linked by cos 59 = .515, the seventh strayed by cos 62 = .469; people are far apart.
+    # The third is linked by cos 59 = 0.515, the seventh strayed by cos 62 = 0.469; people are far apart.
     vectors = _at([0, 1, 60, 180, 181, 182, 243])
     cleaned, found = _cases(vectors, [0, 0, 0, 1, 1, 1, 1])
     assert cleaned.identities.tolist() == [0, 0, 0, 1, 1, 1, -1]

@@ -38,7 +38,7 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit wrote, and its folder, whose columns later ones go on with."""
+    """The files of an audit, and its folder, whose columns later audits use."""
 
     figures: dict
     out: Path
@@ -182,7 +182,7 @@ def test_the_report_opens_offline_and_shows_no_photographs(audited: Audited) -> 
 
 
 def test_leaked_photographs_are_found(cli: Cli, sets: Path, audited: Audited, faces: np.ndarray) -> None:
-    """One image each of fifteen people is a training photograph, blurred, flipped or cropped anew."""
+    """One image each of fifteen people is a training photograph, blurred, flipped or cropped again."""
     size = PEOPLE * IMAGES
     crops = faces[:size].copy()
     changes = list(CHANGES.values()) * 5
@@ -235,7 +235,7 @@ def test_sets_of_which_little_can_be_said(cli: Cli, faces: np.ndarray, tmp_path:
     _save(faces[:IMAGES], tmp_path / "one")
     alone = _audit(cli, tmp_path / "out", tmp_path / "one")["datasets"]["one"]["embedders"]["mobilefacenet"]
     assert "takes two" in alone["separability"]["unknown"]
-    assert "imposters take two" in alone["study"]["unknown"]
+    assert "non-mated comparisons need two" in alone["study"]["unknown"]
     for number in range(3):
         (tmp_path / "single" / str(number)).mkdir(parents=True)
         Image.fromarray(faces[number * IMAGES]).save(tmp_path / "single" / str(number) / "0.png")
@@ -269,7 +269,11 @@ def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path, audited: 
     gender = figures["balance"]["gender"]
     assert gender["distance"]["value"] == pytest.approx(gender["shares"]["male"]["value"])
     assert any(light["about"] == "gender as wanted" for light in figures["verdict"])
-    for text, told in (('{"hair": {}}', "groupings are"), ('{"gender": {"x": 1}}', "groups are"), ("{", "JSON")):
+    for text, told in (
+        ('{"hair": {}}', "the groupings are"),
+        ('{"gender": {"x": 1}}', "the groups are"),
+        ("{", "JSON"),
+    ):
         target.write_text(text)
         outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--target", target)
         assert outcome.status == 1
@@ -296,7 +300,7 @@ def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited
             assert item.told(figures)
     page = (audited.out / "report.html").read_text()
     assert all(told in page for told in ("brisque: mean", "clip_iqa: mean", "FID of held-out photographs"))
-    assert "Left out, since" not in page
+    assert "Left out because" not in page
     outcome = cli("audit", sets / "faces", *ONE, "--out", audited.out, "--inception", inception)
     assert "go with --against" in outcome.error
 

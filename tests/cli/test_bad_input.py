@@ -36,7 +36,7 @@ from tests.conftest import Cli
         (["generate", "{out}", "--generator", "x.pth"], "import-weights"),
         (["generate", "{out}", "--reference", "{absent}"], "no such file or folder"),
         (["generate", "{out}", "--vectors", "{absent}"], "no such table"),
-        (["generate", "{out}", "--vectors", "a", "--reference", "b"], "give one of them"),
+        (["generate", "{out}", "--vectors", "a", "--reference", "b"], "give only one of them"),
         (["generate", "{out}", "--max-similarity", "1.5"], "1.5 is not in the range -1<=x<=1"),
         (["generate", "{out}", "--fmr", "0.02"], "no threshold of mobilefacenet is known at FMR 0.02"),
         (["generate", "{out}", "--statistics", "{absent}"], "no such statistics file"),
@@ -156,7 +156,7 @@ def test_weights_of_another_network_and_tampered_ones(cli: Cli, tmp_path: Path, 
     content[-5] ^= 1
     copy.write_bytes(content)
     card_path(copy).write_text(card_path(tiny_generator).read_text())
-    assert "its SHA-256 is not the one of its card" in cli("generate", tmp_path / "out", "--generator", copy).error
+    assert "its SHA-256 is not the one on its card" in cli("generate", tmp_path / "out", "--generator", copy).error
 
 
 def test_training_photographs_of_other_sizes_are_skipped_with_the_mend(cli: Cli, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture
 def cleaned(cli: Cli, folder: Path, tmp_path: Path) -> tuple[Path, Outcome]:
-    """Where the command wrote to, and what it said."""
+    """The folder that the command wrote, and its output."""
     out = tmp_path / "out"
     outcome = cli("clean", folder, "--out", out)
     assert outcome.status == 0, outcome.err
@@ -255,10 +255,10 @@ def test_bad_input(cli: Cli, folder: Path, tmp_path: Path) -> None:
         ([tmp_path / "absent", *out], "no such file"),
         ([folder, "--out", file], "a file stands where a folder is needed"),
         ([folder, *out, "--answers", file], "lacks the column question"),
-        ([folder, *out, "--answers", answers], "speaks of the image A/absent.png"),
+        ([folder, *out, "--answers", answers], "is about the image A/absent.png"),
         ([folder, *out, "--fmr", "1e-3", "--same", "0.4"], "give one of them"),
         ([folder, *out, "--fmr", "1e-2"], "no threshold of mobilefacenet is known at FMR 0.01"),
-        ([folder, *out, "--merge", "0.3"], "lies below the cosine of one person"),
+        ([folder, *out, "--merge", "0.3"], "is below the cosine of one person"),
     ]:
         outcome = cli("clean", *arguments)
         assert outcome.status == 1

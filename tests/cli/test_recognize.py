@@ -161,7 +161,7 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
         "--backbone dlib_resnet: not one of" in cli("recognize", "train", run, *data, "--backbone", "dlib_resnet").error
     )
     few = ["--data", folder / "test", "--preset", "tiny", "--head", "triplet", "--batch", "4"]
-    # Of 23 others two show the same person: six others make .52 of one, five .43.
+    # Of 23 others two show the same person: six others make 0.52 of one, five 0.43.
     assert "give --batch 7 or more" in cli("recognize", "train", run, *few).error
     assert "fewer than one batch" in cli("recognize", "train", run, *data, "--batch", "100").error
     names = tmp_path / "names.txt"

@@ -76,7 +76,7 @@ def test_a_lost_record_is_noticed_and_made_again(cli: Cli, steered: Path) -> Non
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        (["--steer", "yaw=left"], "left is no value, range or distribution"),
+        (["--steer", "yaw=left"], "left is not a value, range or distribution"),
         (["--steer", "age=-5"], "age lies in 0..100"),
         (["--steer", "yaw=-30", "--steer", "yaw=30"], "contradict each other"),
         (["--steer", "yaw=3", "--steer-steps", -1], "-1 is not in the range"),

@@ -213,7 +213,7 @@ def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
     assert (parts / "state.pt").exists()
     if stop != signal.SIGKILL:
         assert process.returncode == 130
-        assert "interrupted; run the same command again to go on" in message
+        assert "interrupted; run the same command again to resume" in message
     subprocess.run([*command, str(parts)], check=True, capture_output=True, env=_ONE_THREAD)
     assert _log(parts) == _log(whole)
     weights = "vec2face_tiny.safetensors"

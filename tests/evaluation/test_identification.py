@@ -45,7 +45,7 @@ def test_searches_that_cannot_be() -> None:
     found = search(_unit(draws, 3, 4), np.arange(3), _unit(draws, 2, 4), np.array([7, 8]))
     with pytest.raises(NonesuchError, match="none of the probes"):
         cumulative_match(found.rank)
-    with pytest.raises(NonesuchError, match="within and without"):
+    with pytest.raises(NonesuchError, match="inside and outside"):
         open_set(found)
     with pytest.raises(NonesuchError, match="NaN"):
         search(np.full((1, 4), np.nan, np.float32), np.zeros(1, int), _unit(draws, 1, 4), np.zeros(1, int))
@@ -61,7 +61,7 @@ def test_groups_by_hand() -> None:
     assert [tuple(rate.value for rate in of_group if rate) for of_group in rates] == [(0.5, 0.5, 0.5), (0.0, 0.0, 1.0)]
     assert (found.mean.value, found.deviation.value, found.trade_off.value) == (0.75, 0.25, 0.5)
     assert found.skewed_error_ratio.value == np.inf
-    # At .85 group a has one error in four, b one.
+    # At 0.85 group a has one error in four, b one.
     assert fairness(scores, mated, groups, 0.85, left, right).skewed_error_ratio.value == 1.0
     with pytest.raises(NonesuchError, match="at least two"):
         fairness(scores, mated, np.array(["a"] * 8), 0.5, left, right)

@@ -55,7 +55,7 @@ def test_csv_pairs_without_folds_have_both_kinds_in_each(tmp_path: Path) -> None
     for fold in range(1, 11):
         assert found.mated[found.folds == fold].tolist() == [True] * 2 + [False] * 3
     path.write_text("left,mated,right\nAnn_0001,1\n")
-    with pytest.raises(NonesuchError, match="line 2: it takes left, right and mated"):
+    with pytest.raises(NonesuchError, match="line 2: it needs left, right and mated"):
         read_pairs(path, LFW)
 
 

@@ -165,7 +165,7 @@ def test_one_to_one_alone_and_one_to_many_alone(ijb: _Ijb) -> None:
         ("ijbc_template_pair_label.txt", "", "not lines of 'template template label'"),
         ("ijbc_template_pair_label.txt", "1 2\n", "not lines of 'template template label'"),
         ("ijbc_template_pair_label.txt", "1 2 x\n", "not lines of 'template template label'"),
-        ("ijbc_template_pair_label.txt", "1 2 7\n", "whose label is 1 or 0"),
+        ("ijbc_template_pair_label.txt", "1 2 7\n", "with a label of 1 or 0"),
         ("ijbc_template_pair_label.txt", "98765 98765 1\n98765 98766 0", "template 98765 has no images"),
         ("ijbc_template_pair_label.txt", "98765 98765 1\n", "all comparisons are mated"),
         ("ijbc_1N_probe_mixed.csv", None, r"no \*_1N_probe_mixed\.csv there"),
@@ -174,7 +174,7 @@ def test_one_to_one_alone_and_one_to_many_alone(ijb: _Ijb) -> None:
         ("ijbc_1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n1\n", "line 2 has no template and subject numbers"),
         ("ijbc_1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n5,1\n5,2\n", "template 5 is of two subjects"),
         ("ijbc_name_5pts_score.txt", "1.jpg 1 2 3\n", "line 1 is not a name with five points"),
-        ("ijbc_name_5pts_score.txt", "1.jpg 1 2 3 4 5 6 7 8 9 10 .9\n", "319 of 320 images have no landmarks"),
+        ("ijbc_name_5pts_score.txt", "1.jpg 1 2 3 4 5 6 7 8 9 10 0.9\n", "319 of 320 images have no landmarks"),
     ],
 )
 def test_wrong_metadata(ijb: _Ijb, file: str, text: str | None, message: str) -> None:

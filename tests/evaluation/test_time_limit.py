@@ -74,7 +74,7 @@ def test_images_over_the_limit_are_refused(images: Path, tmp_path: Path) -> None
         assert timed["p95_ms"] == np.percentile(milliseconds, 95)
         none = np.zeros(PEOPLE * EACH, bool)
         assert limits["1000"]["tar"]["0.01"]["value"] == pytest.approx(_expected(found, none, 0.01))
-        # A comparison is refused if either of its images is: about 1 - .7 ** 2 of the mated ones at 500 ms.
+        # A comparison is refused if either of its images is: about 1 - 0.7 ** 2 of the mated ones at 500 ms.
         assert limits["500"]["tar"]["0.01"]["value"] == pytest.approx(0.49, abs=0.12)
         assert limits["100"]["tar"]["0.01"]["value"] == pytest.approx(0.25, abs=0.12)
         slow = time_limit_figures(test, found, np.array([2000.0]))
@@ -82,7 +82,7 @@ def test_images_over_the_limit_are_refused(images: Path, tmp_path: Path) -> None
 
 
 def test_rows_of_a_small_test_without_a_list() -> None:
-    """Too few comparisons for any TAR: the EER stands in its place, and a limit that nothing meets is said."""
+    """Too few comparisons for any TAR: the EER replaces it, and a limit that nothing meets is reported."""
     two, one = ({"value": eer, "low": None, "high": None} for eer in (0.2, 0.1))
     limits = {"100": {"over": 1.0}, "500": {"over": 0.25, "eer": two, "tar": {}}, "1000": {"over": 0.0, "eer": one}}
     timed = {"measured": 4, "median_ms": 200.0, "p95_ms": 400.0, "limits": limits}

@@ -16,7 +16,7 @@ from nonesuch.measures.similarity import normalised
 
 
 def _average_precision(good: list[bool], total: int) -> float:
-    """As Oxford Buildings and Market-1501 are scored: the area under precision by recall, walked along the ranking."""
+    """The score of Oxford Buildings and Market-1501: the area under precision by recall, walked along the ranking."""
     found, area, old_recall, old_precision = 0, 0.0, 0.0, 1.0
     for place, hit in enumerate(good, start=1):
         found += hit

@@ -11,7 +11,7 @@ from nonesuch.core import images
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures of one grey level each, their number in this list, beside files that are no pictures."""
+    """Pictures of one grey level each, their number in this list, beside files that are not pictures."""
     root = tmp_path / "faces"
     for level, name in enumerate(["bo/2.png", "bo/1.png", "al/1.png", "solo.png", ".hidden.png"]):
         path = root / name

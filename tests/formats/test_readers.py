@@ -27,7 +27,7 @@ def _find_listed(path: Path, split: str | None) -> list[Photograph]:
 
 @pytest.fixture
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two people of no dataset that anyone else reads, and a reader for it."""
+    """Two people in a form that no other reader takes, and a reader for it."""
     for person in range(2):
         planted_person(tmp_path / "anywhere", person, range(3))
     files = sorted((tmp_path / "anywhere").rglob("*.png"))

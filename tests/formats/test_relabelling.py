@@ -77,7 +77,7 @@ def test_a_manifest_of_a_tar_with_a_table_and_of_another_manifest(folder: Path, 
     assert _found(second) == [("bo/2.png", "10", 2)]
     with pytest.raises(NonesuchError, match="keeps none of the images"):
         find(second, "a")
-    with pytest.raises(NonesuchError, match="a table, and no manifest"):
+    with pytest.raises(NonesuchError, match="a table, but not a manifest"):
         find(tmp_path / "faces.parquet")
 
 

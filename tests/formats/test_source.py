@@ -56,7 +56,7 @@ def test_a_dataset_keeps_its_columns_itself(cli: Cli, tiny_generator: Path, tmp_
     source.columns.write("seen", 1, "a model", pa.table({"age": [1, 2]}))
     assert (path / "columns" / "seen" / "000001.parquet").is_file()
     assert not (tmp_path / "columns").exists()
-    with pytest.raises(NonesuchError, match="is not what its index says"):
+    with pytest.raises(NonesuchError, match="does not match its index"):
         _ = replace(source, photographs=source.photographs[:1]).columns
     manifests.write(path, replace(manifests.read(path), shows_real_people=True, complete=False))
     assert source.shows_real_people is True

@@ -1,4 +1,4 @@
-"""Shares of groups by hand, and skewed sets told from even ones."""
+"""Shares of groups by hand, and skewed sets that differ from even ones."""
 
 import numpy as np
 import pytest

@@ -59,7 +59,7 @@ def test_sets_of_which_nothing_can_be_said() -> None:
     vectors, _ = _people(2, 2)
     alone = consistency(vectors, np.arange(4))
     assert alone.single == 4
-    with pytest.raises(NonesuchError, match="takes two"):
+    with pytest.raises(NonesuchError, match="needs two"):
         alone.refused(0.5, np.arange(4))
     assert len(alone.outliers(3)) == 0
     everyone = consistency(vectors, np.zeros(4, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Figures know how they are written; what was not measured is told apart from what nobody defines."""
+"""Figures know how they are written; what was not measured differs from what is not defined."""
 
 import math
 
@@ -69,8 +69,8 @@ def test_a_figure_in_another_form_is_an_error() -> None:
 
 
 def test_what_was_not_measured_says_why() -> None:
-    with pytest.raises(NotMeasuredError, match="takes two"):
-        EER.read({"unknown": "consistency takes two"})
+    with pytest.raises(NotMeasuredError, match="needs two"):
+        EER.read({"unknown": "consistency needs two"})
     with pytest.raises(NotMeasuredError, match="no target"):
         Measure("distance", "", SHARE, null="no target").read(PART)
     with pytest.raises(NotMeasuredError, match="at fmr 7"):

@@ -28,7 +28,7 @@ def test_frechet_distance_is_scipys() -> None:
 
 
 def test_frechet_distance_of_fewer_images_than_dimensions() -> None:
-    """The same by the other route: zeros beside the features change nothing but the width."""
+    """The same by the other route: zeros beside the features change only the width."""
     real, generated = (part[:9].astype(np.float64) for part in _two())
     wide = [np.pad(part, ((0, 0), (0, 20))) for part in (real, generated)]
     assert frechet_distance(*wide) == pytest.approx(frechet_distance(real, generated), rel=1e-9)

@@ -1,4 +1,4 @@
-"""Genuine and imposter scores against scikit-learn's ROC, and intervals that hold the truth."""
+"""Mated and non-mated scores against scikit-learn's ROC, and intervals that hold the truth."""
 
 import numpy as np
 import pytest
@@ -63,5 +63,5 @@ def test_sets_without_both_kinds() -> None:
     vectors, _ = _people(3, 2)
     with pytest.raises(NonesuchError, match="no identity has two images"):
         study(vectors, np.arange(6))
-    with pytest.raises(NonesuchError, match="imposters take two"):
+    with pytest.raises(NonesuchError, match="non-mated comparisons need two"):
         study(vectors, np.zeros(6, dtype=np.int64))

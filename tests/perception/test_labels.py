@@ -73,7 +73,7 @@ def test_faces_and_splits(make_tar: MakeTar) -> None:
 @pytest.mark.parametrize(
     ("columns", "row", "message"),
     [
-        (["age", "gender", "ethnicity"], "30,2,0", "gender must lie in 0..1"),
+        (["age", "gender", "ethnicity"], "30,2,0", "gender must be in 0..1"),
         (["age", "gender", "ethnicity"], "old,1,0", "must be numbers"),
         (["age", "gender"], "30,1", "has age, gender but lacks ethnicity"),
         (["weight"], "80", "neither landmarks, nor age, gender and ethnicity"),

@@ -59,7 +59,7 @@ def test_operations_equal_pillows(name: str) -> None:
     )
     inside = (slice(None), slice(None), slice(2, -2), slice(2, -2))
     difference = (ours[inside] - theirs[inside]).abs()
-    # Pillow leaves a pixel black whose neighbour is outside; elsewhere it rounds to levels, at times twice.
+    # Pillow leaves a pixel with a neighbour outside black; elsewhere it rounds to levels, at times twice.
     assert difference.median() <= 1.0
     assert (difference > 2.0).float().mean() < 0.03
     if name != "identity":

@@ -85,7 +85,7 @@ def _run(processes: int, script: Path, *jobs: str) -> None:
 def test_two_processes_equal_one_and_may_go_on_as_one(tmp_path: Path) -> None:
     script = tmp_path / "ranks.py"
     script.write_text(_RANKS)
-    # What is saved after six steps of two processes is for one process to go on with.
+    # One process resumes what two processes saved after six steps.
     _run(2, script, f"{tmp_path}/two@-1", f"{tmp_path}/both@112")
     _run(1, script, f"{tmp_path}/one@-1", f"{tmp_path}/both@-1")
     for head in HEADS:

@@ -97,7 +97,7 @@ def test_one_identity_is_refused(photographs: list[Photograph]) -> None:
 
 
 def test_the_mini_backbone_is_as_small_as_it_says() -> None:
-    """At most about .1 GFLOP (multiply-adds), counted layer by layer."""
+    """At most about 0.1 GFLOP (multiply-adds), counted layer by layer."""
     backbone, work = create_model("iresnet_mini").eval(), []
 
     def count(layer: torch.nn.Module, given: object, made: torch.Tensor) -> None:

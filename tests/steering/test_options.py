@@ -1,4 +1,4 @@
-"""From what is asked for to a steerer, without the command line."""
+"""Options become a steerer, without the command line."""
 
 import pytest
 

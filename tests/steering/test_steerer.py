@@ -88,7 +88,7 @@ def test_an_image_is_its_own_whatever_its_neighbours(
 def test_without_steps_images_stay_as_they_are(generator: Generator, perceiver: Perceiver, bases: np.ndarray) -> None:
     found = _tried(generator, perceiver, bases, ["yaw=40"], steps=0)
     plain = to_grey_levels(generator.render(bases[:3], SEEDS[:3], 2))
-    # With gradients other kernels run: a pixel in fifty thousand is rounded to the level beside.
+    # Other kernels run with gradients: a pixel in fifty thousand is rounded to the neighbouring level.
     assert np.abs(found.images.astype(int) - plain).max() <= 1
     assert (found.images != plain).mean() < 1e-3
     assert not found.accepted.any()

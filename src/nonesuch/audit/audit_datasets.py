@@ -28,7 +28,7 @@ class Audit:
     Attributes:
         report: the HTML page.
         json: the file of all figures.
-        figures: the same as a value.
+        figures: all figures, as `json` holds them.
         broken: requirements that do not hold, in words.
     """
 
@@ -58,21 +58,21 @@ def audit_datasets(
     dtype: str = "float32",
     on_progress: OnProgress = no_progress,
 ) -> Audit:
-    """Say what labelled face datasets are worth, side by side.
+    """Judge what labelled face datasets are worth, side by side.
 
     Args:
         datasets: of ours, or folders or uncompressed tars with a folder per person.
         against: photographs that the generator learned from.
         held_out: a list of people or files of `against` that it did not see: the control.
         control: more photographs of people it never saw.
-        embedder: each gives figures of its own.
+        embedder: each gives its own figures.
         out: folder of the report; None for DATASET-audit.
         require: what must hold, as "eer<=0.1".
         target: JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.
         brisque, clip_iqa, inception: weights that cannot ship: BRISQUE's allmodel and allrange; CLIP's image encoder
             and its two prompts; Inception, for FID against `against`; both networks as `.onnx`.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        show_photographs: thumbnails of photographs of real people too.
+        show_photographs: show thumbnails of photographs of real people too.
         device, dtype: of the networks.
         on_progress: told what is being done.
 

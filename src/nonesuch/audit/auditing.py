@@ -1,4 +1,4 @@
-"""The audit of one dataset: what its images show, all figures, the verdict; and what it says of each image."""
+"""The audit of one dataset: what its images show, all figures, the verdict, and columns about each image."""
 
 import dataclasses
 import hashlib
@@ -37,10 +37,10 @@ def audit(
     target: Mapping[str, Mapping[str, float]],
     on_step: Callable[[str], None] = lambda what: None,
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """All figures of a dataset, ready for JSON, and what they say of each image, by column.
+    """Measure all figures of a dataset, ready for JSON, and what they say about each image, by column.
 
     `own_*`: (N,) cosine to the mean of its identity's other images; `other_*`: to the nearest other identity's mean;
-    `training_*`: to the nearest image of the training set; each by embedder, NaN where nothing can be said.
+    `training_*`: to the nearest image of the training set; each by embedder, NaN where it is not known.
 
     Args:
         seen: what `look` saw in the source, with a perceiver.
@@ -87,7 +87,7 @@ def audit(
 
 
 def _empty_folders(path: Path) -> int:
-    """Folders that hold nothing, which may be meant as identities."""
+    """Folders that hold nothing, though they may be meant as identities."""
     folders = [place for place in path.rglob("*") if place.is_dir()] if path.is_dir() else []
     return sum(next(folder.iterdir(), None) is None for folder in folders)
 
@@ -100,7 +100,7 @@ def write_image_columns(
     reference: Reference | None,
     out: Path,
 ) -> Path:
-    """Write what the audit says of each image, null for images that cannot be used.
+    """Write what the audit says about each image; null for images that cannot be used.
 
     A dataset of ours gets them as columns, for `--where`; for other sources a table is written to `out`, with `file`,
     `identity` and all that was seen.

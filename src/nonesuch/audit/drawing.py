@@ -20,7 +20,7 @@ _DISTRIBUTIONS = {
 
 
 def draw_all(found: Found) -> list[Picture]:
-    """The pictures that the figures suffice for."""
+    """The pictures for which there are figures."""
     first = next(iter(found.values()))
     with style():
         pictures = []
@@ -54,7 +54,7 @@ def _study(by: Found, embedder: str) -> list[Picture]:
         axes.set_xlim(edges[seen.min()], edges[seen.max() + 1])
 
     caption = "Scores of mated and of non-mated comparisons; the less they overlap, the purer the labels."
-    return [picture(f"Genuine and imposter scores by {embedder}", caption, draw)]
+    return [picture(f"Mated and non-mated scores by {embedder}", caption, draw)]
 
 
 def _separability(by: Found, embedder: str) -> list[Picture]:
@@ -68,9 +68,9 @@ def _separability(by: Found, embedder: str) -> list[Picture]:
         axes.plot([0, longest], [0, longest], color="grey", linewidth=0.6, linestyle=":")
         for number, (name, curve) in enumerate(known.items()):
             line(axes, number, name, curve["sizes"], curve["count"][key], steps=True)
-        axes.set(xlabel="identities", ylabel="of these no earlier one matches", xlim=(0, None), ylim=(0, None))
+        axes.set(xlabel="identities", ylabel="identities that no earlier one matches", xlim=(0, None), ylim=(0, None))
 
-    caption = f"Identities whose mean embedding no earlier one matches at {key}; on the dotted line all are different."
+    caption = f"Identities whose mean embedding matches no earlier one at {key}; on the dotted line all are different."
     return [picture(f"Separable identities by {embedder}", caption, draw)]
 
 
@@ -93,8 +93,8 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
         axes.set_xlim(edges[first], edges[last + 1])
 
     caption = (
-        "Nearest training photograph of each image, beside that of as many photographs of people who are not in the "
-        "training set. A dataset that shows training people lies to the right of the control."
+        "Cosine of each image to the nearest training photograph, beside that of as many photographs of people who are "
+        "not in the training set. A dataset that shows training people lies to the right of the control."
     )
     return [picture(f"Leakage by {embedder}", caption, draw)]
 
@@ -110,7 +110,7 @@ def _balance(found: Found) -> Picture:
         panel.set_ylabel("images (%)")
         panel.set_title(grouping, fontsize=9)
     panel.legend()
-    caption = "Shares of the images as the perception model sees them; 95% over identities. A model's guess from looks."
+    caption = "Shares of the images by the perception model, with 95% over identities: a model's guess from looks."
     return Picture("Who is shown", caption, as_svg(figure, "balance"), wide=True)
 
 

@@ -1,4 +1,4 @@
-"""One look at every image of a dataset: embeddings, what it shows, its pixels. Kept as columns, so it is done once."""
+"""One look at every image of a dataset: embeddings, what it shows, its pixels. Columns keep it, so it is done once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +26,12 @@ from nonesuch.perception.perceiver import Perceiver
 INCEPTION = "inception"
 _ACQUIRED, _FACE, _PIXELS, _EMBEDDING = "acquired", "face", "pixels", "embedding_"
 _ACQUIRED_VERSION = _FACE_VERSION = "1"
-_BLACK = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # stands for the crops of a batch that has none
+_BLACK = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # used for the crops of a batch that has none
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A measure of quality by files that a user brings.
+    """A measure of quality by files that a user supplies.
 
     Attributes:
         name: of its column.
@@ -50,12 +50,12 @@ class Eyes:
 
     Attributes:
         embedders: by name; at least one.
-        detector: aligns what is no aligned crop, and says whether crops show a face.
+        detector: aligns images that are not aligned crops, and says whether crops show a face.
         detector_sha256: of its weights.
         perceiver: None where only embeddings are wanted, as of photographs that a dataset is compared with.
-        always_align: detect and align 112x112 images too, which else count as aligned crops.
+        always_align: detect and align 112x112 images too, which otherwise count as aligned crops.
         judges: further measures of quality.
-        inception: for the FID; its features stand beside the embeddings as `INCEPTION`.
+        inception: for the FID; its features are kept with the embeddings as `INCEPTION`.
     """
 
     embedders: Mapping[str, Embedder]
@@ -67,7 +67,7 @@ class Eyes:
     inception: Embedder | None = None
 
     def for_reference(self) -> "Eyes":
-        """The same without what is only wanted of the audited datasets."""
+        """The same without what is needed only for the audited datasets."""
         return replace(self, perceiver=None, judges=())
 
 
@@ -83,8 +83,8 @@ class Seen:
         columns: by name, (N,): what the images show (`nonesuch.perception.perceiver.COLUMNS`), measures of their
             pixels (`nonesuch.audit.judges.pixels.NAMES`), `phash` (uint64) and `face` (whether the detector finds one
             in the crop); none without a perceiver.
-        problems: in words, why an image is left out, for each that is.
-        lost: identities none of whose images can be used.
+        problems: in words, why each image that is left out is.
+        lost: identities that have no usable image.
     """
 
     photographs: list[Photograph]
@@ -96,7 +96,7 @@ class Seen:
     lost: int
 
     def only(self, wanted: NDArray[np.bool_]) -> "Seen":
-        """The images of which (N,) `wanted` is true, with their identities numbered anew.
+        """The images for which (N,) `wanted` is true, with new numbers for their identities.
 
         Raises:
             NonesuchError: there are none.
@@ -144,15 +144,15 @@ def look(
     eyes: Eyes,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Seen:
-    """Look at all images of a source, or read what the same models saw before; it is kept as columns of the source.
+    """Look at all images of a source, or read what the same models saw before; columns of the source keep it.
 
     Raises:
-        NonesuchError: not one image can be used, a dataset of ours is incomplete or being written, or the disk is
-            full; what was seen until then stays.
+        NonesuchError: not one image can be used, a dataset of ours is incomplete or being written, or the disk is full;
+            what was seen until then is kept.
     """
     for name in (photograph.name for photograph in source.photographs):
         if name.encode(errors="ignore") != name.encode(errors="surrogateescape"):
-            raise NonesuchError(f"{source.path}: the name {name!a} is no UTF-8; rename the file or its folder")
+            raise NonesuchError(f"{source.path}: the name {name!a} is not UTF-8; rename the file or its folder")
     store = source.columns
     groups = _groups(eyes)
     if not source.is_dataset:  # whose crops may be the detector's
@@ -176,7 +176,7 @@ def look(
 
 
 def _groups(eyes: Eyes) -> list[_Group]:
-    """What is to be seen; images that show no face have nulls in all groups but the first."""
+    """The groups of columns to make; images that show no face have nulls in all groups but the first."""
     how = "+aligned" if eyes.always_align else ""
     seen_by = f" {eyes.detector_sha256}{how}"
     groups = [_Group(_ACQUIRED, _ACQUIRED_VERSION + seen_by, lambda crops: pa.table({}))]
@@ -203,7 +203,7 @@ def _groups(eyes: Eyes) -> list[_Group]:
 
 
 def _made_by(sha256: str, embedder: Embedder) -> str:
-    """What names a model, and its precision where that is not the usual one."""
+    """The name of a model, with its precision where that is not the usual one."""
     return sha256 if embedder.dtype == torch.float32 else f"{sha256} {embedder.dtype}"
 
 

@@ -21,7 +21,7 @@ def check_reference(
 ) -> None:
     """Raises NonesuchError where the options about photographs contradict one another."""
     if (held_out or control or inception) and not against:
-        raise NonesuchError("--held-out, --control and --inception go with --against, photographs to compare with")
+        raise NonesuchError("--held-out, --control and --inception go with --against, the photographs to compare with")
     if shared := {path.resolve() for path in control} & {path.resolve() for path in against}:
         raise NonesuchError(f"{shared.pop()}: the control must show other people than --against; name another source")
 
@@ -51,23 +51,23 @@ def load_eyes(
 
 
 def _embedders(names: Sequence[str], device: str, dtype: str) -> dict[str, Embedder]:
-    """By what their columns and figures are called: a file goes by its name, which must do as a folder's too."""
+    """Embedders by the names of their columns and figures: a file goes by its name, which must do for a folder too."""
     if not names:
         raise NonesuchError("--embedder: name at least one")
     found: dict[str, Embedder] = {}
     for name in dict.fromkeys(names):
         called = re.sub(r"[^\w.-]", "_", Path(name).stem if Path(name).suffix in (".safetensors", ".onnx") else name)
         if called in found or called == INCEPTION:
-            raise NonesuchError(f"--embedder {name}: another is called {called} too; rename the file")
+            raise NonesuchError(f"--embedder {name}: another one is also called {called}; rename the file")
         found[called] = load_embedder(name, device, dtype)
     return found
 
 
 def dataset_names(datasets: Sequence[Path]) -> dict[str, Path]:
-    """What each dataset is called: by its file's or folder's name, with the folder above where two are called so.
+    """The name of each dataset: that of its file or folder, with the folder above where two have the same name.
 
     Raises:
-        NonesuchError: there is none, or two are called alike all the same.
+        NonesuchError: there is none, or two have the same name even so.
     """
     if not datasets:
         raise NonesuchError("name a dataset to audit")
@@ -77,7 +77,7 @@ def dataset_names(datasets: Sequence[Path]) -> dict[str, Path]:
         if name in found:
             name = f"{path.resolve().parent.name}-{name}"
         if name in found:
-            raise NonesuchError(f"{path}: given twice, or called as another one; rename one")
+            raise NonesuchError(f"{path}: given twice, or its name is that of another one; rename one")
         found[name] = path
     return found
 
@@ -86,7 +86,7 @@ def read_target(path: Path | None) -> Mapping[str, Mapping[str, float]]:
     """Wanted shares by grouping and group; none for None.
 
     Raises:
-        NonesuchError: the file is not JSON of that form, or names what is not known.
+        NonesuchError: the file is not JSON of that form, or names something unknown.
     """
     if path is None:
         return {}

@@ -19,8 +19,8 @@ class Reference:
 
     Attributes:
         training: those that the generator may have learned.
-        names: of the training photographs; with their source where there are several, as its people are then.
-        control: of other people, whom it never saw; None where there are none.
+        names: of the training photographs, with their source where there are several; people are then named likewise.
+        control: photographs of other people, whom it never saw; None where there are none.
     """
 
     training: Seen
@@ -35,11 +35,11 @@ def see_reference(
     eyes: Eyes,
     on_image: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Reference:
-    """Look at real photographs and part them.
+    """Look at real photographs and split them into training set and control.
 
-    Training are the images of `against`: where a table beside a tar names splits, those of `train`; without the people
-    of `held_out`. Control are the others of `against`, and all of `controls`, but nobody who is in the training part of
-    the same source.
+    The training set is the images of `against` (of the split `train`, where a table beside a tar names splits) without
+    the people of `held_out`. The control is the other images of `against` and all of `controls`, but nobody who is in
+    the training part of the same source.
 
     Args:
         against, controls: all images of each.
@@ -71,7 +71,7 @@ def see_reference(
             control.append(seen.only(unseen))
     control += [_seen(source, eyes, on_image) for source in controls]
     if not training:
-        raise NonesuchError("--against: --held-out leaves no image that a generator may have learned")
+        raise NonesuchError("--against: --held-out leaves no image that a generator may have learned from")
     names = [item.name for part in training for item in part.photographs]
     if len(training) > 1:
         names = [

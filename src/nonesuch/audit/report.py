@@ -22,7 +22,7 @@ _BROUGHT = {"FID (--inception)": INCEPTION, "BRISQUE (--brisque)": BRISQUE, "CLI
 
 @dataclass(frozen=True)
 class Item:
-    """Thumbnails that belong together, None where one may not be shown, and what is told of them."""
+    """Thumbnails that belong together, None where one may not be shown, and the text below them."""
 
     images: list[str | None]
     told: str
@@ -42,11 +42,11 @@ def write_report(
     shown: Mapping[str, Sequence[Photograph]],
     training: Reference | None = None,
 ) -> None:
-    """Write the page: verdict, tables, curves, and images worth a look. All its figures stand in audit.json too.
+    """Write the page: verdict, tables, curves, and images worth a look. audit.json has all its figures too.
 
     Args:
         found: the content of audit.json.
-        shown: by dataset, images of which thumbnails may be shown; of others only names are.
+        shown: by dataset, images whose thumbnails may be shown; of others only the names are shown.
         training: the training photographs, if thumbnails of them may be shown.
 
     Raises:
@@ -87,7 +87,7 @@ def _about(found: Mapping[str, Any]) -> str:
 
 
 def _absent(figures: Figures) -> list[str]:
-    """Measures that take files of the user's, where there were none."""
+    """Measures that need files from the user, where none were given."""
     return [name for name, need in _BROUGHT.items() if not need.is_met(figures)]
 
 
@@ -125,7 +125,7 @@ def _by_embedder(name: str, embedder: str, by: Figures, thumbnails: Thumbnails) 
                 _with_identity(name, row, "nearest_other", "cosine_to_other", thumbnails)
                 for row in rows["mislabelled_images"]
             ]
-            yield Gallery(f"Images nearer to another identity at {key}, beside it, by {embedder}", wrong)
+            yield Gallery(f"Images nearer to another identity at {key}, shown beside it, by {embedder}", wrong)
     if leakage := known_part(by, LEAKAGE):
         nearest = [_beside_photograph(name, row, thumbnails) for row in leakage["images"]["worst"]]
         yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)

@@ -41,7 +41,7 @@ def parse_requirement(text: str) -> Requirement:
     """Read 'eer<=0.1'.
 
     Raises:
-        NonesuchError: it is written otherwise, or the bound is no finite number.
+        NonesuchError: it is written in another way, or the bound is not a finite number.
     """
     match = _WRITTEN.fullmatch(text)
     try:
@@ -56,7 +56,7 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def judge(wishes: Sequence[Requirement], found: dict[str, Any]) -> list[str]:
-    """What is required and does not hold, or cannot be read, in words; all are added to the figures."""
+    """What is required and does not hold, or cannot be read, in words; all requirements are added to the figures."""
     judged: list[dict[str, Any]] = []
     broken = []
     for wish in wishes:
@@ -78,12 +78,12 @@ def judge(wishes: Sequence[Requirement], found: dict[str, Any]) -> list[str]:
 def figures_at(figures: Mapping[str, Any], path: str) -> dict[str, float]:
     """The numbers that a path means, by their whole paths.
 
-    A path is all keys from the top, or the last ones of them. It may mean one figure of several datasets and
-    embedders, never several figures. A figure with an interval counts by its value, True and False as 1 and 0, one that
-    is not known as NaN.
+    A path is all keys from the top, or the last ones of them. It may mean one figure of several datasets and embedders,
+    never several figures. A figure with an interval counts by its value, True and False count as 1 and 0, an unknown
+    figure as NaN.
 
     Raises:
-        NonesuchError: no figure is called so, or several are.
+        NonesuchError: no figure has that name, or several have.
     """
     known = dict(_numbers(figures, ()))
     wanted = tuple(path.split("/"))
@@ -101,7 +101,7 @@ def figures_at(figures: Mapping[str, Any], path: str) -> dict[str, float]:
 
 
 def _lacking(figures: Mapping[str, Any], fitting: list[tuple[str, ...]], wanted: tuple[str, ...]) -> list[str]:
-    """Datasets, and embedders of them, that a path means too and that do not have its figure."""
+    """Datasets, and embedders of them, that a path also means but that do not have its figure."""
     datasets: Mapping[str, Any] = figures.get("datasets", {})
     of_embedders = any("embedders" in keys for keys in fitting)
     lacking = []

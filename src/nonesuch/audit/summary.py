@@ -25,10 +25,10 @@ def tables(found: Found) -> list[tuple[str, list[Row]]]:
 
 
 def _rows(listed: Sequence[Listed], by: Sequence[Figures]) -> list[Row]:
-    """A figure that a dataset lacks is shown as unknown; rows that none has are left out."""
+    """A figure that a dataset lacks is shown as unknown; rows that no dataset has are left out."""
     rows = []
     for _, group in groupby(listed, _family):
-        together = list(group)  # the figures of one threshold stand beneath each other
+        together = list(group)  # the figures of one threshold follow one another
         keys = dict.fromkeys(key for of_dataset in by for key in together[0].family(of_dataset))
         rows += [
             (item.title(key), [item.cell(of_dataset, key) for of_dataset in by]) for key in keys for item in together

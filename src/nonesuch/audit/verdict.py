@@ -1,7 +1,7 @@
-"""Traffic lights: what a dataset's figures say, each by a rule that is told with it.
+"""Traffic lights: what a dataset's figures say, each by a rule that is shown with it.
 
-The bounds are this project's, chosen from its measurements of photographs (LFW, CelebA) and of generated sets; they
-are there to be read, and `--require` is there for one's own.
+The bounds are this project's, chosen from its measurements of photographs (LFW, CelebA) and of generated sets. They are
+there to be read; `--require` is there for bounds of one's own.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,27 +21,26 @@ GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
 
 _FIRST = (TWICE, FALSE_MATCHES)  # the lights of other figures follow in the list's order
 
-_USABLE = Bounds("images usable", 0.001, 0.02, "green up to .1% left out, amber up to 2%")
+_USABLE = Bounds("images usable", 0.001, 0.02, "green up to 0.1% left out, amber up to 2%")
 _VARIED = Bounds(
     "images of an identity differ",
     0.85,
     0.95,
-    "mean cosine of mated images between that of non-mated ones (0) and 1: green up to .85, amber up to .95",
+    "mean cosine of mated images, from that of non-mated ones (0) to 1: green up to 0.85, amber up to 0.95",
 )
 _LEAKS = Bounds(
     "no training person shown",
     0.0,
     0.01,
-    "red with an image as near to a training photograph as a copy of it would be; else by the excess, the "
-    "share of images beyond the cosine that 1% of held-out people's exceed, minus that 1%, by images and by "
-    "people's centres: amber above 1%, or where an interval (of .1% too) lies above 0, red where both; grey "
-    "without a control",
+    "red with an image as near to a training photograph as a copy of it would be. Otherwise by the excess, by images "
+    "and by people's centres: the share of images beyond the cosine that 1% of held-out people's exceed, minus that "
+    "1%. Amber above 1%, or where an interval (of 0.1% too) lies above 0; red where both hold; grey without a control",
 )
 _COVERS = Bounds(
     "looks like the real set",
     0.8,
     0.5,
-    "coverage against that of held-out photographs of equal number: green from four fifths of it, amber from "
+    "coverage, compared with that of equally many held-out photographs: green from four fifths of it, amber from "
     "half; grey without a control",
 )
 _BALANCED = Bounds(
@@ -66,9 +65,9 @@ class Light:
     Attributes:
         about: what is judged.
         by: the embedder, or "" where none is needed.
-        colour: GREEN, AMBER or RED, GREY where the figures do not suffice.
-        told: the figures, in words; why they do not suffice.
-        rule: when it is which colour.
+        colour: GREEN, AMBER or RED; GREY where the figures do not suffice.
+        told: the figures, in words, or why they do not suffice.
+        rule: which colour it has when.
     """
 
     about: str
@@ -117,7 +116,7 @@ def _by_bounds(item: Listed, figures: Figures, by: str = "") -> Light:
 
 
 def _light(bounds: Bounds, judge: Callable[[Figures], Judgement], figures: Figures, by: str = "") -> Light:
-    """A light that is grey where a figure that it takes was not measured."""
+    """A light that is grey where a figure that it needs was not measured."""
     try:
         colour, told = judge(figures)
     except NotMeasuredError as reason:
@@ -126,7 +125,7 @@ def _light(bounds: Bounds, judge: Callable[[Figures], Judgement], figures: Figur
 
 
 def _graded(value: float, bounds: Bounds, better: Better) -> str:
-    """Green up to the first bound and amber up to the second; from them on where higher is better."""
+    """Green up to the first bound and amber up to the second; where higher is better, down to them."""
     if better is Better.HIGHER:
         return GREEN if value >= bounds.green else AMBER if value >= bounds.amber else RED
     return GREEN if value <= bounds.green else AMBER if value <= bounds.amber else RED

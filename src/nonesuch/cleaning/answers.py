@@ -39,7 +39,7 @@ class Answered:
     Attributes:
         settled: for `clean`.
         same_picture, other_picture: pairs of rows, the smaller first, for `doubles`.
-        heeded: the answers that speak of images with a face; an answer about another one changes nothing.
+        heeded: the answers about images with a face; an answer about another one changes nothing.
     """
 
     settled: Settled = field(default_factory=Settled)
@@ -49,7 +49,7 @@ class Answered:
 
 
 def read_answers(paths: Iterable[Path]) -> list[Answer]:
-    """The answers of CSV files (question, one, other, answer: yes or no); of two to one question the later counts.
+    """The answers of CSV files (question, one, other, answer: yes or no); the later of two to one question counts.
 
     Raises:
         NonesuchError: a file cannot be read, lacks a column, or holds something else.
@@ -61,7 +61,7 @@ def read_answers(paths: Iterable[Path]) -> list[Answer]:
                 reader = csv.DictReader(handle, strict=True)
                 missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
                 if missing:
-                    raise NonesuchError(f"{path}: no file of answers, it lacks the column {missing[0]}")
+                    raise NonesuchError(f"{path}: not a file of answers: it lacks the column {missing[0]}")
                 for row in reader:
                     answer = _answer(path, reader.line_num, row)
                     names = (answer.one, answer.other)
@@ -76,7 +76,7 @@ def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
     question, one, other, answer = (row[name] for name in COLUMNS)
     if question not in (IMAGE, PEOPLE, PICTURE) or not one or not other or answer not in ("yes", "no"):
         raise NonesuchError(
-            f"{path}: line {line} is no answer; it wants image, people or picture, two names, and yes or no"
+            f"{path}: line {line} is not an answer; write image, people or picture, two names, and yes or no"
         )
     return Answer(question, one, other, answer == "yes", path)
 
@@ -92,7 +92,7 @@ def settle(
         identities: name of each label.
 
     Raises:
-        NonesuchError: an answer speaks of a file or an identity that is not there, or answers contradict each other.
+        NonesuchError: an answer is about a file or an identity that is not there, or answers contradict each other.
     """
     rows = {name: row for row, name in enumerate(files)}
     labels = {name: label for label, name in enumerate(identities)}
@@ -123,7 +123,7 @@ def settle(
                 refused.add((image, label))
             if held.get(image) == label and (image, label) in refused:
                 raise _contradiction(answer, "another says the opposite of an identity that is one with it")
-    # Who has an image that another cannot have is someone else.
+    # An identity that has an image which another cannot have is a different person.
     two |= {(min(held[i], label), max(held[i], label)) for i, label in refused if i in held and held[i] != label}
     return Answered(
         Settled(one, frozenset(two), held, frozenset(refused)),
@@ -139,7 +139,7 @@ def _check_known(answers: Sequence[Answer], files: set[str], identities: dict[st
             if name not in (files if is_file else identities):
                 what = "image" if is_file else "identity"
                 raise NonesuchError(
-                    f"{answer.source}: speaks of the {what} {name}, which the dataset does not hold; give "
+                    f"{answer.source}: is about the {what} {name}, which the dataset does not hold; give "
                     "answers about this dataset"
                 )
         if answer.one == answer.other and answer.question != IMAGE:
@@ -147,7 +147,7 @@ def _check_known(answers: Sequence[Answer], files: set[str], identities: dict[st
 
 
 def _merged(answers: Sequence[Answer], labels: dict[str, int]) -> dict[int, int]:
-    """What each label becomes that is one person with a smaller one."""
+    """What each label that is one person with a smaller one becomes."""
     groups: list[set[int]] = []
     for answer in answers:
         joined = {labels[answer.one], labels[answer.other]}

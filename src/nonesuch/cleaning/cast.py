@@ -21,13 +21,13 @@ class Decision:
     """One change.
 
     Attributes:
-        round: number of the pass, from 1; 0 for what a person has decided before it, and for duplicates.
+        round: number of the pass, from 1; 0 for what a person decided before it, and for duplicates.
         image: row of the image.
         action: "drop" (an image that belongs to nobody here), "move" (to another identity), "merge" (with its whole
             identity), "duplicate" (of an image that stays).
         before, after: labels; the same for "drop" and "duplicate".
         cosine: to the identity it was compared with, or to the image that it doubles; NaN where none was.
-        other: the image that it doubles, else -1.
+        other: the image that it doubles, otherwise -1.
         person: whether a person has decided it.
     """
 
@@ -65,7 +65,7 @@ class Cleaned:
     Attributes:
         identities: (N,) int64 new labels, -1 for images that were dropped.
         decisions: every change, in order.
-        rounds: passes that were made, the last of which changed nothing if it is stable.
+        rounds: passes that were made; if the labels are stable, the last one changed nothing.
         stable: whether the last round changed nothing.
     """
 
@@ -85,19 +85,19 @@ def clean(
 ) -> Cleaned:
     """Drop, move and merge until nothing changes.
 
-    A round: (1) of each identity the largest cluster of images that are linked by a cosine of at least `same` is its
-    core; (2) an image outside it moves to the identity whose core's mean is nearest, if their cosine is at least
-    `merge`: among thousands of people someone always is as near as `same`. Else it stays where the mean of its own is
-    as near as `same`, or it is dropped; (3) identities whose cores' means have a cosine of at least `merge` become one,
-    that with the smaller number.
+    A round has three steps. (1) The core of each identity is its largest cluster of images that are linked by a cosine
+    of at least `same`. (2) An image outside the core moves to the identity whose core's mean is nearest, if their
+    cosine is at least `merge`; among thousands of people someone is always as near as `same`. Otherwise it stays if the
+    mean of its own core is as near as `same`, or it is dropped. (3) Identities whose cores' means have a cosine of at
+    least `merge` become one, under the smaller number.
 
     Args:
         vectors: (N, D) embeddings of any length.
         identities: (N,) labels, at least 0.
         same: cosine from which two images count as one person, such as the embedder's at FMR 1e-3.
-        merge: cosine to a mean, of another mean or an image, from which they count as one person; higher, as means are
-            less noisy than images and many are compared.
-        most_rounds: budget.
+        merge: cosine of a mean to another mean or to an image, from which they count as one person. It is higher
+            because means are less noisy than images and many are compared.
+        most_rounds: the most to make.
         settled: what a person has decided. An image that is held is in its identity's core, and so are those that are
             linked to it.
 
@@ -119,14 +119,14 @@ def clean(
 
 
 class _Cleaning:
-    """The labels on their way, and what led there."""
+    """The labels as they change, and the decisions."""
 
     def __init__(
         self, unit: NDArray[np.float32], identities: NDArray[np.int64], same: float, merge: float, settled: Settled
     ) -> None:
         self.unit, self.same, self.merge = unit, same, merge
         self.labels = identities.astype(np.int64).copy()
-        # Identities that a person has merged keep a core each: the person knows what the embedder does not see.
+        # Identities that a person has merged keep one core each: the person knows what the embedder does not see.
         self.parts = self.labels.copy()
         self.decisions: list[Decision] = []
         self.held = np.zeros(len(unit), dtype=bool)
@@ -160,7 +160,7 @@ class _Cleaning:
         for start in range(0, len(outside), _BLOCK):
             rows = outside[start : start + _BLOCK]
             cosine = self.unit[rows] @ centres.T
-            # One that nobody may have: what is nearest to an image if all are refused.
+            # A label that no image may have, for an image to which all are refused.
             cosine = np.concatenate([cosine, np.full((len(rows), 1), -np.inf, dtype=np.float32)], axis=1)
             at_row = {int(image): row for row, image in enumerate(rows)}
             for image, label in self.refused:
@@ -193,7 +193,7 @@ class _Cleaning:
             self._decide(Decision(number, image, "drop", before, before, told, person=refused), -1)
 
     def leave_refused(self, number: int) -> None:
-        """Drop what a person has refused and merging brought back, where the budget ends before the next pass."""
+        """Drop images that a person refused and merging brought back, where the budget ends before the next pass."""
         for image, label in sorted(self.refused):
             if self.labels[image] == label:
                 self._decide(Decision(number, image, "drop", label, label, np.nan, person=True), -1)

@@ -71,11 +71,11 @@ def clean_labels(
         dataset: a folder, an uncompressed tar, a dataset of ours, or a manifest of this function.
         out: folder for the manifest, the log and the page.
         embedder: a shipped embedder, or a file with its card.
-        fmr: two images count as one person from the embedder's threshold at this false match rate on; None for 1e-3.
-        same: the same as a cosine.
+        fmr: false match rate at whose threshold two images count as one person; None for 1e-3.
+        same: that threshold as a cosine, instead of `fmr`.
         merge: cosine of their means from which two identities count as one person; None for `thresholds`' choice.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        rounds: the most to make.
+        rounds: the most rounds to make.
         answers: files that the page saved; what a person decided wins over every threshold.
         review: most questions on the page, 0 for no page.
         device, dtype: of the networks.
@@ -87,7 +87,7 @@ def clean_labels(
     """
     dataset, out = as_path(dataset), as_path(out)
     if fmr is not None and same is not None:
-        raise NonesuchError("--fmr and --same say the same; give one of them")
+        raise NonesuchError("--fmr and --same set the same threshold; give one of them")
     told = read_answers(as_paths(answers))
     manifest = out / MANIFEST
     if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
@@ -106,7 +106,7 @@ def clean_labels(
         raise NonesuchError(f"{dataset}: no image would stay; look at the answers and the thresholds")
     write_decisions(out / DECISIONS, result)
     cases = uncertain(found.vectors, result.cleaned, result.pairs, limits, result.answered, review)
-    (out / REVIEW).unlink(missing_ok=True)  # an earlier one would ask of other labels, and holds photographs
+    (out / REVIEW).unlink(missing_ok=True)  # an earlier page would ask about other labels, and holds photographs
     no_review = "there is nothing to ask" if review else "--review 0"
     if cases:
         no_review = _write_page(out / REVIEW, cases, result, detector, align, on_progress)

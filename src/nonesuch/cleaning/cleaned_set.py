@@ -35,8 +35,8 @@ class CleanedSet:
     """A dataset after cleaning. Rows are those of its features.
 
     Attributes:
-        photographs: all of the dataset's.
-        features: of those with a face.
+        photographs: all photographs of the dataset.
+        features: of the photographs with a face.
         identities: name of each label, in alphabetical order.
         before, after: (N,) labels before and after, -1 for images that go.
         cleaned: labels and decisions before duplicates go.
@@ -62,7 +62,7 @@ class CleanedSet:
 
     @property
     def labels(self) -> list[tuple[str, Label]]:
-        """The images that stay, and whose they are and were."""
+        """The images that stay, with their identities before and after."""
         return [
             (name, Label(self.identities[after], self.identities[before]))
             for name, before, after in zip(self.files, self.before, self.after, strict=True)
@@ -93,15 +93,15 @@ class CleanedSet:
 def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float | None) -> Thresholds:
     """The cosines of an embedder.
 
-    `merge` is, where it is not given, the line through the embedder's thresholds at FMR 1e-3 and 1e-5 (by the logarithm
-    of the rate) at 10^-6.5, at most half-way from the second to 1: there mobilefacenet merges none of 610 LFW people
-    wrongly (`benchmarks/cleaning.py`).
+    Where `merge` is not given, it is the threshold at FMR 10^-6.5 on the line through the embedder's thresholds at FMR
+    1e-3 and 1e-5 (by the logarithm of the rate). It is at most half-way from the second to 1. There mobilefacenet
+    merges none of 610 LFW people wrongly (`benchmarks/cleaning.py`).
 
     Args:
         fmr: the rate whose threshold is `same` where that is not given.
 
     Raises:
-        NonesuchError: the card lacks a threshold that is needed, or `merge` lies below `same`.
+        NonesuchError: the card lacks a threshold that is needed, or `merge` is below `same`.
     """
     same = card.threshold(fmr) if same is None else same
     if merge is None:
@@ -113,7 +113,7 @@ def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float 
             )
         merge = max(min(seldom + 0.75 * (seldom - often), (1.0 + seldom) / 2.0), same)
     if merge < same:
-        raise NonesuchError(f"--merge {merge:g} lies below the cosine of one person, {same:g}; give a higher one")
+        raise NonesuchError(f"--merge {merge:g} is below the cosine of one person, {same:g}; give a higher one")
     return Thresholds(same, merge, picture_threshold(same))
 
 
@@ -123,7 +123,7 @@ def clean_set(
     """Clean the labels, then find duplicates among what stays.
 
     Raises:
-        NonesuchError: two images share a name, or the answers speak of what is not there or contradict each other.
+        NonesuchError: two images share a name, or the answers are about what is not there or contradict each other.
     """
     check_names(photographs)
     identities = sorted({item.identity for item in photographs})
@@ -140,7 +140,7 @@ def clean_set(
 
 
 def check_names(photographs: Sequence[Photograph]) -> None:
-    """Raises NonesuchError where two images share a name, by which a manifest knows them."""
+    """Raises NonesuchError where two images share a name: a manifest knows images by their names."""
     name, count = Counter(item.name for item in photographs).most_common(1)[0]
     if count > 1:
         raise NonesuchError(f"{photographs[0].container}: {count} images are named {name}; give each its own name")

@@ -1,4 +1,4 @@
-"""The images of an identity: what they are linked by, and their mean."""
+"""The images of an identity: how they are linked, and their mean."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,10 @@ from nonesuch.measures.similarity import normalised
 
 
 def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """Rows of the largest set of images that are linked by cosines of at least `same`; of equals the tighter one.
+    """Rows of the largest set of images that are linked by cosines of at least `same`; among equals the tighter one.
 
     Args:
-        held: (N,) images that are certain: the sets that hold one belong to it too, and of equals it is one of them.
+        held: (N,) images that are certain: the sets that hold one belong to it too, and one of them wins among equals.
     """
     certain = np.zeros(len(unit), dtype=bool) if held is None else held
     cosine = unit @ unit.T

@@ -1,4 +1,4 @@
-"""The same picture twice in a labelled set: re-encoded, scaled, lit anew or slightly cropped, under another name."""
+"""The same picture twice in a labelled set: re-encoded, scaled, relit or slightly cropped, under another name."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from nonesuch.cleaning.cast import Decision
 from nonesuch.measures.duplicates import MOST_BITS, alike_within, differing_bits, similar_hashes
 from nonesuch.measures.similarity import normalised
 
-_BITS_ASKED = 12  # of 64: beyond it nobody need look
+_BITS_ASKED = 12  # of 64: pairs beyond it need no look
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ def pairs(
     least: float,
     asked: Collection[tuple[int, int]] = (),
 ) -> list[Pair]:
-    """Pairs that may be one picture, in order of their rows: by the hash of the whole, whosever they are; among an
-    identity's images by the cosine, if the hashes are not far apart; and those `asked` for.
+    """Pairs that may be one picture, in order of their rows.
+
+    They are pairs of any identities by the hash of the whole; pairs of one identity by the cosine, if the hashes are
+    not far apart; and those `asked` for.
 
     Args:
         vectors: (N, D) embeddings of any length.
@@ -74,7 +76,7 @@ def doubles(
 
     Args:
         candidates: of `pairs`.
-        identities: (N,) labels after `clean`; of a pair with a dropped image nothing is said.
+        identities: (N,) labels after `clean`; a pair with a dropped image is left out.
         least: cosine from which embeddings agree.
         same_picture, other_picture: pairs (first, second) that a person has decided.
     """

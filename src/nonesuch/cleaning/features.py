@@ -1,4 +1,4 @@
-"""What cleaning needs of each image, read once: the embedding of its face, and hashes of the picture."""
+"""What cleaning needs from each image, read once: the embedding of its face, and hashes of the picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Features:
         rows: (N,) int64 which of the photographs these are: those with a face that gave an embedding.
         vectors: (N, D) float32 raw embeddings.
         hashes: (N, 19) uint64 of `crop_hashes`, of the aligned face.
-        problems: of the other photographs, by row: what it is ("unreadable", "no face", "no features"), and why.
+        problems: of the other photographs, by row: the kind ("unreadable", "no face", "no features"), and why.
     """
 
     rows: NDArray[np.int64]
@@ -38,7 +38,7 @@ def features(
     always_align: bool = False,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Features:
-    """Read, align, hash and embed; an image that cannot be is a problem, and stops nothing.
+    """Read, align, hash and embed; an image for which that fails is listed as a problem and stops nothing.
 
     Args:
         always_align: see `aligned_face` for what counts as aligned.

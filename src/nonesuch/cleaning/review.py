@@ -33,7 +33,7 @@ def write_review(
 ) -> None:
     """Write the page: one question after another, yes, no or skip, and a button that saves the answers.
 
-    It is one file that needs nothing from elsewhere; the photographs stand in it as JPEG.
+    It is one file that needs nothing from elsewhere; it holds the photographs as JPEG.
 
     Args:
         on_case: told how many cases are drawn.
@@ -87,7 +87,7 @@ def _described(case: Case, known: Known, drawn: dict[int, str]) -> dict[str, obj
 
 
 def _rows_of(known: Known, label: int) -> list[int]:
-    """An identity's images by its first label, if they stay; by its new one, if it had none of them."""
+    """An identity's images by its first label, if they stay; by its new label, if it had none of them."""
     first = np.flatnonzero((known.before == label) & (known.after >= 0)).tolist()
     return first or np.flatnonzero(known.after == label).tolist()
 

@@ -1,7 +1,7 @@
 """The cases of a cleaning that a person should look at first: those nearest to a threshold, on either side of it.
 
-As in active self-paced learning (Lin et al., TPAMI 2018, arXiv 1701.03555): what is certain is decided by the model
-itself, what is not is shown to a person, and both feed the next round.
+As in active self-paced learning (Lin et al., TPAMI 2018, arXiv 1701.03555), the model decides what is certain, a person
+is shown what is not, and both feed the next round.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ class Case:
         question: "image", "people" or "picture", as in `nonesuch.cleaning.answers`.
         one, other: rows of images, or labels: an image and a label, two labels, two images.
         cosine: what the model has compared.
-        threshold: what it has compared it with.
+        threshold: what it has compared the cosine with.
         margin: how far the model's decision is from the other one, at least 0.
         decided: the model's decision, in words.
     """
@@ -99,7 +99,7 @@ def uncertain(
 
 
 def _images(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, answered: Answered) -> Iterator[Case]:
-    """Images that stayed by a link that is hardly one, were moved, or were dropped."""
+    """Images that stayed by a weak link, were moved, or were dropped."""
     labels = cleaned.identities
     became, held = _became(cleaned), answered.settled.held
     refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
@@ -167,7 +167,7 @@ def _pictures(identities: NDArray[np.int64], pairs: Sequence[Pair], least: float
         rows = (pair.first, pair.second)
         if rows in decided or min(identities[list(rows)]) < 0:
             continue
-        # A bit of 64 is the step of the hashes' measure.
+        # A bit of 64 is the step in which hashes differ.
         bits, cosine = (MOST_BITS + 0.5 - pair.bits) / 64.0, pair.cosine - least
         same = pair.same(least)
         margin = min(bits, cosine) if same else -min(bits, cosine)

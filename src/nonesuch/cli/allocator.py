@@ -1,6 +1,6 @@
 """Allocator settings that spare tensor code its page faults.
 
-With glibc's defaults every large tensor is mapped and unmapped anew: up to half of a training step on a CPU goes
+With glibc's defaults, every large tensor is mapped and unmapped each time: up to half of a training step on a CPU goes
 into page faults. Keeping the memory costs some peak memory and nothing else.
 """
 

@@ -31,7 +31,7 @@ from nonesuch.training.train_generator import train_generator as train
 )
 @section(
     "Losses",
-    click.option("--loss", multiple=True, help="Weight of a loss term, as name=weight; repeatable."),
+    click.option("--loss", multiple=True, help="Weight of a loss term, such as pixel=0.5; repeatable."),
     click.option(
         "--adversarial-from",
         type=click.IntRange(0),

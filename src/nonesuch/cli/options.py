@@ -46,7 +46,7 @@ class Decorator(Protocol):
 
 
 def section(title: str, *options: Decorator) -> Decorator:
-    """Options that stand together in the help of a `SectionedCommand`."""
+    """Options that form a section in the help of a `SectionedCommand`."""
 
     def decorate(function: Command) -> Command:
         for option in reversed(options):
@@ -58,7 +58,7 @@ def section(title: str, *options: Decorator) -> Decorator:
 
 
 class SectionedCommand(click.Command):
-    """A command whose options stand in sections."""
+    """A command with its options in sections."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

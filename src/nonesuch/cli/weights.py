@@ -44,7 +44,7 @@ def models(pattern: str) -> None:
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Embedder's input.")
 @click.option("--mean", default=127.5, show_default=True, help="Subtracted from the embedder's input, in 0..255.")
 @click.option("--std", default=127.5, show_default=True, help="What the input is then divided by.")
-@click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, as 1e-4=0.38; repeatable.")
+@click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, such as 1e-4=0.38; repeatable.")
 @click.option("--decodes", default="", help="Generator: the embedder whose vectors it takes, a file or a name.")
 def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **given: Any) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into a weight file with a card beside it.

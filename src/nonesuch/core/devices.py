@@ -15,7 +15,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" is a GPU where there is one, else the CPU.
+    """ "auto" is a GPU where there is one, otherwise the CPU.
 
     Raises:
         NonesuchError: the device is unknown or absent here.

@@ -2,4 +2,4 @@
 
 
 class NonesuchError(Exception):
-    """Bad input or a failed environment. The message names the thing and the mend, in one line."""
+    """Bad input or a failed environment. The message says in one line what is wrong and how to fix it."""

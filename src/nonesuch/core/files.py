@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one never stands under its final name."""
+"""Writing files so that a half-written one never has its final name."""
 
 import contextlib
 import errno
@@ -80,7 +80,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Make sure that a file's content is on the disk and readable by others, then move it to its name."""
+    """Make sure that a file's content is on the disk and readable by others, then move it to its final name."""
     with temporary.open("rb") as handle:
         os.fsync(handle.fileno())
     temporary.chmod(0o666 & ~_UMASK)
@@ -104,7 +104,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        NonesuchError: the file is missing, not JSON, or holds no object.
+        NonesuchError: the file is missing, is not JSON, or holds no object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -130,7 +130,7 @@ def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 
     Raises:
-        NonesuchError: a file stands in the way, or the place cannot be written.
+        NonesuchError: a file is in the way, or the place cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

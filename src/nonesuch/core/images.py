@@ -51,7 +51,7 @@ def decode(data: bytes, name: str) -> Pixels:
     """File bytes -> (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
     Raises:
-        NonesuchError: the bytes are empty, truncated, no image, or claim more than MAX_PIXELS.
+        NonesuchError: the bytes are empty, truncated, not an image, or claim more than MAX_PIXELS.
     """
     if not data:
         raise NonesuchError(f"{name}: the file is empty; replace it or leave it out")

@@ -32,7 +32,7 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
 
 
 def load_into(connection: duckdb.DuckDBPyConnection, path: Path, name: str, key: str) -> None:
-    """A table of a connection by this name, holding the file's; errors as in `read_columns`, `key` being needed."""
+    """Load a file into a table of this name on a connection; errors as in `read_columns`, where `key` is needed."""
     try:
         table = _open(connection, path)
         if key not in table.columns:

@@ -28,7 +28,7 @@ _NESTS = ("model_vec2face", "state_dict", "model", "ema")
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What every weight file says of itself.
+    """What every weight file says about itself.
 
     Attributes:
         name: the name the weights go by.
@@ -137,13 +137,13 @@ def write_card(weights: Path, card: CardType) -> CardType:
 
 
 def check_hash(weights: Path, card: Card) -> None:
-    """Raises NonesuchError unless the file's SHA-256 is the one of its card."""
+    """Raises NonesuchError unless the file's SHA-256 is the one on its card."""
     if files.sha256(weights) != card.sha256:
-        raise NonesuchError(f"{weights}: its SHA-256 is not the one of its card; copy both files again")
+        raise NonesuchError(f"{weights}: its SHA-256 is not the one on its card; copy both files again")
 
 
 def load_checked(weights: Path, card: Card) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, if they are those the card speaks of.
+    """The tensors of a safetensors file, if they are those that the card is about.
 
     Raises:
         NonesuchError: the file is damaged, or its hash is not the card's.
@@ -167,7 +167,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = "it is damaged, no PyTorch checkpoint, or holds objects that would run code"
+        reason = "it is damaged, not a PyTorch checkpoint, or holds objects that would run code"
         raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no state dict")

@@ -23,7 +23,7 @@ from nonesuch.steering.steerer import Steerer
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What a dataset shall hold.
+    """What a dataset should hold.
 
     Attributes:
         images_per_identity: at least 1.
@@ -59,11 +59,11 @@ def create_dataset(
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     steerer: Steerer | None = None,
 ) -> tuple[Manifest, int, float]:
-    """Plan and render a dataset, or go on with one that was interrupted.
+    """Plan and render a dataset, or resume one that was interrupted.
 
     Args:
         folder: new, empty, or holding the same dataset.
-        request: what it shall hold.
+        request: what it should hold.
         generator: makes the images.
         settings: of the rendering.
         workers: threads.
@@ -113,7 +113,7 @@ def plan_dataset(
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     steerer: Steerer | None = None,
 ) -> Manifest:
-    """Plan a dataset and render nothing; `create_dataset` goes on from there. Arguments and errors as there."""
+    """Plan a dataset and render nothing; `create_dataset` continues from there. Arguments and errors as there."""
     _check_request(folder, request, settings)
     with manifests.locked(folder):
         return _planned(folder, request, generator, settings, on_progress, steerer)

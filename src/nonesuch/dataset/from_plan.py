@@ -21,7 +21,7 @@ from nonesuch.generators.generator import Generator
 
 
 class PlannedImages:
-    """The images of a plan, as they stand or would stand in the dataset's shards, its codec included.
+    """The images of a plan, as they are or would be in the dataset's shards, after its codec.
 
     Args:
         folder: a dataset, complete or not, such as `nonesuch generate --plan-only` writes.

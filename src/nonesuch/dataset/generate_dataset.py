@@ -41,12 +41,12 @@ class GeneratedDataset:
         folder: where it is.
         manifest: what it holds and what made it.
         rendered: images that this call made.
-        seconds: that it took to make and write them.
+        seconds: how long it took to make and write them.
         contact_sheet: picture of its first identities, a row each; None of a plan.
         sheet_identities: how many these are.
-        steering: what became of wishes; None where there were none.
+        steering: what became of the wishes; None where there were none.
         summaries: a first look at a sample, by each embedder.
-        sample: how many identities, and images of each, that look took.
+        sample: how many identities, and how many images of each, that look took.
         problems: in words, of each reference photograph that gave no vector.
     """
 
@@ -111,7 +111,7 @@ def generate_dataset(
     dtype: str = "float32",
     on_progress: OnProgress = no_progress,
 ) -> GeneratedDataset:
-    """Make a labelled dataset of faces, or go on with one that was interrupted.
+    """Make a labelled dataset of faces, or resume one that was interrupted.
 
     Args:
         out: folder: new, empty, or of the same dataset.
@@ -124,11 +124,11 @@ def generate_dataset(
         generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
             generator's mix, 0.2 for vectors of photographs.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
-        steer: what images show, as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
-        steer_steps, steer_identity: most steps (None for 40), least cosine to the identity (None for 0.7).
+        steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
+        steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
-        plan_only: write the plan and make no image; the same call without it goes on from there.
+        plan_only: write the plan and make no image; the same call without it continues from there.
         summary: embed a sample at the end.
         device, dtype: of the networks.
         on_progress: told what is being done.
@@ -163,7 +163,7 @@ def generate_dataset(
 def _looked_at(
     made: GeneratedDataset, model: Generator, fmr: float, on_progress: OnProgress | None
 ) -> GeneratedDataset:
-    """With a contact sheet, and how a sample looks to the vectors' embedder and to another one."""
+    """Add a contact sheet, and how a sample looks to the vectors' embedder and to another one."""
     sample = read_identities(made.folder, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
     shown = [list(identity.images) for identity in sample[:_SHEET_ROWS]]
     write_contact_sheet(shown, made.folder / "contact_sheet.png")

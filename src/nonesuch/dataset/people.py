@@ -16,7 +16,7 @@ _IDENTITIES = 100
 
 @dataclass(frozen=True)
 class People:
-    """What a user may say of who is shown; see `generate_dataset`.
+    """What a user may say about who is shown; see `generate_dataset`.
 
     Raises:
         NonesuchError: points that contradict one another.
@@ -33,7 +33,7 @@ class People:
         if self.embedder is not None and self.reference is None:
             raise NonesuchError("--embedder goes with --reference only")
         if self.reference is not None and self.vectors is not None:
-            raise NonesuchError("--reference and --vectors: give one of them")
+            raise NonesuchError("--reference and --vectors: give only one of them")
         if self.reference is None and self.vectors is None:
             return
         of_sampled = {
@@ -46,7 +46,7 @@ class People:
         }
         for name, value in of_sampled.items():
             if value is not None:
-                raise NonesuchError(f"{name} is about sampled identities: leave it out with --reference or --vectors")
+                raise NonesuchError(f"{name} is about sampled identities; leave it out with --reference or --vectors")
 
     def source(
         self,
@@ -56,10 +56,10 @@ class People:
         least_age: LeastAge | None,
         on_progress: OnProgress,
     ) -> VectorSource:
-        """Where their vectors come from, not yet fetched.
+        """The source of their vectors, not yet fetched.
 
         Args:
-            model, generator: the generator that decodes the vectors, and what it was called.
+            model, generator: the generator that decodes the vectors, and the name that it was given by.
             seed: of sampled identities.
             least_age: filter of sampled identities.
             on_progress: told how many photographs have been read for their hash.

@@ -26,7 +26,7 @@ class PerceivedFaces:
         columns: a row per image: `file` or `key`, and `nonesuch.perception.perceiver.COLUMNS`.
         looked_at: images that this call looked at.
         model: name of the perception heads.
-        problems: in words, why nothing is known of an image, for each of these.
+        problems: in words, why nothing is known about an image, for each such image.
     """
 
     place: Path
@@ -47,7 +47,7 @@ def perceive_faces(
     dtype: str = "float32",
     on_progress: OnProgress = no_progress,
 ) -> PerceivedFaces:
-    """Say what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
+    """Estimate what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
     Args:
         source: a dataset of ours, which gets columns, or an image, a folder or an uncompressed tar, which takes `out`.
@@ -62,7 +62,7 @@ def perceive_faces(
     """
     folder = as_path(source)
     if out is None and not is_dataset(folder):
-        raise NonesuchError(f"{folder}: not a dataset of ours; name the table to write with --out TABLE.parquet")
+        raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")
     perceiver = load_perceiver(model, device, dtype)

@@ -27,7 +27,7 @@ def write_plan(
 
     Args:
         vectors: (N, D) raw identity vectors; row i gets label i.
-        names: (N,) what each identity is called, "" where it has no name.
+        names: (N,) name of each identity, "" where it has none.
         images_per_identity: images of each.
         sigma_mix: share of images by sigma.
         seed: of the dataset; an image's seed is derived from (seed, identity, image).

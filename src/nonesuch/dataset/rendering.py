@@ -60,7 +60,7 @@ class RenderSettings:
 
 
 def render_environment(settings: RenderSettings) -> dict[str, Any]:
-    """Settings plus what else the bits depend on; kept in each shard's index."""
+    """The settings and everything else that the bits depend on; kept in each shard's index."""
     return {
         **settings.as_record(),
         "torch": torch.__version__,
@@ -75,7 +75,7 @@ def default_micro_batch(device: torch.device) -> int:
 
 
 def default_workers(device: torch.device) -> int:
-    """As many as there are cores for this process; two on a GPU, so that encoding does not keep it waiting."""
+    """One worker per core of this process; two on a GPU, so that encoding does not keep it waiting."""
     if device.type != "cpu":
         return 2
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -91,9 +91,9 @@ def render_missing(
     on_image: Callable[[int], None],
     steerer: Steerer | None = None,
 ) -> int:
-    """Render and write every shard that is not complete, with the record of its steering where there is a steerer.
+    """Render and write every incomplete shard, with the record of its steering where there is a steerer.
 
-    On a CPU each worker is a thread that runs the network on one core: that is faster than one network on all cores,
+    On a CPU, each worker is a thread that runs the network on one core. That is faster than one network on all cores,
     and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory, four
     times as many when steering.
 
@@ -149,7 +149,7 @@ def render_missing(
 
 
 class _Count:
-    """Images done, told from any thread: steering one job takes minutes, so its images are told one by one."""
+    """Images done, counted from any thread: steering one job takes minutes, so its images are reported one by one."""
 
     def __init__(self, done: int, on_image: Callable[[int], None]) -> None:
         self.done, self.on_image, self.lock = done, on_image, threading.Lock()
@@ -183,7 +183,7 @@ def _in_threads(
     workers: int,
     stopping: threading.Event,
 ) -> abc.Generator[tuple[_Job, _Made], None, None]:
-    """Jobs with what was made of them, in order, rendered by `workers` threads; `stopping` is set when no one waits."""
+    """Jobs with their results, in order, rendered by `workers` threads; `stopping` is set when no one waits."""
     threads = torch.get_num_threads()
     per_worker = 1 if device.type == "cpu" else threads
     pending: deque[tuple[_Job, Future[_Made]]] = deque()
@@ -230,7 +230,7 @@ def _render(
 
 
 def render_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
-    """The encoded images of planned rows; raises NonesuchError where memory does not suffice."""
+    """The encoded images of planned rows; raises NonesuchError where there is not enough memory."""
     with _enough_memory(generator, settings):
         vectors = image_vectors(rows, generator)
         pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style))

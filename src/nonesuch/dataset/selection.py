@@ -20,10 +20,10 @@ def select(source: Source, condition: str) -> Source:
     """A source with only those of its photographs whose columns meet a condition.
 
     Args:
-        source: a dataset of ours, whose columns are those of its index (`key`, `label`, `image`, `sigma`, ...) and of
-            all groups that were added; or a folder or tar with a table of the same name beside it.
+        source: a dataset of ours, with the columns of its index (`key`, `label`, `image`, `sigma`, ...) and of all
+            groups that were added; or a folder or tar with a table of the same name beside it.
         condition: a condition in SQL over the columns, such as "quality > 40 and abs(yaw) < 30". It can read nothing
-            else. Columns that two groups share are called by their group, as in perception.yaw.
+            else. Columns that two groups share are named with their group, such as perception.yaw.
 
     Raises:
         NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
@@ -34,13 +34,13 @@ def select(source: Source, condition: str) -> Source:
         try:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            duckdb.SQLExpression(condition)  # an expression and nothing behind it, or an error
+            duckdb.SQLExpression(condition)  # one expression and nothing after it, otherwise an error
             found = connection.execute(f"SELECT {key} FROM {joined} WHERE ({condition})").fetchall()
         except duckdb.Error as error:
             told = str(error).splitlines()
             candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))
             raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
-        except RuntimeError as error:  # what Ctrl-C is to DuckDB
+        except RuntimeError as error:  # how DuckDB reports Ctrl-C
             raise KeyboardInterrupt from error
     names = {row[0] for row in found}
     kept = [item for item in source.photographs if (key_of(item.name) if ours else item.name) in names]
@@ -52,10 +52,10 @@ def select(source: Source, condition: str) -> Source:
 
 
 def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str, str]:
-    """What to select from, the key, and which groups of columns are not whole."""
+    """What to select from, the key, and the groups of columns that are not whole."""
     shards = [number for number in range(Plan(folder).shards) if shard_files(folder, number).index.is_file()]
     if not shards:
-        raise NonesuchError(f"{folder}: holds no images yet; run the command that makes it again")
+        raise NonesuchError(f"{folder}: holds no images yet; run the command that makes it")
     index = pa.concat_tables([read_index(shard_files(folder, shard).index) for shard in shards])
     connection.register("images", index.replace_schema_metadata(None))
     joined, missing = "images", ""

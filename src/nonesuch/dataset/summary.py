@@ -19,10 +19,10 @@ class Summary:
     Attributes:
         embedder: its name.
         consistency: mean cosine between an identity's vector and its images, None where the vectors are another's.
-        mated, non_mated: mean cosine between images of one identity, and of two.
+        mated, non_mated: mean cosine between images of one identity, and between images of two.
         eer: equal error rate of the two.
-        kept_apart: share of identities whose mean embedding is at most the threshold from every other's, None where
-            the embedder's threshold is not known.
+        kept_apart: share of identities whose mean embedding has a cosine of at most the threshold to every other's;
+            None where the embedder's threshold is not known.
     """
 
     embedder: str
@@ -45,7 +45,7 @@ def summarise(
     Args:
         identities: at least two, of at least two images each.
         made_the_vectors: whether the identities' vectors are this embedder's.
-        fmr: false match rate that the threshold stands for.
+        fmr: false match rate of the threshold.
         on_image: told how many images are embedded.
     """
     places = np.repeat(np.arange(len(identities)), [len(identity.images) for identity in identities])

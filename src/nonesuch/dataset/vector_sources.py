@@ -46,7 +46,7 @@ class VectorSource:
 def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge | None = None) -> VectorSource:
     """`count` identities drawn from a distribution; `fetch` raises NonesuchError if they do not fit.
 
-    Those that look younger than `least_age` are left out.
+    Identities that look younger than `least_age` are left out.
     """
 
     def fetch(on_progress: OnProgress) -> Vectors:
@@ -63,7 +63,7 @@ def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
     """The mean vector of each identity of a table made by `nonesuch identities` or `nonesuch embed`.
 
     Raises:
-        NonesuchError: no readable table, or vectors of another embedder than the generator's.
+        NonesuchError: the table cannot be read, or its vectors are of another embedder than the generator's.
     """
     found = table.read(path)
     if (found.embedder, found.embedder_sha256) != (generator.embedder, generator.embedder_sha256):

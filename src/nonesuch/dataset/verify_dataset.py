@@ -29,7 +29,7 @@ class VerifiedDataset:
     Attributes:
         folder: of the dataset.
         images: how many it should hold.
-        problems: what is wrong, a line each, with how to repair it; empty for a sound dataset.
+        problems: what is wrong and how to repair it, a line each; empty for a sound dataset.
     """
 
     folder: Path
@@ -107,7 +107,7 @@ def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str |
 
 
 def _damaged_image(tar: Path, index: pa.Table, suffix: str) -> str | None:
-    """The first member that is not what the index says, in words."""
+    """The first member that differs from the index, in words."""
     with tar.open("rb") as handle:
         try:
             with tarfile.open(fileobj=handle, mode="r:") as archive:

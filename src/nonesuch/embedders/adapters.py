@@ -1,13 +1,13 @@
 """Low-rank adapters on a frozen embedder, blended by each image's quality, after PETALface (arXiv 2412.07771).
 
-Beside each adapted layer W lie two low-rank maps (LoRA, arXiv 2106.09685), one for images of high quality and one for
-images of low: W x + alpha * B1 A1 x + (1 - alpha) * B2 A2 x, with alpha in 0..1 for each image. Each B starts at 0, so
+Each adapted layer W gets two low-rank maps (LoRA, arXiv 2106.09685), one for images of high quality and one for images
+of low quality: W x + alpha * B1 A1 x + (1 - alpha) * B2 A2 x, with alpha in 0..1 for each image. Each B starts at 0, so
 that an adapted network starts out equal to the frozen one.
 
-The paper asks a further network for the quality; its published code takes alpha = .5 + score - threshold, unbounded.
+The paper uses a further network for the quality; its published code takes alpha = 0.5 + score - threshold, unbounded.
 Here quality is the norm of the frozen network's own embedding, which falls as images get worse (MagFace, arXiv
-2103.06627): alpha = sigmoid((norm - mean) / deviation), with the mean and deviation of the training images. So one file
-holds all that is needed, at the price of two looks at each image: a frozen one for the norm, then the adapted one.
+2103.06627). Then alpha = sigmoid((norm - mean) / deviation), with the mean and deviation of the training images. So one
+file holds all that is needed, at the price of two looks at each image: a frozen one for the norm, then the adapted one.
 """
 
 import re
@@ -20,19 +20,19 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.iresnet import IResNet
 from nonesuch.embedders.vit import FaceViT
 
-# Which layers are adapted: the attention's linear layers and the final projection, as the paper describes it (its
-# published ViT blends two adapters in qkv alone); of an IResNet the blocks' convolutions instead of the former.
+# The layers that are adapted: the attention's linear layers and the final projection, as in the paper (its published
+# ViT blends two adapters in qkv alone). In an IResNet they are the blocks' convolutions and the final projection.
 _ADAPTED: dict[type[nn.Module], str] = {
     FaceViT: r"blocks\.\d+\.attn\.(qkv|proj)|fc",
     IResNet: r"layer\d\.\d+\.conv[12]|fc",
 }
-_LEAST_SPREAD = 1e-5  # of the norms, as a share of their mean: below lies rounding
-# (B,) of the images that are being looked at; None in the frozen look. A context's, so that threads keep apart.
+_LEAST_SPREAD = 1e-5  # of the norms, as a share of their mean: less is rounding
+# (B,) of the images in work; None in the frozen look. It belongs to a context, so that threads keep apart.
 _ALPHA: ContextVar[Tensor | None] = ContextVar("alpha", default=None)
 
 
 class AdaptedLayer(nn.Module):
-    """A layer with its two adapters: in an `AdaptedNetwork`'s adapted look the blend, else the layer alone.
+    """A layer with its two adapters: the blend in an `AdaptedNetwork`'s adapted look, otherwise the layer alone.
 
     Args:
         frozen: a linear layer over the last axis, or a convolution.
@@ -56,8 +56,8 @@ class AdaptedLayer(nn.Module):
 class AdaptedNetwork(nn.Module):
     """A frozen IResNet or FaceViT with adapters: the same input, (B, D) raw embeddings, two looks at each image.
 
-    Always in evaluation mode, in training too: batch norm keeps its statistics and dropout stays off. Gradients reach
-    the adapters and the input, but not through alpha.
+    It is always in evaluation mode, even in training: batch norm keeps its statistics and dropout stays off. Gradients
+    reach the adapters and the input, but not through alpha.
 
     Args:
         network: taken over and changed in place; its parameters are frozen.
@@ -97,7 +97,7 @@ class AdaptedNetwork(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "AdaptedNetwork":
-        """Stays in evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode, whatever is asked for."""
         return super().train(False)
 
     def norms(self, x: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class AdaptedNetwork(nn.Module):
 
 
 def _low_rank(layer: nn.Linear | nn.Conv2d, rank: int) -> nn.Sequential:
-    """A, then B: of a convolution A has its kernel and stride, B is 1x1."""
+    """A, then B: for a convolution, A has its kernel and stride, and B is 1x1."""
     down: nn.Linear | nn.Conv2d
     up: nn.Linear | nn.Conv2d
     if isinstance(layer, nn.Linear):

@@ -35,7 +35,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.colour not in ("rgb", "bgr"):
-            raise NonesuchError(f"colour {self.colour!r}: it is rgb or bgr")
+            raise NonesuchError(f"colour {self.colour!r}: it must be rgb or bgr")
         if (
             self.size < 1
             or not np.all(np.isfinite([*np.ravel(self.mean), *np.ravel(self.std)]))
@@ -67,8 +67,8 @@ class EmbedderCard(Card):
         embedding_dim: width of the embedding.
         preprocessing: keyword arguments of `Preprocessing`.
         thresholds: cosine threshold by FMR, such as {"1e-4": 0.541}, measured on real faces.
-        adapter_rank: of the low-rank adapters beside the architecture's layers (`nonesuch.embedders.adapters`); 0
-            without.
+        adapter_rank: rank of the low-rank adapters of the architecture's layers (`nonesuch.embedders.adapters`); 0
+            where there are none.
     """
 
     kind: ClassVar[str] = "embedder"
@@ -95,7 +95,7 @@ class EmbedderCard(Card):
 
 
 class Network(Protocol):
-    """What an embedder runs: prepared float32 input (B, 3, size, size) -> raw embeddings (B, D)."""
+    """The network of an embedder: prepared float32 input (B, 3, size, size) -> raw embeddings (B, D)."""
 
     def __call__(self, prepared: Tensor, /) -> Tensor: ...
 

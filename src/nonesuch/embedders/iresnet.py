@@ -21,7 +21,7 @@ _EPS = 1e-5
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs channels by what the whole map shows (arXiv 1709.01507), ratio 16, without biases."""
+    """Weighs channels by the whole map's content (arXiv 1709.01507), ratio 16, without biases."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class IResNet(nn.Module):
         side = -(-CROP_SIZE // (16 * stem_stride))
         self.fc = nn.Linear(in_width * side * side, embedding_dim)
         self.features = nn.BatchNorm1d(embedding_dim, eps=_EPS)
-        # insightface fixes this scale at 1: a free one would undo the normalisation behind it.
+        # insightface fixes this scale at 1: a free scale would undo the normalisation after it.
         self.features.weight.requires_grad_(False)
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:

@@ -77,7 +77,7 @@ class MobileFaceNet(nn.Module):
     def feature_maps(self, x: Tensor) -> list[Tensor]:
         """Maps after the stem and each resolution: (B, 64, 56, 56), (B, 64, 28, 28), (B, 128, 14, 14), (B, 128, 7, 7).
 
-        Each is the last map of its resolution; the last one is what the embedding is computed from.
+        Each is the last map of its resolution; the embedding is computed from the last one.
         """
         x = self.stem_pw(self.stem_dw(self.stem(x)))
         maps = []

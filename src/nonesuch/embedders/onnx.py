@@ -12,18 +12,18 @@ from nonesuch.core.errors import NonesuchError
 class OnnxNetwork:
     """An ONNX session behind the call of a torch embedder: (B, 3, H, W) float32 -> (B, D). Not differentiable.
 
-    Models that take channels last (B, H, W, 3), or batches of one fixed size, are served as well.
+    Models that take channels last (B, H, W, 3), or batches of one fixed size, work as well.
 
     Args:
         threads: on a CPU, 0 for as many as there are cores.
         gpu: take a GPU where onnxruntime has one.
 
     Attributes:
-        size: side of the input where the model states it, else None.
+        size: side of the input where the model states it, otherwise None.
 
     Raises:
-        NonesuchError: onnxruntime is not installed, the file is no ONNX model, it has several inputs, or its input is
-            not an image.
+        NonesuchError: onnxruntime is not installed, the file is not an ONNX model, it has several inputs, or its input
+            is not an image.
     """
 
     def __init__(self, path: Path, threads: int = 0, gpu: bool = True) -> None:
@@ -42,10 +42,10 @@ class OnnxNetwork:
             raise NonesuchError(f"{path}: not a readable ONNX model ({str(error).splitlines()[0]})") from error
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
-            raise NonesuchError(f"{path}: wanted a network of one input, this model has {len(inputs)}")
+            raise NonesuchError(f"{path}: the network should have one input, this model has {len(inputs)}")
         shape = inputs[0].shape
         if len(shape) != 4:
-            raise NonesuchError(f"{path}: wanted a network that takes batches of images, this model takes {shape}")
+            raise NonesuchError(f"{path}: the network should take batches of images, this model takes {shape}")
         self.path, self.input_name = path, inputs[0].name
         self.channels_last = shape[3] == 3 and shape[1] != 3
         self.fixed_batch = shape[0] if isinstance(shape[0], int) else None

@@ -14,7 +14,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.embedders.onnx import OnnxNetwork
 
-MOST_DIFFERENCE = 1e-4  # of an embedding, as a share of its length: float32 in another order
+MOST_DIFFERENCE = 1e-4  # of an embedding, as a share of its length: float32 sums in another order
 _BATCHES = (1, 5)
 
 
@@ -26,8 +26,8 @@ def export_onnx(embedder: Embedder, path: Path) -> float:
         The largest difference between both networks' embeddings of random images, as a share of the embedding's length.
 
     Raises:
-        NonesuchError: the [onnx] extra is missing, the embedder is no torch network or cannot be written as ONNX, both
-            differ by more than MOST_DIFFERENCE, or the place cannot be written; nothing is then left there.
+        NonesuchError: the [onnx] extra is missing, the embedder is not a torch network or cannot be written as ONNX,
+            the two differ by more than MOST_DIFFERENCE, or the place cannot be written. Then nothing is left there.
     """
     network = embedder.network
     if not isinstance(network, nn.Module):

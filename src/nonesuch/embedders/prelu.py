@@ -22,7 +22,7 @@ class _PreluFunction(torch.autograd.Function):
         grad_weight = None
         if ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
             grad_weight = (negative * x).sum([axis for axis in range(x.ndim) if axis != 1]).to(weight.dtype)
-        # In place and not lerp: that one is not vectorised over a channel's slope.
+        # In place instead of lerp, which is not vectorised over a channel's slope.
         return negative.mul_(weight.to(grad.dtype).view(shape)).add_(positive), grad_weight
 
 

@@ -36,7 +36,7 @@ class FaceViT(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.fc = nn.Linear(tokens * dim, embedding_dim, bias=False)
         self.features = nn.BatchNorm1d(embedding_dim, eps=1e-5)
-        # A free scale would undo the normalisation behind it, as in IResNet.
+        # A free scale would undo the normalisation after it, as in IResNet.
         self.features.weight.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:

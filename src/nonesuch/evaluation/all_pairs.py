@@ -32,7 +32,7 @@ class AllPairs:
 
 @dataclass(frozen=True)
 class Rates:
-    """Error rates of comparisons, in the form that JSON has.
+    """Error rates of comparisons, in the form of the JSON.
 
     Attributes:
         eer: equal error rate.
@@ -44,10 +44,10 @@ class Rates:
 
 
 def check_count(images: int) -> None:
-    """Raises NonesuchError for more images than memory is meant for."""
+    """Raises NonesuchError for more images than the memory allows."""
     if images > _MOST_IMAGES:
         raise NonesuchError(
-            f"{images:,} images are too many to compare all of them (at most {_MOST_IMAGES:,}); name fewer people"
+            f"{images:,} images are too many to compare all with all (at most {_MOST_IMAGES:,}); name fewer people"
         )
 
 
@@ -59,13 +59,13 @@ def compare_all(unit: NDArray[np.float32], people: NDArray[np.int64]) -> AllPair
         people: (N,) labels.
 
     Raises:
-        NonesuchError: there is no mated or no non-mated pair, or more images than memory is meant for.
+        NonesuchError: there is no mated or no non-mated pair, or more images than the memory allows.
     """
     check_count(len(unit))
     left, right = (side.astype(np.int32) for side in np.triu_indices(len(unit), 1))
     mated = people[left] == people[right]
     if mated.all() or not mated.any():
-        raise NonesuchError("there are no mated or no non-mated pairs; error rates take both kinds")
+        raise NonesuchError("there are no mated or no non-mated pairs; error rates need both kinds")
     scores = np.concatenate([unit[row] @ unit[row + 1 :].T for row in range(len(unit) - 1)])
     return AllPairs(left, right, scores, mated)
 

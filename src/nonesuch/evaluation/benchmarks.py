@@ -1,4 +1,4 @@
-"""What a test compares: photographs, and the figures that come of their embeddings."""
+"""What a test compares: photographs, and the figures that follow from their embeddings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class Benchmark:
     Attributes:
         title: what is compared, in words.
         photographs: the images that take part.
-        figures: what embeddings of these are worth, JSON-ready.
-        landmarks: (N, 5, 2) of the images where the protocol gives them, else None.
-        rates_refusing: in the place of `figures` where images are refused and `figures` would leave them out.
+        figures: the figures of their embeddings, JSON-ready.
+        landmarks: (N, 5, 2) of the images where the protocol gives them, otherwise None.
+        rates_refusing: used instead of `figures` where images are refused and `figures` would leave them out.
     """
 
     title: str
@@ -68,7 +68,7 @@ def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None
 
 
 def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benchmark:
-    """All comparisons of at most 10 images of each person, those first in name order; and identification.
+    """All comparisons of at most 10 images of each person, the first in name order; and identification.
 
     Args:
         people: a list of names; None for everyone.
@@ -89,7 +89,7 @@ def _of_comparisons(
     rows, comparisons = (listed if folds is None else listed.of_folds(_numbers(folds))).used()
     check_both_kinds(comparisons.mated)  # before any image is read in vain
     if len(np.unique(comparisons.folds)) < 2:
-        raise NonesuchError("there is one fold only; accuracy takes a threshold from other folds")
+        raise NonesuchError("there is only one fold; accuracy needs a threshold from other folds")
     used = [photographs[row] for row in rows]
     mated = int(comparisons.mated.sum())
     title = f"{mated:,} mated and {len(comparisons.mated) - mated:,} non-mated comparisons"
@@ -109,7 +109,7 @@ def _groups(path: Path, photographs: list[Photograph]) -> Groups:
 
 
 def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Photograph]:
-    """The first images of each person in name order: else one person would make most mated comparisons."""
+    """The first images of each person in name order: otherwise one person would make most mated comparisons."""
     counts: dict[str, int] = {}
     kept = []
     for photograph in photographs:
@@ -119,7 +119,7 @@ def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Phot
         if counts[photograph.identity] <= _MOST_PER_PERSON:
             kept.append(photograph)
     if len(counts) < 2 or max(counts.values()) < 2:
-        raise NonesuchError(f"--data: {len(counts)} people; comparing takes two, and one of them twice")
+        raise NonesuchError(f"--data: {len(counts)} people; a comparison needs two, and one of them twice")
     return kept
 
 

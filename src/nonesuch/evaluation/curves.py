@@ -1,4 +1,4 @@
-"""What curves of comparison scores are drawn from, JSON-ready."""
+"""The data of curves of comparison scores, JSON-ready."""
 
 from typing import Any
 

@@ -20,10 +20,10 @@ def error_versus_discard(
     quality: NDArray[np.floating],
     shares: Sequence[float] = SHARES,
 ) -> dict[str, Any] | None:
-    """FNMR at a fixed threshold, with shares of the images left out, those of the lowest quality first.
+    """FNMR at a fixed threshold with shares of the images left out, lowest quality first.
 
-    The threshold is that of FMR .001 over all comparisons (.01 or .1 where they resolve no finer rate) and stays, as in
-    operation. An image that is left out takes its comparisons along.
+    The threshold is that of FMR 0.001 over all comparisons (0.01 or 0.1 where they resolve no finer rate). It is then
+    kept, as in operation. An image that is left out takes its comparisons along.
 
     Args:
         scores, mated: (P,) of comparisons.

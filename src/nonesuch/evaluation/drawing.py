@@ -16,7 +16,7 @@ _UNSEEN = 1e-9  # stands for a rate of 0 where an axis has no 0
 
 
 def draw_all(found: Found) -> list[Picture]:
-    """The pictures that the figures suffice for."""
+    """The pictures for which there are figures."""
     first = next(iter(found.values()))
     wanted = {
         _roc: "curve" in first,
@@ -105,7 +105,7 @@ def _discard(found: Found) -> Picture:
                 line(axes, number, f"{name}, FMR {curve['fmr']:g}", shares, rates)
         axes.set(xlabel="images left out, smallest embedding norm first (%)", ylabel="FNMR (%)", ylim=(0, None))
 
-    caption = "FNMR at a fixed threshold. It falls where the length of the raw embedding tells the quality of an image."
+    caption = "FNMR at a fixed threshold. It falls where the length of the raw embedding measures an image's quality."
     return picture("Error versus discard", caption, draw)
 
 
@@ -119,7 +119,7 @@ def _groups(found: Found) -> Picture:
         panel.set_xticks(np.arange(len(names)), [label(group) for group in names])
         panel.set_ylabel(f"{measure.title} (%)")
         panel.legend()
-    caption = "Error rates of each group, at the one threshold that is best for all groups together; 95% over people."
+    caption = "Error rates of each group at the one threshold that is best for all groups, with 95% over people."
     return Picture("Groups", caption, as_svg(figure, "groups"), wide=True)
 
 

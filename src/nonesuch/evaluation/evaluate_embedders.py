@@ -40,11 +40,11 @@ class Protocol:
         lists = {"--pairs": self.pairs, "--templates": self.templates, "--people": self.people}
         given = [name for name, path in lists.items() if path is not None]
         if self.is_packed and given:
-            raise NonesuchError(f"{self.data}: a packed set brings its pairs; leave out {' and '.join(given)}")
+            raise NonesuchError(f"{self.data}: a packed set has its own pairs; leave out {' and '.join(given)}")
         if len(given) > 1:
             raise NonesuchError(f"{' and '.join(given)}: give one of them")
         if self.groups is not None and self.pairs is None:
-            raise NonesuchError("--groups goes with --pairs, whose images carry their people's names")
+            raise NonesuchError("--groups goes with --pairs, whose images have their people's names")
         if self.folds is not None and self.pairs is None and not self.is_packed:
             raise NonesuchError("--folds goes with --pairs or a packed set")
 
@@ -54,7 +54,7 @@ class Protocol:
         return self.data.suffix in PACKED
 
     def about(self) -> dict[str, str]:
-        """Its files by what they are, in words."""
+        """Its files and their kinds, in words."""
         named = {"images": self.data, **{key: getattr(self, key) for key in ("pairs", "templates", "people", "groups")}}
         told = {key: str(path) for key, path in named.items() if path is not None}
         return told if self.folds is None else {**told, "folds": self.folds}
@@ -75,7 +75,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a test gave.
+    """The results of a test.
 
     Attributes:
         title: what was compared, in words.
@@ -110,16 +110,16 @@ def evaluate_embedders(
     """Test how well embedders tell people apart.
 
     Args:
-        data: a source of labelled images, or a packed set (`.bin`, `.xz`), which brings its pairs.
+        data: a source of labelled images, or a packed set (`.bin`, `.xz`), which has its own pairs.
         embedder: shipped ones by name, or files with their cards.
         pairs: pairs.txt, a CSV (left, right, mated), or CFP's protocol folder.
         templates: folder of IJB's metadata files.
-        folds: only these folds of the pairs, as "8-10" or "1,2,5".
+        folds: only these folds of the pairs, such as "8-10" or "1,2,5".
         people: without `pairs`: only the people of this list.
         groups: CSV with identity, group: error rates of each group as well.
         flip: sum the embeddings of crop and mirror image.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        time_limit: time each image on one core; what 100, 500, 1000 ms leave (FRUITS).
+        time_limit: time each image on one core; figures under limits of 100, 500 and 1000 ms (FRUITS).
         json, report: files for all figures, and for a page with their curves.
         device, dtype: of the networks.
         on_progress: told what is being done.

@@ -23,7 +23,7 @@ _BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 def comparison_scores(
     unit: NDArray[np.float32], comparisons: Comparisons, acquired: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(N,) cosines; REFUSED where a face was not acquired, which no threshold of use accepts."""
+    """(N,) cosines; REFUSED where a face was not acquired, which no useful threshold accepts."""
     left, right = comparisons.left, comparisons.right
     scores = np.empty(len(left))
     for start in range(0, len(left), _BLOCK):
@@ -36,7 +36,7 @@ def check_both_kinds(mated: NDArray[np.bool_]) -> None:
     """Raises NonesuchError if all comparisons are mated, or none is."""
     if mated.all() or not mated.any():
         kind = "mated" if mated.all() else "non-mated"
-        raise NonesuchError(f"all comparisons are {kind}; error rates take both kinds")
+        raise NonesuchError(f"all comparisons are {kind}; error rates need both kinds")
 
 
 def verification_figures(
@@ -45,9 +45,8 @@ def verification_figures(
     """Error rates of comparisons over all thresholds.
 
     Returns:
-        eer; tar: by FMR, those that the non-mated comparisons can resolve; both as value, low, high, of which these are
-        None here; mated, non_mated: numbers of comparisons;
-        and `score_curves`.
+        eer; tar: by FMR, those that the non-mated comparisons can resolve; both as value, low, high (here low and high
+        are None); mated, non_mated: numbers of comparisons; and `score_curves`.
 
     Raises:
         NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons.
@@ -68,7 +67,7 @@ def verification_figures(
 
 
 def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedded) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of a list of comparisons.
+    """What `nonesuch evaluate` reports about a list of comparisons.
 
     Args:
         comparisons: of two folds at least.
@@ -77,8 +76,8 @@ def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedde
 
     Returns:
         accuracy (mean over the folds at thresholds that are exact on the other folds), its standard deviation over
-        folds, accuracy by insightface's grid, `verification_figures`; discard: see `error_versus_discard`, quality
-        being the norm of the raw embedding; groups: see `group_figures`.
+        folds, accuracy by insightface's grid; `verification_figures`; discard: see `error_versus_discard` (quality is
+        the norm of the raw embedding); groups: see `group_figures`.
 
     Raises:
         NonesuchError: as in `verification_figures`.
@@ -126,5 +125,5 @@ def within_groups(comparisons: Comparisons, groups: Groups) -> NDArray[np.bool_]
     within: NDArray[np.bool_] = (group == groups.group[comparisons.right]) & (group != "")
     count = len(np.unique(group[within]))
     if count < 2:
-        raise NonesuchError(f"--groups: comparisons lie within {count} of the groups; fairness compares at least two")
+        raise NonesuchError(f"--groups: comparisons lie within {count} of the groups; fairness needs at least two")
     return within

@@ -1,4 +1,4 @@
-"""Identification, 1:N: who of a gallery is it, and is it anyone of the gallery at all (ISO/IEC 19795-1)."""
+"""Identification, 1:N: who in a gallery is it, and is it anyone in the gallery at all (ISO/IEC 19795-1)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +40,8 @@ def search(
 ) -> Search:
     """Search unit vectors (P, D) among unit vectors (G, D); an identity counts by its nearest gallery vector.
 
-    Ties count against the own identity. A row of zeros, of a face that was not acquired, matches nothing: its identity
-    has no rank that is reached. Memory: blocks of probes against the whole gallery.
+    Ties count against the own identity. A row of zeros, for a face that was not acquired, matches nothing: its identity
+    has a rank that is never reached. Memory holds one block of probes against the whole gallery.
 
     Raises:
         NonesuchError: the gallery or the probes are empty, or a vector is not finite.
@@ -74,13 +74,13 @@ def search(
 def check_searchable(gallery: NDArray[np.float32], probes: NDArray[np.float32]) -> None:
     """Raises NonesuchError if the gallery or the probes are empty, or a vector is not finite."""
     if not len(gallery) or not len(probes):
-        raise NonesuchError("identification takes a gallery and probes; one of them is empty")
+        raise NonesuchError("identification needs a gallery and probes; one of them is empty")
     if not np.isfinite(gallery).all() or not np.isfinite(probes).all():
         raise NonesuchError("an embedding holds NaN or infinity")
 
 
 def cumulative_match(places: NDArray[np.int64], ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[int, float]:
-    """Share of the probes whose identity the gallery holds that have it among the first k, for each k.
+    """Share of the probes with an identity in the gallery that have it among the first k, for each k.
 
     Args:
         places: (P,) rank of each probe's own identity, 0 where the gallery does not hold it.
@@ -110,7 +110,7 @@ def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[flo
     """
     known = found.rank > 0
     if known.all() or not known.any():
-        raise NonesuchError("open-set identification takes probes within and without the gallery")
+        raise NonesuchError("open-set identification needs probes inside and outside the gallery")
     alarms = np.sort(found.other[~known])[::-1]
     result = {}
     for fpir in fpirs:

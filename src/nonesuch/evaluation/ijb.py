@@ -64,7 +64,7 @@ def _tests(metadata: Path, known: NDArray[np.int64]) -> tuple[Comparisons | None
 
 
 def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
-    wrong = f"{path}: not lines of 'template template label' whose label is 1 or 0"
+    wrong = f"{path}: not lines of 'template template label' with a label of 1 or 0"
     if not _text(path, 1):
         raise NonesuchError(wrong)
     try:
@@ -79,7 +79,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
 
 
 def _enrolled(path: Path, known: NDArray[np.int64]) -> Enrolled:
-    """A gallery or probe list: a line per image, of which the template and its subject are read."""
+    """A gallery or probe list: a line per image, from which the template and its subject are read."""
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             lines = list(csv.reader(handle))

@@ -1,4 +1,4 @@
-"""Which image of a set a protocol's file names speak of."""
+"""Which image of a set a protocol's file names mean."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath

@@ -57,12 +57,13 @@ class Comparisons:
 def read_pairs(path: Path, photographs: list[Photograph]) -> Comparisons:
     """A list of comparisons between photographs.
 
-    `pairs.txt` as LFW's (first line `folds n`; three fields `person i j` for one person, four `person i person j` for
-    two); or a CSV with the columns `left`, `right` (file names), `mated` (1 or 0) and optionally `fold`; or a folder
-    with CFP's protocol (`Split/FP/01/same.txt`, ... beside `Pair_list_F.txt` and `Pair_list_P.txt`).
+    The list has one of three forms. One is a `pairs.txt` as LFW's (first line `folds n`; three fields `person i j` for
+    one person, four `person i person j` for two). Another is a CSV with the columns `left`, `right` (file names),
+    `mated` (1 or 0) and optionally `fold`. The third is a folder with CFP's protocol (`Split/FP/01/same.txt`, ...
+    beside `Pair_list_F.txt` and `Pair_list_P.txt`).
 
     Raises:
-        NonesuchError: unreadable, a line that is no comparison, or an image that is not there.
+        NonesuchError: the list cannot be read, a line is not a comparison, or an image is not there.
     """
     if path.is_dir():
         return _cfp(path, photographs)
@@ -83,7 +84,7 @@ def _lfw(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     rows_of, found = ImageNames(photographs), []
     for number, fields in enumerate(lines[1:]):
         if len(fields) not in (3, 4) or not fields[1].isdigit() or not fields[-1].isdigit():
-            raise NonesuchError(f"{path}: line {number + 2} is no pair: {' '.join(fields)}")
+            raise NonesuchError(f"{path}: line {number + 2} is not a pair: {' '.join(fields)}")
         first, second = fields[0], fields[0] if len(fields) == 3 else fields[2]
         names = (f"{first}/{first}_{int(fields[1]):04d}", f"{second}/{second}_{int(fields[-1]):04d}")
         left, right = (rows_of.row(name, path) for name in names)
@@ -101,8 +102,9 @@ def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
     for number, row in enumerate(rows):
         said = next((kind for kind, words in _WORDS.items() if str(row["mated"]).strip().lower() in words), None)
         if said is None or row["left"] is None or row["right"] is None:
-            raise NonesuchError(f"{path}: line {number + 2}: it takes left, right and mated, which is 1 or 0")
-        # Without folds, each kind is dealt out in order, so that a fold holds both whatever the order of the lines.
+            raise NonesuchError(f"{path}: line {number + 2}: it needs left, right and mated, which is 1 or 0")
+        # Without folds, each kind is dealt out in order, so that a fold holds both kinds whatever the order of the
+        # lines.
         fold = str(row.get("fold") or seen[said] * _FOLDS // counts[said] + 1)
         if not fold.isdigit():
             raise NonesuchError(f"{path}: line {number + 2}: fold must be a number")
@@ -150,7 +152,7 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
         2N images, and comparisons of rows 2i and 2i + 1.
 
     Raises:
-        NonesuchError: refused or damaged, or an image cannot be decoded or has another size than 112x112.
+        NonesuchError: the file is refused or damaged, or an image cannot be decoded or is not of 112x112 pixels.
     """
     content = safe_pickle.plain(safe_pickle.load(path))
     parts = [safe_pickle.plain(part) for part in content] if isinstance(content, list | tuple) else []
@@ -164,13 +166,13 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
         item = safe_pickle.plain(data)
         raw = item.tobytes() if isinstance(item, np.ndarray) else item
         if not isinstance(raw, bytes):
-            raise NonesuchError(f"{path}: image {number} is no encoded image")
+            raise NonesuchError(f"{path}: image {number} is not an encoded image")
         height, width = images.decode(raw, f"{path}: image {number}").shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):
             raise NonesuchError(f"{path}: image {number} is {width}x{height}, not 112x112")
         held.append(HeldPhotograph(f"image {number}", "", path, data=raw))
     if not all(isinstance(label, bool | int | np.bool_ | np.integer) for label in labels):
-        raise NonesuchError(f"{path}: its labels are no truth values")
+        raise NonesuchError(f"{path}: its labels are not truth values")
     at = np.arange(len(labels))
     mated = np.array([bool(label) for label in labels])
     return held, Comparisons(2 * at, 2 * at + 1, mated, at * _FOLDS // len(labels) + 1)

@@ -19,20 +19,20 @@ _CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
 
 
 def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of labelled images without a list of pairs.
+    """What `nonesuch evaluate` reports about labelled images without a list of pairs.
 
-    Verification over all pairs. Identification in a gallery of each person's first image, probed by all other images;
-    and in a gallery of every second person, where the other half are strangers. Clusters of images that are linked at
-    the thresholds of several FMRs. Images without a face are left out.
+    Verification is over all pairs. Identification is in a gallery of each person's first image, probed by all other
+    images, and in a gallery of every second person, where the other half are strangers. Clusters are of images that are
+    linked at the thresholds of several FMRs. Images without a face are left out.
 
     Args:
         labels: (N,) who each image shows; at least two people, one of them twice.
 
     Returns:
-        eer, tar by FMR: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank:
-        share of probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters
-        by FMR (only those that the numbers can resolve), the latter with threshold, number of clusters and
-        `cluster_scores`; discard: see `error_versus_discard`, quality being the norm of the raw embedding.
+        eer, tar by FMR: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank: share of
+        probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters by FMR
+        (only those that the numbers can resolve), clusters have threshold, number of clusters and `cluster_scores`;
+        discard: see `error_versus_discard` (quality is the norm of the raw embedding).
     """
     acquired = embedded.acquired
     unit, people = embedded.unit[acquired], labels[acquired]

@@ -20,7 +20,7 @@ class Embedded:
 
     Attributes:
         unit: (N, D) float32 embeddings of length 1; zeros where no face was acquired.
-        norm: (N,) float32 length of the raw embedding, which tells quality (MagFace, arXiv 2103.06627); 0 where no
+        norm: (N,) float32 length of the raw embedding, a measure of quality (MagFace, arXiv 2103.06627); 0 where no
             face was acquired.
     """
 
@@ -39,7 +39,7 @@ class Embedded:
 
 
 def raw_embeddings(embedder: Embedder, crops: Pixels, flip: bool = True) -> NDArray[np.float32]:
-    """(N, D) embeddings of crops, the published way: raw embeddings of a crop and its mirror image, summed.
+    """(N, D) embeddings of crops in the published way: raw embeddings of a crop and its mirror image, summed.
 
     Args:
         crops: (N, 112, 112, 3) uint8 RGB.
@@ -63,10 +63,10 @@ def embed_images(
     Args:
         flip: as in `raw_embeddings`.
         detector, always_align: see `aligned_face` for what counts as aligned.
-        landmarks: (N, 5, 2) known ones, which take the detector's place.
+        landmarks: (N, 5, 2) known ones, which replace the detector.
 
     Returns:
-        What each embedder makes of the images, and in words why an image shows no face, for each that does not.
+        What each embedder makes of the images, and in words why no face was found, for each image without one.
 
     Raises:
         NonesuchError: not one image shows a face, or an embedding is zero or holds NaN or infinity.

@@ -18,10 +18,10 @@ _PAGE = Path(__file__).with_name("report.html.jinja")
 
 
 def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
-    """Write the page: the table of figures, curves as inline SVG, groups. Everything in it stands in the JSON too.
+    """Write the page: the table of figures, curves as inline SVG, groups. The JSON has everything in it too.
 
     Args:
-        test: title, and what else is told of the test, such as the images' source.
+        test: title, and other facts about the test, such as the images' source.
         found: figures by embedder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Searches in which every image of the gallery stands for itself, several showing one person."""
+"""Searches in which every image of the gallery counts by itself and several show one person."""
 
 from dataclasses import dataclass
 
@@ -35,8 +35,8 @@ def retrieve(
 ) -> Retrieval:
     """Order the images of the gallery by their cosine to each probe.
 
-    Ties count against the own person. A row of zeros, of a face that was not acquired, is not found and finds nothing,
-    yet counts in the recall.
+    Ties count against the own person. A row of zeros, for a face that was not acquired, is not found and finds nothing,
+    but counts in the recall.
 
     Args:
         gallery, probes: (G, D) and (P, D) unit vectors.

@@ -17,7 +17,7 @@ Row = tuple[str, list[str]]
 
 _SHOWN = (FOLD_ACCURACY, GRID_ACCURACY, EER, TAR, RANK, MEAN_PRECISION, TPIR)
 _OF_GROUPS = (FNMR, FMR, ACCURACY)
-# What else the JSON holds of an embedder: rows of their own, curves, numbers behind the figures.
+# What the JSON also holds about an embedder: rows of their own, curves, numbers behind the figures.
 _FURTHER = {
     *("clusters", "time_limit", "templates_refused", "failed_to_acquire", "groups", "discard"),
     *("curve", "histogram", "cmc", "accuracy_folds", "galleries"),
@@ -28,10 +28,10 @@ GROUP_COLUMNS = ("embedder", "group", "mated", "non-mated", *(measure.title for 
 
 
 def figure_rows(found: Found) -> list[Row]:
-    """The figures that the test has, with intervals where there are.
+    """The figures that the test has, with intervals where there are any.
 
     Raises:
-        UndefinedFigureError: a figure is called as nobody defines.
+        UndefinedFigureError: a figure has a name that is not defined.
     """
     rows = list(found.values())
     first = rows[0]
@@ -76,7 +76,7 @@ def discard_rows(found: Found) -> list[tuple[str, ...]]:
 
 
 def group_rows(found: Found) -> list[tuple[str, ...]]:
-    """Embedder, group, mated, non-mated, FNMR, FMR, accuracy; and a row of summary behind each embedder's groups."""
+    """Embedder, group, mated, non-mated, FNMR, FMR, accuracy; and a summary row after each embedder's groups."""
     shown: list[tuple[str, ...]] = []
     for name, row in found.items():
         fair = row["groups"]
@@ -102,7 +102,7 @@ def _time_rows(rows: list[Figures]) -> list[Row]:
 
 
 def _main(figures: Figures, left: list[Figures]) -> tuple[Measure, str]:
-    """The figure that a limit is judged by, and which one of its family."""
+    """The figure by which a limit is judged, and which one of its family."""
     known: Mapping[str, Any] = next((row for row in left if len(row) > 1), {})
     if "accuracy" in figures:
         return ACCURACY, ""

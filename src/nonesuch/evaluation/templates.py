@@ -24,7 +24,7 @@ def template_vectors(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """A unit vector per template: the mean over the images of each medium, summed over the media, normalised.
 
-    A video's many frames so count like one photograph.
+    In this way a video's many frames count like one photograph.
 
     Args:
         embeddings: (N, D) raw.
@@ -53,7 +53,7 @@ def template_vectors(
 
 @dataclass(frozen=True)
 class Enrolled:
-    """Templates with the people whom they show.
+    """Templates with the people they show.
 
     Attributes:
         templates: (N,) int64 places among all templates.
@@ -86,17 +86,16 @@ class TemplateTest:
 
 
 def template_figures(test: TemplateTest, found: Embedded) -> dict[str, Any]:
-    """What `nonesuch evaluate` reports of templates.
+    """What `nonesuch evaluate` reports about templates.
 
-    A template none of whose images shows a face is refused: its comparisons count as non-matches, its searches find
+    A template without an image that shows a face is refused: its comparisons count as non-matches, its searches find
     nobody.
 
     Returns:
         eer, tar by FMR (those that the non-mated comparisons can resolve), and the numbers behind them; rank: share of
-        mated searches that find their person among the first 1, 5, 10, cmc among the first 1, 2, .. 20; tpir by FPIR,
-        the people of the other galleries being the strangers. These are means over the galleries, as published, each of
-        which stands under "galleries".
-        templates_refused: how many.
+        mated searches that find their person among the first 1, 5, 10; cmc: among the first 1, 2, .. 20; tpir by FPIR,
+        where the people of the other galleries are the strangers. These are means over the galleries, as published;
+        "galleries" holds the figures of each. templates_refused: how many.
     """
     raw = found.unit * found.norm[:, None]
     lines = found.acquired[test.images]

@@ -31,11 +31,11 @@ def pipeline_milliseconds(
     always_align: bool = False,
     landmarks: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """What images take on one core, from their bytes to their embedding, one at a time.
+    """The time that images take on one core, from their bytes to their embedding, one at a time.
 
-    Counted is the processor's time (user and system), so that other work on the machine does not count: reading,
-    decoding, detection and alignment where an image needs them, and embedding, with the mirror image if `flip`. Not
-    counted are loading the models, waiting for the disk, and comparing.
+    It is the processor's time (user and system), so that other work on the machine does not count. It includes reading,
+    decoding, detection and alignment where an image needs them, and embedding, with the mirror image if `flip`. It
+    excludes loading the models, waiting for the disk, and comparing.
 
     Args:
         embedder, detector: on the CPU; an ONNX session of one thread.
@@ -58,16 +58,16 @@ def pipeline_milliseconds(
 
 
 def time_limit_figures(test: Benchmark, found: Embedded, milliseconds: NDArray[np.float64]) -> dict[str, Any]:
-    """What is left of a test's figures under each limit.
+    """A test's figures under each time limit.
 
-    The share of the measured images that takes longer is refused among all images, drawn at random with a fixed seed.
+    The share of the measured images that take longer is refused among all images, drawn at random with a fixed seed.
 
     Args:
         milliseconds: (M,) of the measured images.
 
     Returns:
-        measured: their number; median_ms, p95_ms; limits: by limit in milliseconds the share `over` it and the figures,
-        none where every image is over it.
+        measured: their number; median_ms, p95_ms; limits: by limit in milliseconds, the share `over` it and the
+        figures, or no figures where every image is over it.
     """
     order = permutation(derive_seed(len(found.norm)), Stream.RESAMPLE, len(found.norm))
     limits: dict[str, dict[str, Any]] = {}

@@ -26,8 +26,8 @@ def is_tinyface(photographs: list[Photograph]) -> bool:
 def tinyface_benchmark(photographs: list[Photograph]) -> Benchmark:
     """Searches of every image below `Probe` in a gallery of those below `Gallery_Match` and `Gallery_Distractor`.
 
-    Who is shown stands in the file's name, before the first underscore; distractors are nobody of the probes. Images
-    in other folders do not take part.
+    The file's name says who is shown, before the first underscore; no distractor is a person of the probes. Images in
+    other folders do not take part.
 
     Raises:
         NonesuchError: a name has no underscore, or a probe's person is not in the gallery.
@@ -47,7 +47,7 @@ def tinyface_benchmark(photographs: list[Photograph]) -> Benchmark:
 
 def _figures(is_probe: NDArray[np.bool_], people: NDArray[np.int64], found: Embedded) -> dict[str, Any]:
     """rank: share of probes with an image of their person among the first 1, 5, 10, 20; cmc: 1, 2, .. 20; map: mean
-    average precision. A probe without a face finds nobody, an image of the gallery without one is not found.
+    average precision. A probe without a face finds nobody; an image of the gallery without one is not found.
     """
     gallery = ~is_probe
     searched = retrieve(found.unit[gallery], people[gallery], found.unit[is_probe], people[is_probe])

@@ -51,8 +51,8 @@ def fold_accuracies(scores: Scores, mated: NDArray[np.bool_], folds: NDArray[np.
 def grid_accuracies(scores: Scores, mated: NDArray[np.bool_], folds: NDArray[np.int64]) -> NDArray[np.float64]:
     """Accuracy on each fold as insightface scores it, for comparison with published figures.
 
-    Squared distances of unit vectors (2 - 2 * cosine), accepted if strictly below a threshold of 0, .01, ... 3.99, the
-    first of those that are best on the other folds.
+    Squared distances of unit vectors (2 - 2 * cosine) are accepted if strictly below a threshold of 0, 0.01, ... 3.99:
+    the first of those that are best on the other folds.
 
     Args:
         scores: (N,) cosines; mated, folds: as in `fold_accuracies`.

@@ -1,4 +1,4 @@
-"""Where what was seen in images is kept: beside the shards of a dataset of ours, else in a folder of its own."""
+"""The place for what was seen in images: beside the shards of a dataset of ours, otherwise in a folder of its own."""
 
 import contextlib
 import hashlib
@@ -27,8 +27,8 @@ class ColumnStore:
         spans: which images each part holds.
 
     Args:
-        photographs: all of a source, in the order of `find`.
-        folder: the dataset that they are of, or one for the columns.
+        photographs: all photographs of a source, in the order of `find`.
+        folder: the dataset that they are in, or a folder for the columns.
         in_dataset: whether it is a dataset of ours.
 
     Raises:
@@ -50,7 +50,7 @@ class ColumnStore:
             expected = read_index(shard_files(folder, shard).index)["key"].to_pylist()
             self.spans.append(slice(start, start + len(expected)))
             if keys[self.spans[-1]] != expected:
-                raise NonesuchError(f"{folder}: shard {shard:06d} is not what its index says; see 'nonesuch verify'")
+                raise NonesuchError(f"{folder}: shard {shard:06d} does not match its index; see 'nonesuch verify'")
             start += len(expected)
 
     def has(self, group: str, part: int, made_by: str) -> bool:

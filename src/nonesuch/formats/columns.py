@@ -14,7 +14,7 @@ MADE_BY = b"made_by"  # of the metadata
 
 
 def columns_file(folder: Path, group: str, shard: int) -> Path:
-    """Where a shard's added columns are; `group` names what was added together, such as "perception"."""
+    """The file of a shard's added columns; `group` names what was added together, such as "perception"."""
     return folder / "columns" / group / f"{shard:06d}.parquet"
 
 
@@ -53,7 +53,7 @@ def columns_problem(folder: Path, group: str, shard: int) -> str | None:
         or metadata.get(TAR_HASH) != _tar_hash(folder, shard)
         or not table["key"].equals(index["key"])
     ):
-        return f"its columns {group} speak of other images"
+        return f"its columns {group} are about other images"
     return None
 
 
@@ -61,8 +61,8 @@ def read_columns(folder: Path, group: str) -> pa.Table:
     """The columns of all images, in plan order; the first is `key`.
 
     Raises:
-        NonesuchError: a shard lacks them, they are damaged, speak of other images than those that are there, or were
-            made by different models.
+        NonesuchError: a shard lacks them, or they are damaged, about other images than those that are there, or made by
+            different models.
     """
     parts, makers = [], set()
     for shard in range(Plan(folder).shards):

@@ -1,4 +1,4 @@
-"""One image file; its person is called by the file's name."""
+"""One image file; its person has the file's name."""
 
 from pathlib import Path
 

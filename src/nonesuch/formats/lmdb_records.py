@@ -19,12 +19,12 @@ from nonesuch.formats.photographs import Photograph
 
 @dataclass(frozen=True)
 class Record:
-    """One image with what is stored beside it.
+    """One image with what is stored with it.
 
     Attributes:
         image: encoded bytes.
         vector: (D,) float32 raw embedding.
-        label: whose.
+        label: of the person.
     """
 
     image: bytes
@@ -71,7 +71,7 @@ def count(path: Path) -> int:
             length = transaction.get(b"__len__")
         return int(msgpack.unpackb(length))
     except (lmdb.Error, TypeError, ValueError, msgpack.UnpackException) as error:
-        raise NonesuchError(f"{path}: no LMDB of the published layout (its __len__ is not a number)") from error
+        raise NonesuchError(f"{path}: not an LMDB of the published layout (its __len__ is not a number)") from error
 
 
 def read(path: Path, key: str) -> Record:

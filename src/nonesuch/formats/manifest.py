@@ -45,7 +45,7 @@ class Manifest:
 
     Attributes:
         description: in words, whether real people are shown.
-        shows_real_people: the same for programs.
+        shows_real_people: whether real people are shown, for programs.
         identities, images: how many the complete dataset holds.
         options: what was asked for; with the generator it determines every image.
         generator: name, hash, licence and embedder of the weights.

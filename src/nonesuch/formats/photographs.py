@@ -1,4 +1,4 @@
-"""Labelled images where they are kept, whoever found them (`nonesuch.formats.readers`).
+"""Labelled images in their place, whichever reader found them (`nonesuch.formats.readers`).
 
 Nothing is unpacked: a tar's members are read in place by offset, so that any image can be read in any order and from
 any thread.
@@ -17,11 +17,11 @@ from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 
 @dataclass(frozen=True)
 class Photograph:
-    """Where one image is.
+    """The place of one image.
 
     Attributes:
         name: path inside its source, with forward slashes.
-        identity: the person's label: from the source's table, else the folder's name, else the image's own name.
+        identity: the person's label: from the source's table, otherwise the folder's name, otherwise the image's own.
         container: the file that holds the bytes.
         offset, size: which bytes; size -1 for the whole file.
     """
@@ -66,7 +66,7 @@ class Photograph:
         if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):
             height, width = pixels.shape[:2]
             raise NonesuchError(
-                f"{self.name}: {width}x{height}, training takes crops aligned at 112x112; "
+                f"{self.name}: {width}x{height}, training needs crops aligned at 112x112; "
                 "make them with 'nonesuch embed IN --crops FOLDER'"
             )
         return pixels
@@ -88,7 +88,7 @@ class HeldPhotograph(Photograph):
 
 
 def exclude(photographs: Iterable[Photograph], names: set[str]) -> list[Photograph]:
-    """Those whose identity, name and file name are none of `names`."""
+    """The photographs whose identity, name and file name are not among `names`."""
     return [
         item
         for item in photographs
@@ -112,7 +112,7 @@ def read_names(path: Path) -> set[str]:
 
 
 def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[str]:
-    """What the lists of --exclude name, for `exclude`.
+    """The names in the lists of --exclude, for `exclude`.
 
     Raises:
         NonesuchError: a list cannot be read, or together they leave out none of the photographs, or all.
@@ -128,13 +128,13 @@ def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[
 
 
 def label_of(name: str) -> str:
-    """The label of an image that nothing else labels: the name of its folder, or its own where it is in none."""
+    """The label of an image without another label: the name of its folder, or its own name where it is in none."""
     path = PurePosixPath(name)
     return path.parent.name or path.stem
 
 
 def is_image(name: str) -> bool:
-    """Whether a path is that of an image, by its suffix; hidden files are none."""
+    """Whether a path is that of an image, by its suffix; hidden files do not count."""
     file = PurePosixPath(name).name
     return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
 

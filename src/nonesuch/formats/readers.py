@@ -1,4 +1,4 @@
-"""The table of readers: which file or folder is read by whom.
+"""The table of readers: which reader takes which file or folder.
 
 A new format is a file of its own beside these, with a `takes` and a `find` like theirs, and a line in `READERS`.
 """
@@ -18,9 +18,9 @@ class Reader:
     """A way in which labelled images are kept.
 
     Attributes:
-        takes: whether a path that exists is of this kind, by its name or by what stands in the folder.
-        find: its images, of a split or of all (None), in an order that is the same each time; raises NonesuchError
-            where it is damaged. Whoever knows no splits ignores them.
+        takes: whether a path that exists is of this kind, by its name or by the folder's content.
+        find: its images, of one split or of all (None), in an order that is the same each time; raises NonesuchError
+            where it is damaged. A reader without splits ignores them.
     """
 
     takes: Callable[[Path], bool]
@@ -39,8 +39,8 @@ def find(path: Path, split: str | None = None) -> list[Photograph]:
         split: where the table names splits, only the images of this one.
 
     Raises:
-        NonesuchError: nothing is there, the tar is damaged or empty, or no image is found; the images of a manifest
-            have moved, or are other ones.
+        NonesuchError: nothing is there, the tar is damaged or empty, no image is found, or the images of a manifest
+            have moved or changed.
     """
     if not path.exists():
         raise NonesuchError(f"{path}: no such file or folder")
@@ -50,7 +50,7 @@ def find(path: Path, split: str | None = None) -> list[Photograph]:
     return found
 
 
-# The first that takes a path reads it: a dataset of ours is a folder too, and a tar is what nobody else takes.
+# The first that takes a path reads it: a dataset of ours is a folder too, and a tar is what no other reader takes.
 READERS = (
     Reader(manifest.is_dataset, dataset.find),
     Reader(folder.takes, folder.find),

@@ -1,4 +1,4 @@
-"""Manifests of cleaned images: which of a source's images stay, and whose they are. No image is moved or copied."""
+"""Manifests of cleaned images: which images of a source stay, and with which identity. No image is moved or copied."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ _SOURCE, _RELATIVE = b"source", b"relative_source"
 
 @dataclass(frozen=True)
 class Label:
-    """Whose an image is, and whose it was before."""
+    """The identity of an image, and its identity before."""
 
     identity: str
     was: str
@@ -79,8 +79,8 @@ def find(
 def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: Mapping[str, str]) -> None:
     """Write a manifest (`file`, `identity`, `was`).
 
-    Its metadata hold where the images are, absolute and relative to the manifest, and `made_by`: by what and how the
-    labels were found.
+    Its metadata hold the place of the images, absolute and relative to the manifest, and `made_by`: what found the
+    labels, and how.
 
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
@@ -100,10 +100,10 @@ def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: 
 
 
 def read(path: Path) -> Relabelling:
-    """Read a manifest and find its source: where it was, else at the same place beside the manifest.
+    """Read a manifest and find its source: where it was, otherwise at the same place relative to the manifest.
 
     Raises:
-        NonesuchError: the file is damaged or no such manifest, or its source is in neither place.
+        NonesuchError: the file is damaged or not such a manifest, or its source is in neither place.
     """
     try:
         table = pq.read_table(path)
@@ -112,7 +112,7 @@ def read(path: Path) -> Relabelling:
     metadata: dict[bytes, bytes] = table.schema.metadata or {}
     if _SOURCE not in metadata or _RELATIVE not in metadata or not table.schema.equals(_SCHEMA):
         raise NonesuchError(
-            f"{path}: a table, and no manifest of 'nonesuch clean'; name the folder or tar that holds the images"
+            f"{path}: a table, but not a manifest of 'nonesuch clean'; name the folder or tar that holds the images"
         )
     first, relative = Path(os.fsdecode(metadata[_SOURCE])), os.fsdecode(metadata[_RELATIVE])
     source = next((place for place in (first, path.resolve().parent / relative) if place.exists()), None)

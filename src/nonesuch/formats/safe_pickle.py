@@ -1,7 +1,7 @@
 """Reading the pickled test sets of the field without running what a pickle may contain.
 
 A pickle is a program: its opcodes may call anything, and numpy's own constructors can be made to read foreign memory.
-So nothing that a pickle names is ever called: the few names that such sets hold (numpy's array, dtype and scalar
+So nothing that a pickle names is ever called. The few names that such sets hold (numpy's array, dtype and scalar
 constructors, Python 2's bytes) stand for makers of this module, which take plain bytes and check their sizes.
 """
 
@@ -47,7 +47,7 @@ class _Dtype:
         self.value: np.dtype[Any] = np.dtype(_text(code))
 
     def __setstate__(self, state: Any) -> None:
-        # (version, byte order, subarray, names, fields, ...): only the order may say anything.
+        # (version, byte order, subarray, names, fields, ...): only the order may have a value.
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
             raise _refuse("an array of records")
         order = _text(state[1])
@@ -99,7 +99,7 @@ def _encode(text: Any, encoding: Any) -> bytes:
 
 
 class _Maker:
-    """What a name in a pickle stands for: it can be called and nothing else."""
+    """What a name in a pickle stands for: it can only be called."""
 
     __slots__ = ("_make",)
 
@@ -144,17 +144,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _check_memo(data: bytes) -> None:
-    """The memo is as long as the largest place that is put to: a few bytes could ask for gigabytes."""
+    """The memo is as long as the largest place that is written to: a few bytes could ask for gigabytes."""
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
             raise _refuse("it asks for a memo longer than itself")
 
 
 def load(path: Path) -> Any:
-    """The content of a pickle, `.xz` (lzma) or plain; `plain` gives what a part of it holds.
+    """The content of a pickle, `.xz` (lzma) or plain; `plain` gives the content of a part of it.
 
     Raises:
-        NonesuchError: unreadable, damaged, too large, or it names anything beyond plain data and numpy arrays.
+        NonesuchError: the file cannot be read, is damaged or too large, or names more than plain data and numpy arrays.
     """
     try:
         if path.suffix == ".xz":

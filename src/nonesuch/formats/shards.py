@@ -25,7 +25,7 @@ TAR_HASH, TAR_BYTES, MADE_FROM, RENDER = b"tar_sha256", b"tar_bytes", b"made_fro
 
 @dataclass(frozen=True)
 class ShardFiles:
-    """Where shard `number` of a dataset folder is: the index is written last, so it marks the shard as complete."""
+    """The files of shard `number` of a dataset folder: the index is written last, so it marks the shard as complete."""
 
     tar: Path
     index: Path
@@ -51,7 +51,7 @@ def read_index(path: Path) -> pa.Table:
     """A shard's index.
 
     Raises:
-        NonesuchError: missing, damaged, or no index.
+        NonesuchError: the file is missing, damaged, or not an index.
     """
     try:
         table = pq.read_table(path)
@@ -63,7 +63,7 @@ def read_index(path: Path) -> pa.Table:
 
 
 def is_complete(files: ShardFiles, made_from: str) -> bool:
-    """Whether a shard's files are both there, made from this plan and generator, the tar with its stated size.
+    """Whether a shard's files are both there, made from this plan and generator, the tar of its stated size.
 
     Raises:
         NonesuchError: the index is damaged.

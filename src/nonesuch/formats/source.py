@@ -1,4 +1,4 @@
-"""Labelled images and where they were found: what the stages hand on."""
+"""Labelled images and the place where they were found, which the stages hand on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Source:
 
     Attributes:
         path: the file or folder.
-        photographs: its images, or those of them that are wanted.
-        columns_in: folder for the columns of a source that is no dataset of ours; None where no columns are made.
+        photographs: its images, or the wanted ones among them.
+        columns_in: folder for the columns of a source that is not a dataset of ours; None where no columns are made.
     """
 
     path: Path
@@ -37,12 +37,12 @@ class Source:
 
     @property
     def shows_real_people(self) -> bool | None:
-        """What the manifest of a dataset of ours says, or an error where it is damaged; None where nobody knows."""
+        """What the manifest of a dataset of ours says, or an error where it is damaged; None where it is not known."""
         return manifests.read(self.path).shows_real_people if self.is_dataset else None
 
     @cached_property
     def columns(self) -> ColumnStore:
-        """Where columns of the images are kept: beside the shards of a dataset of ours, else below `columns_in`.
+        """The place for columns of the images: beside the shards of a dataset of ours, otherwise below `columns_in`.
 
         Raises:
             NonesuchError: a dataset of ours is not complete, or its files are not in the order of its plan.

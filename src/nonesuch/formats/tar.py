@@ -52,7 +52,7 @@ def members(path: Path) -> list[Photograph]:
 
 
 def table_beside(tar: Path) -> Path | None:
-    """The table that describes a tar's images: of the same name, in the same folder; None where there is none."""
+    """The table that describes a tar's images, of the same name in the same folder; None where there is none."""
     tar = tar.resolve()
     beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
     return next((path for path in beside if path.is_file()), None)

@@ -1,6 +1,6 @@
-"""What a generator is, whatever its family, and what every family needs.
+"""The interface of a generator of any family, and what every family needs.
 
-A family has a folder of its own beside this file. It brings a network with the attribute `feature_dim`, a card, and a
+A family has a folder of its own beside this file. It has a network with the attribute `feature_dim`, a card, and a
 subclass of `Generator` that says what an image draws from its seed and how vectors and draws become pixels.
 """
 
@@ -21,7 +21,7 @@ from nonesuch.core.weights import Card
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorCard(Card):
-    """The card of a generator; a family whose weights say more of themselves has a subclass.
+    """The card of a generator; a family whose weights need more has a subclass.
 
     Attributes:
         feature_dim: width of the identity vectors.
@@ -49,7 +49,7 @@ class GeneratorCard(Card):
 
 @dataclass(frozen=True)
 class Latent:
-    """What N images draw from their own seeds, beside their identity vectors.
+    """What N images draw from their own seeds, besides their identity vectors.
 
     Attributes:
         style: (N, S) float32 style codes, standard normal times a spread: what steering may move by gradients. S is 0
@@ -102,7 +102,7 @@ class Generator(Protocol):
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """(B, D) raw vectors and what B images drew -> (B, 3, 112, 112) RGB in 0..255.
 
-        Differentiable with regard to the vectors and the style codes. No image depends on another of the batch.
+        It is differentiable with respect to the vectors and the style codes. No image depends on another of the batch.
         """
         ...
 

@@ -13,7 +13,7 @@ from nonesuch.models import load_detector, load_embedder
 
 @dataclass(frozen=True)
 class EmbeddedPhotographs:
-    """What became of photographs.
+    """The results for photographs.
 
     Attributes:
         table: the Parquet file of vectors.

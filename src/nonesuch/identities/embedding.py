@@ -25,7 +25,7 @@ _CHECKED, _SAME_EMBEDDER = 8, 0.9  # records compared with the embedder, and the
 
 @dataclass(frozen=True)
 class EmbeddedPhotograph:
-    """What became of one photograph.
+    """The result for one photograph.
 
     Attributes:
         photograph: where it is.
@@ -55,7 +55,7 @@ def embed_each(
 
 
 def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
-    """The vectors that an LMDB set holds itself, with its labels.
+    """The vectors that an LMDB set itself holds, with its labels.
 
     Raises:
         NonesuchError: a record cannot be read, or the first vectors are not those that this embedder gives.
@@ -142,7 +142,7 @@ def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.Recor
 
 
 def _write_crop(folder: Path, name: str, crop: Pixels) -> None:
-    # A name out of an archive may climb out of the folder.
+    # A name from an archive may lead out of the folder.
     parts = [part for part in PurePosixPath(name).with_suffix(".png").parts if part not in ("/", "..")]
     path = folder.joinpath(*parts)
     files.make_folder(path.parent)

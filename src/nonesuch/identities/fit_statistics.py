@@ -1,4 +1,4 @@
-"""Fitting where identity vectors lie."""
+"""Fitting the distribution of identity vectors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class FittedStatistics:
         file: the `.safetensors` file of mean and axes.
         people: how many they come from.
         axes: how many there are.
-        embedder: whose vectors they are.
+        embedder: the embedder of the vectors.
     """
 
     file: Path
@@ -32,7 +32,7 @@ def fit_statistics(embeddings: AnyPath, out: AnyPath) -> FittedStatistics:
         out: the `.safetensors` file to write; `sample_identities` and `generate_dataset` take it as `statistics`.
 
     Raises:
-        NonesuchError: no table of vectors, fewer than two people, or a place that cannot be written.
+        NonesuchError: the file is not a table of vectors, holds fewer than two people, or `out` cannot be written.
     """
     found = table.read(as_path(embeddings))
     fitted = statistics.fit(found.vectors, found.identities, found.embedder_sha256)

@@ -51,7 +51,7 @@ def sample_identities(
         out: Parquet file to write; `generate_dataset` takes it as `vectors`.
         identities: how many.
         seed: of the sample.
-        generator: whose vectors; a shipped one by name, or a file with its card.
+        generator: the generator that decodes the vectors, a shipped one by name or a file with its card.
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
         on_progress: told how many are accepted.
 

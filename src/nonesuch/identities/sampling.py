@@ -16,7 +16,7 @@ Draw = Callable[[int], NDArray[np.float32]]
 Admits = Callable[[NDArray[np.float32]], NDArray[np.bool_]]  # (N, D) candidates -> (N,) which may be taken
 
 _BLOCK = 1024
-_EXAMINED_BLOCK = 64  # where candidates are looked at, few should be looked at in vain
+_EXAMINED_BLOCK = 64  # fewer where candidates must be rendered to be admitted, so that few are in vain
 _MOST_DRAWS_PER_IDENTITY = 30
 
 

@@ -33,7 +33,7 @@ class IdentitySource:
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """What a user may say of the sampling; None leaves a point open.
+    """What a user may say about the sampling; None leaves a point open.
 
     Attributes:
         sampling: "pca" (Gaussian over real people's mean vectors) or "sphere" (uniform); open: "pca" where there are
@@ -51,7 +51,7 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         if self.max_similarity is not None and self.fmr is not None:
-            raise NonesuchError("--max-similarity and --fmr say the same in two ways: give one of them")
+            raise NonesuchError("--max-similarity and --fmr set the same limit; give one of them")
         if self.sampling == "sphere" and self.statistics_file is not None:
             raise NonesuchError("--statistics goes with --sampling pca, not sphere")
 
@@ -63,7 +63,7 @@ def identity_source(
 
     Args:
         generator: its card.
-        weights: its weight file; statistics that ship with it lie beside.
+        weights: its weight file; statistics that ship with it lie beside it.
         embedder: card of the embedder whose vectors it decodes, where that is at hand.
         options: what the user said.
 

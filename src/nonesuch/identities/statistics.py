@@ -1,4 +1,4 @@
-"""Where identity vectors lie: the mean and principal axes of real people's mean embeddings."""
+"""The distribution of identity vectors: the mean and principal axes of real people's mean embeddings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def load(path: Path) -> Statistics:
     """Read what `save` wrote.
 
     Raises:
-        NonesuchError: missing, damaged, or no identity statistics.
+        NonesuchError: the file is missing, damaged, or holds no identity statistics.
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such statistics file; make one with 'nonesuch statistics'")

@@ -1,4 +1,4 @@
-"""Tables of vectors: Parquet files that say whose embedder made them and whether real people stand behind them."""
+"""Tables of vectors: Parquet files that say which embedder made them and whether they come from real people."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class VectorTable:
     Attributes:
         identities: (N,) label of each vector.
         vectors: (N, D) float32.
-        embedder, embedder_sha256: whose vectors they are.
+        embedder, embedder_sha256: the embedder that made them.
         origin: "sampled" or "photographs".
     """
 
@@ -43,7 +43,7 @@ class VectorTable:
 
 
 def table_metadata(embedder: str, embedder_sha256: str, origin: str) -> dict[bytes, bytes]:
-    """What a table says of itself."""
+    """What a table says about itself."""
     fields = {"embedder": embedder, "embedder_sha256": embedder_sha256, "origin": origin}
     return {name.encode(): value.encode() for name, value in fields.items()}
 
@@ -70,8 +70,8 @@ def read(path: Path) -> VectorTable:
     """Read a table of vectors; rows without one (no face found) are left out.
 
     Raises:
-        NonesuchError: missing or damaged, no table of vectors, no vector in it, vectors of several widths, or no word
-            about the embedder.
+        NonesuchError: the file is missing or damaged, is not a table of vectors, holds no vector or vectors of several
+            widths, or does not name the embedder.
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
@@ -96,7 +96,7 @@ def read(path: Path) -> VectorTable:
         vectors,
         fields["embedder"],
         fields.get("embedder_sha256", ""),
-        # What does not say that it was sampled may show anyone.
+        # A table that does not say it was sampled may show anyone.
         fields.get("origin", PHOTOGRAPHS),
     )
 

@@ -1,4 +1,4 @@
-"""Several training processes under torchrun: who we are, and averages over all of us."""
+"""Several training processes under torchrun: which one this is, and averages over all of them."""
 
 import datetime
 import os
@@ -44,8 +44,8 @@ def stop() -> None:
 def group(device: torch.device) -> Iterator[torch.device]:
     """Inside the block this process is in the group that torchrun describes, if it does; yields its device.
 
-    A group that was joined before is used and stays. After an error too the group stays: others may be waiting in it,
-    and torchrun ends them when this process ends.
+    A group that was joined before is used and kept. The group is also kept after an error: other processes may be
+    waiting in it, and torchrun ends them when this process ends.
 
     Raises:
         NonesuchError: the group cannot be joined.
@@ -57,7 +57,7 @@ def group(device: torch.device) -> Iterator[torch.device]:
 
 
 def is_first() -> bool:
-    """Whether this is the first or only process, also before it has joined the others and after it has left."""
+    """Whether this is the first or only process, even before it has joined the others and after it has left."""
     return rank() == 0 if dist.is_initialized() else os.environ.get("RANK", "0") == "0"
 
 
@@ -95,7 +95,7 @@ def average_(tensors: Iterable[Tensor]) -> None:
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over all processes; backward adds the gradients of all: what is differentiated is the sum of our losses."""
+    """Sum over all processes; backward adds the gradients of all, so that of the summed losses results."""
 
     @staticmethod
     def forward(context: Any, part: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGINT or SIGTERM has come; the work looks at it where it can stop.
+    """Yields a function that says whether SIGINT or SIGTERM has come; the work calls it where it can stop.
 
     A second signal interrupts at once. Outside the main thread, where Python has no signals, nothing ever comes.
     """

@@ -25,14 +25,14 @@ class OnProgress(Protocol):
         what: is being done, such as "training".
         done: how much of it is done.
         total: how much there is, 0 if unknown.
-        note: to stand behind it, such as the speed.
+        note: shown behind it, such as the speed.
     """
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
 
 
 def no_progress(what: str, done: int, total: int, note: str = "") -> None:
-    """An `OnProgress` that tells nobody."""
+    """An `OnProgress` that does nothing."""
 
 
 class ProgressBar:

@@ -1,4 +1,4 @@
-"""What every training does alike: options over a recipe, the processes, and what is left at the end."""
+"""What all trainings have in common: options over a recipe, the processes, and the results."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ Paths = AnyPath | Sequence[AnyPath]  # one, or several
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a kind of network is trained; each kind adds what it alone knows.
+    """How a kind of network is trained; each kind adds its own fields.
 
     Attributes:
         batch, lr: see `TrainSettings`.
@@ -30,11 +30,11 @@ class Recipe:
     lr: float
 
     def images_over(self, size: int) -> int:
-        """How many images it sees of a dataset of `size` images."""
+        """How many images it sees over a dataset of `size` images."""
         raise NotImplementedError
 
     def settings_for(self, images: int) -> dict[str, Any]:
-        """Fields of `TrainSettings` that a run of so many images has of it, beside batch and lr."""
+        """Fields of `TrainSettings` that it gives a run of so many images, besides batch and lr."""
         raise NotImplementedError
 
 
@@ -76,11 +76,11 @@ RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast, where it is not as the recipe says; None for what the recipe says.
+    """How long and how fast a training runs; None for what the recipe says.
 
     Attributes:
         images_seen: images to see in all.
-        epochs: the same as a multiple of the dataset's size; at most one of the two is given.
+        epochs: the same, as a multiple of the dataset's size; at most one of the two is given.
         batch, accumulate, lr: see `TrainSettings`.
 
     Raises:
@@ -104,7 +104,7 @@ class Schedule:
                 raise NonesuchError(f"--{name} {value}: give a number above 0")
 
     def images_over(self, size: int, recipe: Recipe) -> int:
-        """Images to see of a dataset of `size` images."""
+        """Images to see over a dataset of `size` images."""
         if self.images_seen is not None:
             return self.images_seen
         return recipe.images_over(size) if self.epochs is None else max(round(self.epochs * size), 1)
@@ -112,10 +112,10 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What all trainings take alike.
+    """The options that all trainings take.
 
     Attributes:
-        schedule: where it is not the recipe's.
+        schedule: how it differs from the recipe's.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "float32", "bfloat16", or "float16" on a GPU.
@@ -138,7 +138,7 @@ class RunOptions:
             raise NonesuchError(f"--seed {self.seed}: give a number from 0 to 2^63 - 1")
 
     def settings(self, recipe: Recipe, size: int) -> TrainSettings:
-        """The recipe's settings over a dataset of `size` images, with what was asked for in the place of its own.
+        """The recipe's settings over a dataset of `size` images, with the given options in place of its own values.
 
         Raises:
             NonesuchError: the batch cannot be split evenly.
@@ -157,7 +157,7 @@ class RunOptions:
 
     @contextmanager
     def processes(self) -> Iterator[torch.device]:
-        """The device of this process, which has joined those that torchrun started, if it did.
+        """The device of this process, which has joined those that torchrun started, if there are any.
 
         Raises:
             NonesuchError: there is no such device, it does not offer the precision, or the group cannot be joined.
@@ -170,11 +170,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left behind.
+    """The results of a training.
 
     Attributes:
         weights: the .safetensors file, with its card beside it.
-        images_seen: images seen in all, those of the run's earlier parts included.
+        images_seen: images seen in all, including those of the run's earlier parts.
     """
 
     weights: Path
@@ -189,7 +189,7 @@ def recipe_named(recipes: dict[str, RecipeType], preset: str) -> RecipeType:
 
 
 def with_options(recipe: RecipeType, **options: Any) -> RecipeType:
-    """The recipe with the options that were given, which are not None, in the place of its own."""
+    """The recipe with the options that were given (are not None) in place of its own values."""
     return replace(recipe, **{name: value for name, value in options.items() if value is not None})
 
 

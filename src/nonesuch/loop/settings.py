@@ -24,8 +24,8 @@ class TrainSettings:
         accumulate: parts that a batch is split into, to bound the memory.
         lr: peak learning rate; warm-up is linear, then half a cosine to 0.
         warmup: images of warm-up.
-        milestones: instead of the cosine, numbers of images after each of which the rate is a tenth.
-        optimizer: "adamw", or "sgd" with momentum .9.
+        milestones: instead of the cosine: numbers of images; after each the rate falls to a tenth.
+        optimizer: "adamw", or "sgd" with momentum 0.9.
         betas: of AdamW.
         weight_decay: spares biases and norms.
         clip: largest norm of the gradient.
@@ -77,7 +77,7 @@ class TrainSettings:
 
 
 def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
-    """Make a run's folder, or make sure that it holds this run; a claim that nothing came of may be replaced.
+    """Make a run's folder, or make sure that it holds this run; a claim without a saved state may be replaced.
 
     Args:
         what: names the data, preset and losses, JSON-ready.
@@ -95,11 +95,11 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) ->
     usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
     for part in now:
         for key in now[part] | before.get(part, {}):
-            # A setting that the run's release did not have yet stood at what is now its default.
+            # A setting that the run's release did not have yet had what is now its default.
             old, new = before.get(part, {}).get(key, usual.get(part, {}).get(key)), now[part].get(key)
             old = list(old) if isinstance(old, tuple) else old
             if old != new:
                 raise NonesuchError(
                     f"{folder}: holds a run with {key} {old}, not {new}; "
-                    "repeat its options to go on, or name another folder"
+                    "repeat its options to resume, or name another folder"
                 )

@@ -1,7 +1,7 @@
-"""Parameters of which each process holds some rows, such as a recogniser's class centres.
+"""Parameters whose rows are split among processes, such as a recogniser's class centres.
 
-Their optimiser state is held in the same parts. Saved states hold all rows, so that a run may go on with another number
-of processes.
+Their optimiser state is held in the same parts. Saved states hold all rows, so that a run may resume with another
+number of processes.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nonesuch.loop import distributed
 
 _ROWS = "rows_of_all"
-_DRAWN = 65_536  # rows drawn at once: whoever holds few of them need not hold all
+_DRAWN = 65_536  # rows drawn at once: a process that holds few rows need not hold all
 
 
 def own_rows(total: int) -> slice:
@@ -23,7 +23,7 @@ def own_rows(total: int) -> slice:
 
 
 def sharded(part: Tensor, total: int) -> nn.Parameter:
-    """Our rows (see `own_rows`) of a parameter of `total` rows."""
+    """This process's rows (see `own_rows`) of a parameter of `total` rows."""
     parameter = nn.Parameter(part)
     setattr(parameter, _ROWS, total)
     return parameter
@@ -35,7 +35,7 @@ def is_sharded(parameter: Tensor) -> bool:
 
 
 def whole(part: Tensor, parameter: Tensor) -> Tensor:
-    """All rows of what a process holds its rows of: a parameter itself, its average, its momentum.
+    """All rows of something that is split among processes: a parameter itself, its average, its momentum.
 
     They are put together in the first process's main memory; the others get their own part back.
     """
@@ -45,14 +45,14 @@ def whole(part: Tensor, parameter: Tensor) -> Tensor:
 
 
 def part(rows: Tensor, parameter: Tensor) -> Tensor:
-    """A copy of our rows of what `whole` put together."""
+    """A copy of this process's rows of what `whole` put together."""
     if not is_sharded(parameter) or rows.ndim == 0:
         return rows
     return rows[own_rows(int(getattr(parameter, _ROWS)))].clone()
 
 
 def drawn_rows(total: int, width: int) -> Tensor:
-    """Our rows of standard normal draws (total, width), the same whatever the number of processes."""
+    """This process's rows of standard normal draws (total, width), the same for any number of processes."""
     mine, kept = own_rows(total), []
     for start in range(0, total, _DRAWN):
         drawn = torch.randn(min(_DRAWN, total - start), width)
@@ -67,7 +67,7 @@ def network_state(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, 
 
 
 def network_part(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our part of what `network_state` gave."""
+    """This process's part of what `network_state` gave."""
     parameters = dict(network.named_parameters())
     return {name: part(tensor, parameters.get(name, tensor)) for name, tensor in state.items()}
 
@@ -78,7 +78,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def optimizer_part(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """Our part of what `optimizer_state` gave."""
+    """This process's part of what `optimizer_state` gave."""
     return _of_each(optimizer, state, part)
 
 

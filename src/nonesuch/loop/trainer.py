@@ -1,7 +1,7 @@
 """One training loop for every model: mixed precision, averaging, clipping, accumulation, exact resume.
 
-Whatever is random in a step belongs to (run seed, epoch, sample), dropout to (run seed, step, process), so a run that
-was interrupted and resumed equals one that was not. Progress is counted in images.
+Everything random in a step is drawn from (run seed, epoch, sample), and dropout from (run seed, step, process). So a
+run that was interrupted and resumed equals one that was not. Progress is counted in images.
 """
 
 import json
@@ -37,7 +37,7 @@ class Player:
     """A network and what it minimises; an adversarial task has two of them.
 
     Attributes:
-        network: what is trained, with an optimiser of its own.
+        network: the network to train, with its own optimiser.
         losses: the weighted loss terms of (batch, images seen so far), each a scalar whose sum is minimised; empty for
             a player that sits out.
         decays: whether the learning rate falls to 0 over the run, or stays after the warm-up.
@@ -49,7 +49,7 @@ class Player:
 
 
 class Task(Protocol):
-    """What is trained, and for what.
+    """The networks to train, and their losses.
 
     Attributes:
         players: in the order of their turns with each batch; the first one's network is averaged and is the result.
@@ -60,12 +60,12 @@ class Task(Protocol):
 
 
 class Samples(Protocol):
-    """What is trained on. `load` must be a pure function of its arguments."""
+    """The training data. `load` must be a pure function of its arguments."""
 
     def __len__(self) -> int: ...
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """The samples of these indices; each seed belongs to (run, epoch, sample)."""
+        """The samples of these indices; each seed is derived from (run, epoch, sample)."""
         ...
 
 
@@ -85,7 +85,7 @@ class Progress:
         return f"{self.images_per_second:.0f} images/s  {losses}"
 
     def tell(self, on_progress: OnProgress) -> None:
-        """Tell of it as all long work is told of."""
+        """Report it as all long work is reported."""
         on_progress("training", self.seen, self.total, self.note)
 
 
@@ -106,7 +106,7 @@ class Trainer:
         device: torch.device,
         what: dict[str, Any],
     ) -> None:
-        """`what` is what `claim_folder` takes: a resumed run must have the same.
+        """`what` is as in `claim_folder`: a resumed run must have the same.
 
         Raises:
             NonesuchError: the folder holds a run with other settings, or a damaged state.
@@ -137,9 +137,10 @@ class Trainer:
         SIGINT and SIGTERM are heeded between two steps: the state is saved, then KeyboardInterrupt raised.
 
         Args:
-            on_step: told of each step.
+            on_step: called after each step.
             on_save: called after each save, such as to export the weights.
-            checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, else 300.
+            checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, otherwise
+                300.
 
         Raises:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
@@ -162,7 +163,7 @@ class Trainer:
             distributed.first_does(on_save)
 
     def save(self) -> None:
-        """Write the whole state, replacing the last one in one step; the first process does."""
+        """Write the whole state, replacing the last one in one step; the first process does so."""
         networks = [
             split_parameters.network_state(player.network, player.network.state_dict()) for player in self.players
         ]
@@ -205,10 +206,10 @@ class Trainer:
                 self.average[name].copy_(tensor)
             self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
-            raise NonesuchError(f"{path}: damaged training state; remove the folder to start anew") from error
+            raise NonesuchError(f"{path}: damaged training state; remove the folder to start again") from error
         if distributed.rank():
             return
-        # Lines written after the state would stand twice.
+        # Lines written after the state would appear twice.
         with (self.folder / LOG).open("ab") as log:
             log.truncate(min(log_bytes, log.tell()))
 
@@ -238,7 +239,7 @@ class Trainer:
     def _step(self) -> dict[str, float]:
         settings = self.settings
         indices, seeds = self._indices()
-        # Whatever draws from the global state, such as dropout, gets one that belongs to the step and the process.
+        # What draws from the global state, such as dropout, gets a state that belongs to the step and the process.
         torch.manual_seed(seeding.derive_seed(settings.seed, self.step, distributed.rank()) >> 1)
         for player, optimizer in zip(self.players, self.optimizers, strict=True):
             player.network.train()
@@ -263,7 +264,7 @@ class Trainer:
         return self._mean_over_processes(totals)
 
     def _backward(self, number: int, part: Batch) -> dict[str, float]:
-        """One player's turn with one part of a batch: its gradients are added, every other player is frozen."""
+        """One player's turn with one part of a batch: its gradients are added while every other player is frozen."""
         player = self.players[number]
         for other, parameters in enumerate(self._trainable):
             for parameter in parameters:
@@ -293,7 +294,7 @@ class Trainer:
         if ours:
             norm = (norm**2 + distributed.sum_of_all(nn.utils.get_total_norm(ours) ** 2)).sqrt()
         nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
-        if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler leaves such a step out by itself
+        if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler skips such a step by itself
             raise self._diverged("the gradient is not finite")
         scaler.step(optimizer)
         scaler.update()

@@ -1,4 +1,4 @@
-"""Who is in a dataset: shares of groups, alone and together, against what was wanted."""
+"""Who is in a dataset: shares of groups, alone and together, compared with the wanted ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def _distance(grouping: str, bounds: Bounds | None = None) -> Measure:
 DISTANCES = {
     "gender": _distance(
         "gender",
-        Bounds("gender as wanted", 0.05, 0.15, "total variation from the target: green up to .05, amber up to .15"),
+        Bounds("gender as wanted", 0.05, 0.15, "total variation from the target: green up to 0.05, amber up to 0.15"),
     ),
     "age": _distance("age"),
     "ethnicity": _distance("ethnicity"),
@@ -36,10 +36,10 @@ class Balance:
     """Shares of groups.
 
     Attributes:
-        shares: by group, of the images of which it is known, with intervals over identities.
-        unknown: share of the images of which it is not.
+        shares: by group, of the images whose group is known, with intervals over identities.
+        unknown: share of the images whose group is not known.
         distance: total variation from the wanted shares, 0 (as wanted) to 1; None where nothing was wanted.
-        ratio: smallest share by the largest.
+        ratio: smallest share divided by the largest.
     """
 
     shares: dict[str, Figure]

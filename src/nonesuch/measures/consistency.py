@@ -40,8 +40,8 @@ class Consistency:
     Attributes:
         own: (N,) float32 cosine to the mean of the identity's other images; NaN for an identity's only image.
         other: (N,) float32 largest cosine to another identity's mean.
-        other_identity: (N,) int64 whose mean that is.
-        single: identities with one image, of which nothing can be said here.
+        other_identity: (N,) int64 the identity of that mean.
+        single: identities with one image, about which nothing can be said here.
     """
 
     own: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Consistency:
         """Share of the images that are below the threshold with their own identity; 95% over identities."""
         known = ~np.isnan(self.own)
         if not known.any():
-            raise NonesuchError("no identity has two images; consistency takes two")
+            raise NonesuchError("no identity has two images; consistency needs two")
         return mean_over_identities(self.own[known] < threshold, identities[known])
 
     def outliers(self, count: int) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ def vendi_score(unit: NDArray[np.float32]) -> float:
         unit: (N, D) embeddings of any length, not zero.
     """
     unit = normalised(np.asarray(unit, dtype=np.float64)) / np.sqrt(len(unit))
-    # The Gram matrix and the covariance share their eigenvalues but for zeros: take the smaller one.
+    # The Gram matrix and the covariance share their eigenvalues, apart from zeros: take the smaller one.
     matrix = unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit
     values = np.linalg.eigvalsh(matrix)
     values = values[values > 1e-12]

@@ -17,16 +17,16 @@ DOUBLED = Measure(
     "pictures that are there twice",
     SHARE,
     Better.LOWER,
-    bounds=Bounds("no picture twice", 0.001, 0.01, "green up to .1% of the images, amber up to 1%"),
+    bounds=Bounds("no picture twice", 0.001, 0.01, "green up to 0.1% of the images, amber up to 1%"),
 )
-NEAR_DUPLICATES = Measure("near_duplicates", "images that another of their identity nearly equals", SHARE, Better.LOWER)
+NEAR_DUPLICATES = Measure("near_duplicates", "images nearly equal to another of their identity", SHARE, Better.LOWER)
 
 MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8
 _CUTS = (3 / 112, 6 / 112)  # of the side
 _BLOCK = 1024
-_MOST_ALIKE = 50  # images of equal hash of which all pairs are looked at
-_BANDS = MOST_BITS + 1  # two hashes within MOST_BITS agree in one of so many parts at least
+_MOST_ALIKE = 50  # up to so many images of equal hash, all their pairs are compared
+_BANDS = MOST_BITS + 1  # two hashes within MOST_BITS agree in at least one of so many parts
 
 
 def picture_threshold(same: float) -> float:
@@ -35,14 +35,14 @@ def picture_threshold(same: float) -> float:
 
 
 def perceptual_hash(pixels: Pixels) -> int:
-    """64 bits of an image (H, W, 3): which of its lowest frequencies lie above their median (pHash, Zauner 2010)."""
+    """64 bits of an image (H, W, 3): which of its lowest frequencies are above their median (pHash, Zauner 2010)."""
     return int(_hashes(pixels, [(0, 0, pixels.shape[1], pixels.shape[0])])[0])
 
 
 def crop_hashes(pixels: Pixels) -> NDArray[np.uint64]:
     """(19,) hashes of an image (H, W, 3) and of 18 crops of it, up to a twentieth smaller; the first is the whole's.
 
-    A cut of a few pixels moves more bits of a hash than MOST_BITS: a copy that was cropped is like one of the crops.
+    A cut of a few pixels changes more bits of a hash than MOST_BITS, but a cropped copy is like one of the crops.
     """
     height, width = pixels.shape[:2]
     boxes: list[tuple[float, float, float, float]] = [(0, 0, width, height)]
@@ -77,9 +77,9 @@ def differing_bits(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArra
 def similar_hashes(hashes: Sequence[int], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:
     """Pairs of images (first, second) whose hashes differ in at most `most_bits` bits, of 0 to MOST_BITS.
 
-    Images of equal hash, where there are more than fifty, are paired with the first of them and with the one before
-    only, so that a thousand copies are two thousand pairs and no million. Others are compared where they agree in one
-    of five parts of the hash, which none that is near enough can escape.
+    Where more than fifty images have one hash, each is paired only with the first of them and with the one before it,
+    so that a thousand copies make two thousand pairs and not a million. Others are compared where they agree in one of
+    five parts of the hash; all that are near enough do.
     """
     rows_of: dict[int, list[int]] = {}
     for row, value in enumerate(hashes):

@@ -54,7 +54,7 @@ class Fairness:
         groups: by name.
         mean, deviation: of the groups' accuracies.
         trade_off: mean minus deviation, as FRCSyn ranks.
-        skewed_error_ratio: largest group's error by the smallest one's (RFW); infinite where that is 0.
+        skewed_error_ratio: largest error of a group divided by the smallest one (RFW); infinite where that is 0.
     """
 
     threshold: float
@@ -73,7 +73,7 @@ def fairness(
     left: NDArray[np.int64],
     right: NDArray[np.int64],
 ) -> Fairness:
-    """Rates of each group at one threshold for all, which resampling leaves as it is.
+    """Rates of each group at one threshold for all, which stays the same in all resamples.
 
     Args:
         scores: (N,) similarities, accepted from the threshold on.

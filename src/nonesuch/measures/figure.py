@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Figures = Mapping[str, Any]  # as JSON holds them, see `plain`
-UNKNOWN = "unknown"  # key of the reason in words, in the place of figures that cannot be measured
+UNKNOWN = "unknown"  # key of the reason in words, in place of figures that cannot be measured
 NO_FIGURE = "-"  # in a table
 
 
@@ -28,7 +28,7 @@ class NotMeasuredError(Exception):
 
 
 class UndefinedFigureError(LookupError):
-    """A figure that the JSON does not hold where its definition says: one of the two was renamed without the other."""
+    """A figure is not in the JSON where its definition says: one of the two was renamed without the other."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Unit:
     Attributes:
         form: format of a value; "" for a number of any size, with three digits or one decimal.
         word: behind the value.
-        infinite: what null stands for in JSON, which has no infinity; "" where it stands for nothing.
+        infinite: what null means in JSON, which has no infinity; "" where it means nothing.
     """
 
     form: str = ""
@@ -100,7 +100,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a figure is. It stands once, beside the function that measures it.
+    """What a figure is. It is defined once, beside the function that measures it.
 
     Attributes:
         key: of the figure within its part of the JSON, keys joined by "/". A "*" stands for the keys of a family of
@@ -188,14 +188,14 @@ class Measure:
 def why_unknown(part: Figures) -> str | None:
     """Why a part of the JSON was not measured, in words; None where it was."""
     reason = part.get(UNKNOWN)
-    return reason if isinstance(reason, str) else None  # the share of images of unknown groups is called so too
+    return reason if isinstance(reason, str) else None  # the share of images of unknown groups has the same key
 
 
 def _reach(part: Figures, path: str, at: str) -> Any:
     found: Any = part
     for key in path.split("/"):
         if not isinstance(found, Mapping):
-            raise UndefinedFigureError(f"no figure is called {path}: {key} lies below a number")
+            raise UndefinedFigureError(f"no figure is called {path}: {key} is below a number")
         if (reason := why_unknown(found)) is not None:
             raise NotMeasuredError(reason)
         if key == "*" and at not in found:

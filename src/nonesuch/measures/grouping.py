@@ -1,11 +1,11 @@
-"""The images of each identity, and what they sum to."""
+"""The images of each identity, and their sums."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def rows_by_identity(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows of each label, in order of the labels; of negative ones none."""
+    """The rows of each label, in order of the labels; negative labels are left out."""
     order = np.argsort(labels, kind="stable")
     found = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     return [rows for rows in found if len(rows) and labels[rows[0]] >= 0]
@@ -16,7 +16,7 @@ def group_sums(rows: NDArray[np.floating], groups: NDArray[np.int64]) -> NDArray
 
     Args:
         rows: (N, D).
-        groups: (N,) the group of each row, numbered from 0 on without a gap.
+        groups: (N,) the group of each row, numbered from 0 without a gap.
     """
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(1, groups.max() + 1))

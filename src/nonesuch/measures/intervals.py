@@ -15,14 +15,15 @@ _INTERVAL = (2.5, 97.5)  # percent
 def people_drawn(people: int, number: int, seed: int = 0) -> NDArray[np.float64]:
     """How often each of `people` is drawn in resample `number`, which draws as many with replacement: (people,).
 
-    A person drawn k times counts k times: a mated comparison weighs k, a non-mated one k * l with one drawn l times.
+    A person drawn k times counts k times: a mated comparison has weight k, a non-mated one with a person drawn l times
+    k * l.
     """
     picks = (uniform(derive_seed(seed, number), Stream.RESAMPLE, people) * people).astype(np.int64)
     return np.bincount(picks, minlength=people).astype(np.float64)
 
 
 def with_interval(value: float, resampled: Sequence[float]) -> Figure:
-    """A figure with the interval that its resampled values give; those that are NaN tell nothing."""
+    """A figure with the interval of its resampled values; NaN among them is ignored."""
     known = np.array(resampled, dtype=np.float64)
     known = known[~np.isnan(known)]
     if not len(known):
@@ -43,8 +44,8 @@ def with_intervals(
     Args:
         exact: the figures by name.
         people: number of people.
-        resampled: the same figures where people weigh (people,) as often as they were drawn; NaN where a resample tells
-            nothing.
+        resampled: the same figures where (people,) weights say how often each person was drawn; NaN where a resample
+            says nothing.
     """
     drawn = [resampled(people_drawn(people, number, seed)) for number in range(resamples)]
     return {name: with_interval(value, [found[name] for found in drawn]) for name, value in exact.items()}
@@ -54,7 +55,7 @@ def mean_over_identities(values: ArrayLike, identities: NDArray[np.int64], seed:
     """The mean of a value per image (of a truth value: the share), with 95% of bootstrap resamples of identities.
 
     Args:
-        values: (N,); NaN is left out. NaN is the mean, and what it may be, where nothing is left.
+        values: (N,); NaN is left out. Where nothing is left, the mean and its interval are NaN.
         identities: (N,) labels; an identity that is drawn k times brings its images k times.
     """
     drawn = resampled_means(values, identities, seed)

@@ -1,9 +1,9 @@
 """Do generated images show people of the training set? The nearest real image of each, judged by a control.
 
-The published check compared the mean of an identity's images with real identities' means, and missed real people: here
-every image is compared with every identity's centre and every image of the training set. How near is near by chance is
-not read off an error rate that was measured elsewhere: the same search is made for as many images of real people who
-are not in the training set, and what generated images have more than these is the excess.
+The published check compared the mean of an identity's images with real identities' means, and missed real people. Here
+every image is compared with every identity's centre and every image of the training set. An error rate measured
+elsewhere cannot say how near strangers come by chance. So the same search is made for as many images of real people who
+are not in the training set; what generated images have beyond these is the excess.
 """
 
 from dataclasses import dataclass
@@ -45,14 +45,15 @@ class Search:
 
 @dataclass(frozen=True)
 class Leakage:
-    """Generated images beside the control.
+    """Generated images compared with the control.
 
     Attributes:
         generated, control: the searches, of all images.
-        generated_rows: a draw of generated images, at most as many as the control has, that the rest is about.
+        generated_rows: a draw of generated images, at most as many as the control has, which the figures below are
+            about.
         quantiles: by share, the nearest cosine that this share of the (generated, control) images stays below.
-        thresholds: cosines that 1%, .1% (where there are so many) of images like the control's exceed.
-        excess: by threshold, share of the generated images above it minus that 1%, .1%, with an interval over the
+        thresholds: cosines that 1%, 0.1% (where there are so many) of images like the control's exceed.
+        excess: by threshold, share of the generated images above it minus that 1%, 0.1%, with an interval over the
             identities of both.
     """
 
@@ -109,12 +110,12 @@ def leakage(
 
 
 def _cut(control: NDArray[np.float32], share: float) -> float:
-    """The cosine that a share of images like these exceed; without bias however few they are."""
+    """The cosine that a share of images like these exceed; unbiased, however few they are."""
     return float(np.quantile(control, 1.0 - share, method="weibull"))
 
 
 def _drawn(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many rows: whole identities in a drawn order, the last one cut."""
+    """At most so many rows: whole identities in random order, the last one cut short."""
     if len(labels) <= most:
         return np.arange(len(labels))
     names, place = np.unique(labels, return_inverse=True)

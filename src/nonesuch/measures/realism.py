@@ -1,8 +1,8 @@
 """How near generated faces lie to real ones in a feature space: Frechet and kernel distance, precision, recall,
 density, coverage.
 
-All figures are of the features that they are given and are named after their network: with Inception's they would be
-FID and KID, with a face embedder's they are not.
+All figures depend on the features and are named after their network: with Inception's they would be FID and KID, with a
+face embedder's they are not.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _RESAMPLES = 50  # each takes two eigenvalue problems
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """How two sets of features overlap by balls around each point, as far as its k-th neighbour in its own set.
+    """How two sets of features overlap, by a ball around each point that reaches its k-th neighbour in its own set.
 
     The mean over the points is the published figure.
 
@@ -78,8 +78,8 @@ def frechet_interval(
 ) -> Figure:
     """`frechet_distance` with 95% over people of both sets.
 
-    The distance grows as images get fewer, and a resample holds fewer different ones: the spread of the resampled
-    distances is laid around the distance itself.
+    The distance grows as images get fewer, and a resample holds fewer different ones. So the spread of the resampled
+    distances is centred on the distance itself.
 
     Args:
         real_people, identities: (N,), (M,) labels.
@@ -105,7 +105,7 @@ _Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _moments(features: NDArray[np.float64], weight: NDArray[np.float64]) -> _Moments:
-    """Mean and covariance of features that count `weight` times each."""
+    """Mean and covariance of features, each counted `weight` times."""
     total = weight.sum()
     mean = weight @ features / total
     centred = features - mean
@@ -189,6 +189,6 @@ def _check(real: NDArray[np.floating], generated: NDArray[np.floating], least: i
         raise NonesuchError(f"features of shapes {real.shape} and {generated.shape} cannot be compared")
     for name, features in (("real", real), ("generated", generated)):
         if len(features) < least:
-            raise NonesuchError(f"{len(features)} {name} images are too few; this takes {least}")
+            raise NonesuchError(f"{len(features)} {name} images are too few; this needs {least}")
         if not np.isfinite(features).all():
             raise NonesuchError(f"the features of the {name} images hold NaN or infinity")

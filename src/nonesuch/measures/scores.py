@@ -1,4 +1,4 @@
-"""Genuine and imposter scores of a dataset, as in the IDiff-Face paper (arXiv 2308.04995, tables 1 and 2)."""
+"""Mated and non-mated scores of a dataset, as in the IDiff-Face paper (arXiv 2308.04995, tables 1 and 2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Study:
         mated, non_mated: number of comparisons counted.
         mated_mean, mated_deviation, non_mated_mean, non_mated_deviation: of the cosines.
         eer: equal error rate.
-        fmr100, fmr1000: lowest FNMR at an FMR of at most 1% and .1%; None where the non-mated ones cannot resolve it.
+        fmr100, fmr1000: lowest FNMR at an FMR of at most 1% and 0.1%; None where the non-mated ones cannot resolve it.
         false_matches: share of the non-mated ones at or above each of the thresholds asked for.
         edges: (201,) of the histogram's bins.
         mated_histogram, non_mated_histogram: (200,) shares of the comparisons by bin.
@@ -80,7 +80,7 @@ def study(
 ) -> Study:
     """Compare all mated pairs, and a million drawn non-mated pairs (all, where there are no more).
 
-    Of more than four million mated pairs, those of a draw of each identity's images are compared.
+    Where there are more than four million mated pairs, those of a draw of each identity's images are compared.
 
     Intervals are bootstrapped over identities: a resample's mated comparisons are those of its identities, as often as
     they were drawn; a non-mated one counts k * l times for identities drawn k and l times.
@@ -98,10 +98,10 @@ def study(
     place = np.unique(identities, return_inverse=True)[1].astype(np.int64)
     count = int(place.max(initial=-1)) + 1
     if count < 2:
-        raise NonesuchError(f"{count} identity: imposters take two")
+        raise NonesuchError(f"{count} identity: non-mated comparisons need two")
     mated, whose = _mated(unit, place, seed)
     if not len(mated):
-        raise NonesuchError("no identity has two images; genuine comparisons take two")
+        raise NonesuchError("no identity has two images; mated comparisons need two")
     left, right = _non_mated_pairs(place, seed)
     non_mated = _cosines(unit, left, right)
     # Products of equal vectors differ in the last bits by the route they take: unrounded, ties would be told apart.
@@ -143,7 +143,7 @@ def study(
 def _mated(
     unit: NDArray[np.float32], place: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """All mated cosines, and whose they are; of as many images of each identity as keep them within bounds."""
+    """All mated cosines with their identities, of as many images of each identity as keep them within bounds."""
     rank = permutation(derive_seed(seed, 1), Stream.RESAMPLE, len(place))
     order = np.lexsort((rank, place))
     within = np.arange(len(place)) - np.repeat(np.cumsum(np.bincount(place)) - np.bincount(place), np.bincount(place))

@@ -26,8 +26,8 @@ TWICE = Measure(
         "no identity twice",
         0.001,
         0.01,
-        "identities as alike to another as the two halves of one identity are (all but the worst 5%): green up to .1%, "
-        "amber up to 1%",
+        "identities as alike to another as the two halves of one identity are (all but the worst 5%): "
+        "green up to 0.1%, amber up to 1%",
     ),
 )
 SEPARABLE = Measure("at/*/share", "separable identities at {}", SHARE, Better.HIGHER, count="count")
@@ -52,7 +52,7 @@ class Separability:
     counts: NDArray[np.int64]
 
     def separable(self, threshold: float) -> int:
-        """Identities whose cosine to every earlier one is at most the threshold."""
+        """Number of identities whose cosine to every earlier one is at most the threshold."""
         return int((self.nearest <= threshold).sum())
 
     def curve(self, threshold: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -106,7 +106,7 @@ def separability(
             at = cosine.argmax(1)
             values = cosine[np.arange(len(rows)), at]
             mine = slice(start, start + len(rows))
-            better = values > nearest[mine]  # of equals the first stays, whatever the blocks
+            better = values > nearest[mine]  # among equals the first stays, whatever the blocks
             nearest[mine][better] = values[better]
             nearest_row[mine][better] = at[better] + column
             np.maximum(largest[mine], values, out=largest[mine])

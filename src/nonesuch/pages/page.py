@@ -29,9 +29,9 @@ def write_page(path: Path, template: Path, **values: Any) -> None:
     )
     page = environment.get_template(template.name).render(version=VERSION, **values)
     with files.replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")  # names of files may be no text
+        temporary.write_text(page, encoding="utf-8", errors="replace")  # names of files may not be valid text
 
 
 def picture_uri(pixels: Pixels) -> str:
-    """(H, W, 3) uint8 RGB -> a JPEG that stands in the page itself, for the `src` of an <img>."""
+    """(H, W, 3) uint8 RGB -> a JPEG inside the page itself, for the `src` of an <img>."""
     return "data:image/jpeg;base64," + base64.b64encode(images.encode(pixels, "jpeg", _QUALITY)).decode()

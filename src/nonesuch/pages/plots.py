@@ -61,10 +61,10 @@ def line(axes: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike, steps: 
 
 
 def bars(axes: Axes, number: int, of: int, name: str, values: NDArray[np.float64]) -> None:
-    """Bars with intervals, beside those of other numbers.
+    """Bars with intervals, beside those of the other series.
 
     Args:
-        number, of: which of how many.
+        number, of: which series of how many.
         values: (G, 3) value, low and high of each bar.
     """
     rates, low, high = values.T

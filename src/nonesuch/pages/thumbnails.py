@@ -20,7 +20,7 @@ class Thumbnails:
         self._of: dict[tuple[str, str], list[Photograph]] = {}
 
     def allow(self, dataset: str, photographs: Iterable[tuple[str, str, Photograph]]) -> None:
-        """Let these be shown: as what image, of whom, where it is."""
+        """Let these be shown: name of the image, person, place."""
         for name, identity, photograph in photographs:
             self._known[dataset, name] = photograph
             self._of.setdefault((dataset, identity), []).append(photograph)
@@ -31,12 +31,12 @@ class Thumbnails:
         return None if photograph is None else _thumbnail(photograph)
 
     def of_identity(self, dataset: str, identity: str, most: int) -> list[str]:
-        """The same of the first images of a person."""
+        """The same for the first images of a person."""
         photographs = self._of.get((dataset, identity), [])[:most]
         return [uri for uri in map(_thumbnail, photographs) if uri is not None]
 
     def identities(self, dataset: str, most: int) -> list[str]:
-        """The first people of a dataset of whom something may be shown."""
+        """The first people of a dataset who have images that may be shown."""
         return [identity for source, identity in self._of if source == dataset][:most]
 
 

@@ -35,7 +35,7 @@ def similarity_transform(source: NDArray[np.float64], target: NDArray[np.float64
 def align(image: Pixels, landmarks: NDArray[np.float64]) -> Pixels:
     """Warp a photograph so that its landmarks meet the template.
 
-    Where the photograph is much larger than the crop it is reduced by averaging first, so that nothing aliases.
+    A photograph that is much larger than the crop is first reduced by averaging, so that nothing aliases.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,7 +1,7 @@
 """What a face shows: head pose, age, gender, ethnicity, and the 40 attributes of CelebA.
 
-Light heads over the feature maps of a frozen embedder: one learned token per task attends to the maps, the idea of
-FaceXFormer (arXiv 2403.12960) and Faceptor (arXiv 2403.09500) at a size that a CPU trains in minutes.
+Light heads over the feature maps of a frozen embedder: one learned token per task attends to the maps. The idea is that
+of FaceXFormer (arXiv 2403.12960) and Faceptor (arXiv 2403.09500), at a size that a CPU trains in minutes.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,8 @@ ATTRIBUTES = (
     "rosy_cheeks", "sideburns", "smiling", "straight_hair", "wavy_hair", "wearing_earrings", "wearing_hat",
     "wearing_lipstick", "wearing_necklace", "wearing_necktie", "young",
 )
-# fmt: on
-# Rows and columns of an aligned crop that hold real pixels in nearly all photographs whose age is known; the rest of
-# those is streaks copied from the border. What is learned from them looks at nothing else, in training and in use.
+# fmt: on Rows and columns of an aligned crop that hold real pixels in nearly all photographs whose age is known; the
+# rest of those is streaks copied from the border. The heads learned from them see nothing else, in training and in use.
 WINDOW = (33, 18, 110, 95)  # top, left, bottom, right
 GREY = 127.5
 _POSE_UNIT = 30.0  # degrees per unit of the head's output
@@ -83,7 +82,7 @@ class TaskTokens(nn.Module):
 
 @dataclass(frozen=True)
 class Perceived:
-    """What the heads say of a batch of faces.
+    """What the heads say about a batch of faces.
 
     Attributes:
         pose: (B, 2) yaw and pitch in degrees.
@@ -106,7 +105,7 @@ class Perceived:
 
 
 class AttributeHeads(nn.Module):
-    """Heads over two looks at a crop: the whole of it, and what `windowed` leaves of it.
+    """Heads over two looks at a crop: the whole crop, and what `windowed` leaves of it.
 
     Each look is the last three maps of `MobileFaceNet.feature_maps`.
     """

@@ -68,8 +68,8 @@ class Detector:
     def crop_landmarks(self, pixels: Tensor) -> Tensor:
         """Landmarks of aligned crops by the last network alone, differentiable.
 
-        Aligned crops show the face at a known place, so the cascade's search is not needed: the mean error against the
-        whole cascade is 1.3 pixels on LFW.
+        Aligned crops show the face at a known place, so the cascade's search is not needed: the mean difference from
+        the whole cascade is 1.3 pixels on LFW.
 
         Args:
             pixels: (B, 3, 112, 112) RGB in 0..255.

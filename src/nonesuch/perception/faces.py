@@ -26,7 +26,7 @@ class FaceBatch:
         photographs: K of them.
         found: (K,) whether each shows a face.
         crops: (found, 112, 112, 3) uint8 RGB of those that do.
-        problems: K, in words why there is no face; "" where there is one.
+        problems: (K,) in words, why there is no face; "" where there is one.
     """
 
     start: int
@@ -52,7 +52,7 @@ def read_faces(
 
     Args:
         detector, always_align: as in `aligned_face`.
-        landmarks: (N, 5, 2) known ones of all photographs, which take the detector's place.
+        landmarks: (N, 5, 2) known ones of all photographs, which replace the detector.
         on_image: told how many have been read.
     """
     remaining, start = iter(photographs), 0
@@ -79,11 +79,11 @@ def aligned_face(
 ) -> tuple[Pixels | None, str]:
     """The largest face of a photograph.
 
-    A 112x112 image counts as aligned unless `always_align`. Nothing is resized in a face's place. Without a detector
-    only 112x112 images have one.
+    A 112x112 image counts as aligned unless `always_align`. No image is resized to stand in for a face. Without a
+    detector only 112x112 images have one.
 
     Args:
-        landmarks: (5, 2) known ones as in `align`; nothing is then detected.
+        landmarks: (5, 2) known ones as in `align`; then nothing is detected.
 
     Returns:
         (112, 112, 3) uint8 RGB or None, and in words why there is none ("" where there is one).

@@ -24,7 +24,7 @@ _OLDEST = 130  # in a table; the heads know ages up to 100
 
 @dataclass(frozen=True)
 class LabelledPhotographs:
-    """Aligned crops and what is known of each; NaN where a photograph's table says nothing.
+    """Aligned crops and what is known about each; NaN where a photograph's table says nothing.
 
     Attributes:
         photographs: N of them.
@@ -116,6 +116,6 @@ def _check_range(table: Path, face: NDArray[np.float32], attributes: NDArray[np.
     limits = {"age": _OLDEST, "gender": 1, "ethnicity": len(ETHNICITIES) - 1}
     for column, (name, most) in enumerate(limits.items()):
         if np.any((face[:, column] < 0) | (face[:, column] > most)):
-            raise NonesuchError(f"{table}: {name} must lie in 0..{most}")
+            raise NonesuchError(f"{table}: {name} must be in 0..{most}")
     if np.any((attributes != 0) & (attributes != 1) & np.isfinite(attributes)):
         raise NonesuchError(f"{table}: attributes must be 0 or 1")

@@ -1,4 +1,4 @@
-"""Aligned crops -> pose, age, gender, ethnicity, attributes, quality; differentiable from the pixels on."""
+"""Aligned crops -> pose, age, gender, ethnicity, attributes, quality; differentiable with respect to the pixels."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ class PerceiverCard(Card):
     """The card of perception heads.
 
     Attributes:
-        embedder, embedder_sha256: whose feature maps the heads read.
+        embedder, embedder_sha256: the embedder whose feature maps the heads read.
         quality_norms: the embedding norms that stand for quality 0, 1, ... 100, ascending: the percentiles of
             real photographs.
     """
@@ -40,7 +40,7 @@ class PerceiverCard(Card):
 
 
 class Perceiver:
-    """Heads, and the embedder that they look through.
+    """Heads, and the embedder whose feature maps they read.
 
     Attributes:
         card: name, hash, what was measured.
@@ -56,7 +56,7 @@ class Perceiver:
 
         Args:
             pixels: (B, 3, 112, 112) RGB in 0..255, floating point, on the embedder's device.
-            window: whether to say age, gender and ethnicity, which take a second pass; NaN if not.
+            window: whether to give age, gender and ethnicity, which need a second pass; NaN if not.
 
         Returns:
             What the faces show, and their raw embeddings (B, D), which hold identity and quality.
@@ -73,8 +73,8 @@ class Perceiver:
     def quality(self, embeddings: Tensor) -> Tensor:
         """Quality 0..100 of raw embeddings (B, D): the share of real photographs with a smaller norm, in percent.
 
-        The embedding's norm as quality: MagFace (arXiv 2103.06627). Linear between the card's percentiles, 0 and 100
-        beyond them; the gradient goes on beyond, so that any face can be made better.
+        The embedding's norm as quality: MagFace (arXiv 2103.06627). It is linear between the card's percentiles, and 0
+        and 100 beyond them. The gradient continues beyond, so that any face can be made better.
         """
         norms = embeddings.norm(dim=1)
         above = torch.searchsorted(self._norms, norms.detach()).clamp(1, len(self._norms) - 1)
@@ -90,9 +90,9 @@ class Perceiver:
             batch: crops per forward pass.
 
         Returns:
-            `COLUMNS`: yaw and pitch in degrees (positive: nose right of the eyes' midpoint; looking up), age in
-            years, gender ("male", "female"), gender_p (probability of female), ethnicity, quality 0..100, and the
-            probability of each attribute; float32 or str, (N,) each.
+            `COLUMNS`, (N,) each, float32 or str. Yaw and pitch are in degrees (positive: nose right of the eyes'
+            midpoint; looking up), age in years, quality in 0..100. gender is "male" or "female", gender_p the
+            probability of female. Then ethnicity, and the probability of each attribute.
 
         Raises:
             NonesuchError: the crops have another shape or type.

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from nonesuch.perception.alignment import TEMPLATE
 
-# Depth towards the camera, in pixels of the template (eyes 35 apart): the nose's tip stands out by about .45 of the
-# eyes' distance, the mouth's corners hardly. x and y of a face that looks ahead are the template's, made symmetric.
+# Depth towards the camera, in pixels of the template (eyes 35 apart). The tip of the nose stands out by about 0.45 of
+# the eyes' distance, the corners of the mouth hardly. x and y of a face that looks ahead are the template's, made
+# symmetric.
 _DEPTH = np.array([0.0, 0.0, 15.9, 1.2, 1.2])
 _STEPS = 20
 

@@ -16,7 +16,7 @@ from nonesuch.loop.trainer import Batch, Player
 from nonesuch.perception.attributes import AGES, GREY, AttributeHeads, windowed
 from nonesuch.perception.labels import LabelledPhotographs
 
-_AGE_SPREAD = 3.0  # years: how wide a label is taken
+_AGE_SPREAD = 3.0  # years: how wide a label counts
 _DEGREES, _YEARS = 10.0, 10.0  # an error that counts as 1
 
 
@@ -35,8 +35,9 @@ class LabelledSamples:
         return len(self.labelled.photographs)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """images (B, 3, 112, 112) in [-1, 1], channels last, grey where a photograph holds no real pixels; pose
-        (B, 2), face (B, 3), attributes (B, 40) as in `LabelledPhotographs`; disturbance (B, 7) in [0, 1)."""
+        """images (B, 3, 112, 112) in [-1, 1], channels last, grey where a photograph has no real pixels; pose (B, 2),
+        face (B, 3), attributes (B, 40) as in `LabelledPhotographs`; disturbance (B, 7) in [0, 1).
+        """
         part = self.labelled.chosen(indices)
         pixels = np.stack([photograph.read_crop() for photograph in part.photographs])
         rows = np.arange(pixels.shape[1])
@@ -57,7 +58,7 @@ class PerceiverTask:
     """The heads and their losses; a loss counts the images that have its label.
 
     Args:
-        heads: what is trained.
+        heads: the heads to train.
         embedder: frozen; its feature maps are read.
 
     Raises:

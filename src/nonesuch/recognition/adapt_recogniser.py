@@ -59,14 +59,14 @@ def adapt_recogniser(
         data, exclude, from_generator, where: see `FaceSources`.
         embedder: the IResNet or ViT to adapt, a .safetensors file with its card.
         rank: of the adapters.
-        images_seen, epochs: how long, of which at most one is given; None for 10 epochs.
+        images_seen, epochs: how long; at most one of them is given; None for 10 epochs.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate; None for 64 and
             5e-4.
         cache: keep all images decoded in memory, 38 KB each.
         licence, about_data: of the adapters and of the data's licence and consent, for the card.
         seed: of everything random.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
-        on_progress: told how far it is.
+        on_progress: told how far the training is.
 
     Returns:
         The weight file and the images seen.
@@ -140,7 +140,7 @@ def measure_quality(
 ) -> None:
     """Standardise the network's quality by up to 1,024 training images, changed as in a run's first epoch.
 
-    The changed copies are measured, not the images as they are, so that the middle of the scale lies between the coarse
+    The changed copies are measured and not the original images, so that the middle of the scale lies between the coarse
     and the sharp ones.
 
     Args:

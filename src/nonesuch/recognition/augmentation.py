@@ -1,4 +1,4 @@
-"""Augmentation of face images on tensors, each image by draws of its own.
+"""Augmentation of face images on tensors, each image by its own draws.
 
 Mirror, crop, low resolution and photometric changes after AdaFace's augmenter (arXiv 2204.00964), with milder ranges of
 our own, the crop resized to the full image instead of pasted on black; then random erasing (arXiv 1708.04896).
@@ -25,7 +25,7 @@ _ASPECT = 3.3  # of the erased rectangle, at most
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Which share of the images is changed in which way.
+    """The share of the images that is changed in each way.
 
     Attributes:
         mirror, crop, low_resolution, photometric, erase: shares in 0..1.
@@ -74,7 +74,7 @@ class Augmentation:
         return rand_augmented(images, draws[:, _RAND_AUGMENT:], *self.rand_augment)
 
 
-# Each takes images and their draws, of which it uses the first few.
+# Each takes images and their draws, and uses the first few draws.
 
 
 def _cropped(images: Tensor, draws: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The labelled faces that recognisers are trained on: from any number of sources, stored or made anew."""
+"""The labelled faces that recognisers are trained on: from any number of sources, stored or generated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class FaceSources:
     """Where a recogniser's training images come from.
 
     Attributes:
-        data: datasets, folders, tars; of several an identity is called by its source too.
+        data: datasets, folders, tars; where there are several, an identity's name includes its source.
         exclude: text files of people or files to leave out.
         from_generator: makes the images of `data`, datasets or their plans, as they are needed; None to read them.
         where: a condition on the columns of stored images; None for all images.
@@ -41,7 +41,7 @@ class FaceSources:
 
     @staticmethod
     def of(data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None) -> "FaceSources":
-        """From what the training functions take."""
+        """Make them from what the training functions take."""
         generator = None if from_generator is None else str(from_generator)
         return FaceSources(sources(data), as_paths(exclude), generator, where)
 
@@ -70,13 +70,13 @@ class FaceSources:
         return samples, {"data": signature(samples.photographs), "plans": [plan.signature for plan in plans]}
 
     def about(self, samples: FaceSamples, about_data: str) -> str:
-        """What was trained on, for the card."""
+        """The training data, for the card."""
         names = ", ".join(sorted({source.name for source in self.data}))
         return f"{len(samples):,} images of {len(samples.identities):,} identities from {names}. {about_data}".strip()
 
 
 def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[PlannedImages]:
-    """The datasets' images, to be made anew in the precision that they were planned for."""
+    """The datasets' images, to be generated in the precision that they were planned for."""
     dtypes = [manifests.read(folder).render["dtype"] for folder in data]
     return [
         PlannedImages(folder, load_generator(generator, str(device), dtype))

@@ -19,7 +19,7 @@ def _exact(embeddings: Tensor) -> Tensor:
 
 
 class _Centres(nn.Module):
-    """Class centres, of which each process of a distributed run holds some, and cosines to them.
+    """Class centres, split among the processes of a distributed run, and cosines to them.
 
     The faces of all processes meet the centres of each, so that a loss over all classes needs no process to hold all.
     """
@@ -32,7 +32,7 @@ class _Centres(nn.Module):
         self.centres = sharded(_DEVIATION * drawn_rows(classes, embedding_dim), classes)
 
     def cosines(self, embeddings: Tensor, columns: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cosines to the own centres (N,), to these centres (N, K), and which of the latter are the own (N, K) bool.
+        """Cosines to the own centres (N,), cosines to these centres (N, K), and which of these are the own (N, K) bool.
 
         Args:
             columns: (N,) the own centre's place among `centres`; outside 0..K-1 where another process holds it.
@@ -45,15 +45,15 @@ class _Centres(nn.Module):
 class MarginHead(_Centres):
     """Class centres whose cosines to the embeddings, behind a margin, are the logits of a cross-entropy.
 
-    In a distributed run each process holds its part of the centres (Partial FC), and the loss is that of the whole
-    batch over all of them, the same in each process.
+    In a distributed run, each process holds its part of the centres (Partial FC). The loss is that of the whole batch
+    over all centres, the same in each process.
 
     Args:
         embedding_dim: width D of the embeddings.
         classes: number C of identities.
         margin: see `nonesuch.recognition.margins`.
         share: of the class centres that takes part in a step (Partial FC, arXiv 2203.15565): those of the batch, and
-            others drawn anew at each step.
+            others that are drawn at each step.
     """
 
     def __init__(self, embedding_dim: int, classes: int, margin: nn.Module, share: float = 1.0) -> None:
@@ -81,7 +81,7 @@ class MarginHead(_Centres):
             return loss + self.margin.penalty(norms) if isinstance(self.margin, MagMargin) else loss
 
     def _sample(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Our centres (K,) that take part, ascending, and the columns' places among these, -1 for those of others."""
+        """This process's centres (K,) that take part, ascending, and the columns' places among them, -1 for others."""
         count = len(self.centres)
         ours = (columns >= 0) & (columns < count)
         present = torch.unique(columns[ours])
@@ -100,10 +100,10 @@ class UniFaceHead(_Centres):
 
     Args:
         embedding_dim, classes: as in `MarginHead`.
-        m: .4, taken from the own cosine.
+        m: 0.4, subtracted from the own cosine.
         scale: s.
         weight: lambda of the other classes.
-        share: r, of the other classes, drawn anew at each step.
+        share: r, of the other classes, drawn at each step.
     """
 
     def __init__(
@@ -134,13 +134,13 @@ class UniFaceHead(_Centres):
 class TripletHead(nn.Module):
     """FaceNet's triplet loss (arXiv 1503.03832) with semi-hard mining in the batch.
 
-    For each pair of one identity the negative is the nearest that is farther than the positive, or where there is none
-    the farthest: max(0, |a - p|^2 - |a - n|^2 + margin) of unit embeddings. A batch needs identities with several
-    images: 0 without a pair.
+    For each pair of one identity, the negative is the nearest that is farther than the positive, or the farthest where
+    there is none. The loss is max(0, |a - p|^2 - |a - n|^2 + margin) of unit embeddings. A batch needs identities with
+    several images: the loss is 0 without a pair.
 
     Args:
         embedding_dim, classes: not needed; taken so that all heads are made alike.
-        margin: .2, in squared distance.
+        margin: 0.2, in squared distance.
     """
 
     def __init__(self, embedding_dim: int, classes: int, margin: float = 0.2) -> None:

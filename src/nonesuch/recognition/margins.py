@@ -1,10 +1,10 @@
 """Margins: cosines between embeddings and class centres -> logits that are harder for the right class.
 
-All take the cosines (B,) to each face's own class and (B, K) to classes, its own may be among them and does not count,
-in [-1, 1], and the raw embeddings' norms (B,); they give the logits (B,) of the own and (B, K) of the other classes for
-cross-entropy. The formulas are differentiated as they stand; the published code of ArcFace,
-CosFace and SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which
-`straight_through` reproduces.
+All take cosines in [-1, 1], (B,) to each face's own class and (B, K) to classes, and the raw embeddings' norms (B,). A
+face's own class may be among the K and does not count there. They give the logits (B,) of the own and (B, K) of the
+other classes for cross-entropy. The formulas are differentiated as they are. The published code of ArcFace, CosFace and
+SphereFace changes the own logit under no_grad, i.e. passes gradients straight through, which `straight_through`
+reproduces.
 """
 
 import math
@@ -22,7 +22,7 @@ def angle(cosine: Tensor) -> Tensor:
 
 
 def falling_cosine(turned: Tensor) -> Tensor:
-    """Cosine up to pi, continued beyond so that it goes on falling: (-1)^k cos(x) - 2k with k = floor(x / pi)."""
+    """Cosine up to pi, continued beyond so that it keeps falling: (-1)^k cos(x) - 2k with k = floor(x / pi)."""
     rounds = (turned.detach() / math.pi).floor()
     return turned.cos() * (1.0 - 2.0 * (rounds % 2)) - 2.0 * rounds
 
@@ -30,12 +30,12 @@ def falling_cosine(turned: Tensor) -> Tensor:
 class CombinedMargin(nn.Module):
     """cos(m1 * theta + m2) - m3 of the own class, times s (ArcFace, arXiv 1801.07698, equation 4).
 
-    (1, 0, 0) is the normalised softmax, (1, .5, 0) ArcFace, (1, 0, .35) CosFace (arXiv 1801.09414), (1.7, 0, 0)
+    (1, 0, 0) is the normalised softmax, (1, 0.5, 0) ArcFace, (1, 0, 0.35) CosFace (arXiv 1801.09414), (1.7, 0, 0)
     SphereFace (arXiv 1704.08063). Where m1 * theta + m2 exceeds pi the cosine is continued as SphereFace does, see
     `falling_cosine`.
 
     Args:
-        m1, m2, m3: multiplied with the angle, added to it (radians), taken from its cosine.
+        m1, m2, m3: multiplied with the angle, added to it (radians), subtracted from its cosine.
         scale: s.
         straight_through: the gradient of the own cosine passes as if there were no margin, as in the published code.
     """
@@ -65,7 +65,7 @@ class CurricularMargin(nn.Module):
     Args:
         m: added to the own angle, radians.
         scale: s.
-        momentum: share of a batch in t, .01 as published.
+        momentum: share of a batch in t, 0.01 as published.
     """
 
     t: Tensor
@@ -88,7 +88,7 @@ class MagMargin(nn.Module):
     """MagFace (arXiv 2103.06627): the angular margin grows with the embedding's norm, which a penalty pulls up.
 
     Args:
-        low_norm, high_norm: l_a and u_a; norms are taken as lying between them.
+        low_norm, high_norm: l_a and u_a; norms are clipped to them.
         low_margin, high_margin: l_m and u_m, radians.
         weight: lambda_g of the penalty g(a) = 1 / a + a / u_a^2; 35 in the paper, 20 in its code.
         scale: s.
@@ -126,10 +126,10 @@ class AdaMargin(nn.Module):
     With n = clip((norm - mean) / (deviation / h), -1, 1): s * (cos(theta - m * n) - (m * n + m)).
 
     Args:
-        m: .4.
-        h: .333: how wide a deviation counts.
+        m: 0.4.
+        h: 0.333: how wide a deviation counts.
         scale: s.
-        momentum: share of a batch in the running mean and deviation, .01 as published.
+        momentum: share of a batch in the running mean and deviation, 0.01 as published.
     """
 
     mean: Tensor

@@ -1,8 +1,9 @@
 """RandAugment (arXiv 1909.13719) on tensors: some operations in a row, drawn for each image, all at one magnitude.
 
-The fourteen operations and their ranges at magnitude 30 are the widely used ones: shear .3, shift 150/331 of the side,
-rotation 30 degrees, brightness, colour, contrast and sharpness by a factor of 1 - .9 to 1 + .9, posterised to 4 bits,
-solarised from level 0; autocontrast, equalize and identity have none. What leaves the frame is black.
+The fourteen operations and their ranges at magnitude 30 are the widely used ones. They are shear 0.3; shift 150/331 of
+the side; rotation 30 degrees; brightness, colour, contrast and sharpness by a factor of 1 - 0.9 to 1 + 0.9; posterising
+to 4 bits; solarising from level 0. Autocontrast, equalize and identity have no range. What comes from outside the frame
+is black.
 """
 
 import math

@@ -38,9 +38,9 @@ class RecogniserRecipe(Recipe):
 
     Attributes:
         backbone: one of `nonesuch.list_models()`.
-        backbone_options: arguments of it that differ from the usual ones; they must not change its tensors.
+        backbone_options: its arguments that differ from the usual ones; they must not change its tensors.
         head: one of `HEADS`.
-        head_options: arguments of it that differ from the published ones.
+        head_options: its arguments that differ from the published ones.
         symmetry: weight of SymFace's term, see `RecogniserTask`.
         share: of the class centres in a step, see `MarginHead`.
         augmentation: of the images.
@@ -48,7 +48,7 @@ class RecogniserRecipe(Recipe):
         batch: images per step.
         optimizer, lr, weight_decay, clip: see `nonesuch.loop.settings.TrainSettings`.
         warmup: share of the run with linear warm-up.
-        milestones: shares of the run after each of which the rate is a tenth; half a cosine to 0 where there are none.
+        milestones: shares of the run; after each the rate falls to a tenth. Half a cosine to 0 where there are none.
         average: half-life of the averaged weights, as a share of the run; 0 for the last weights as they are.
     """
 
@@ -85,7 +85,7 @@ class RecogniserRecipe(Recipe):
         }
 
     def record(self) -> dict[str, Any]:
-        """What a run's folder keeps of it beside the schedule and the network."""
+        """What a run's folder keeps of it besides the schedule and the network."""
         return {
             "head": [self.head, self.head_options, self.share, self.symmetry],
             "augmentation": asdict(self.augmentation),
@@ -116,7 +116,7 @@ RECIPES: dict[str, RecogniserRecipe] = {
         epochs=26,
         milestones=(12 / 26, 20 / 26, 24 / 26),
     ),
-    # As published with IDiff-Face but for the epochs and the steps of the rate, which are ours.
+    # As published with IDiff-Face, except for the epochs and the steps of the rate, which are ours.
     "idiff": RecogniserRecipe(
         backbone="iresnet50",
         backbone_options={"dropout": 0.4},
@@ -159,7 +159,7 @@ def create_head(name: str, embedding_dim: int, classes: int, share: float = 1.0,
         NonesuchError: unknown name or argument.
     """
     if name not in HEADS:
-        raise NonesuchError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
+        raise NonesuchError(f"unknown head {name!r}; the known ones are {', '.join(HEADS)}")
     try:
         if name in _MARGINS:
             return MarginHead(embedding_dim, classes, _MARGINS[name](**arguments), share)

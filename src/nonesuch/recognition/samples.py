@@ -39,7 +39,7 @@ class FaceSamples:
         self.photographs = list(photographs)
         self.identities = sorted({photograph.identity for photograph in photographs})
         if len(self.identities) < 2:
-            raise NonesuchError("training a recogniser takes at least two identities; these images show one")
+            raise NonesuchError("training a recogniser needs at least two identities; these images show one")
         if len(self.identities) == len(self.photographs):
             raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
         place = {identity: row for row, identity in enumerate(self.identities)}

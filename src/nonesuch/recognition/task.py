@@ -18,7 +18,7 @@ class Recogniser(nn.Module):
 
 
 class RecogniserTask:
-    """What is trained, and on which changed copies of the images.
+    """The networks to train, and the changed copies of images to train them on.
 
     Args:
         network: backbone and head.
@@ -43,7 +43,7 @@ class RecogniserTask:
         return [Player(self.network, self.losses)]
 
     def prepared(self, batch: Batch) -> Tensor:
-        """What the backbone sees of a batch of `FaceSamples`: changed copies of the images, prepared for it."""
+        """The backbone's input for a batch of `FaceSamples`: changed copies of the images, prepared for it."""
         with torch.autocast(batch["pixels"].device.type, enabled=False):  # it would round where crops lie
             images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
             return images if self.preprocessing is None else self.preprocessing.apply(127.5 * (images + 1.0))

@@ -69,20 +69,20 @@ def train_recogniser(
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the embedder.
         data, exclude, from_generator, where: see `FaceSources`.
-        preset: a recipe of `nonesuch.recognition.recipes.RECIPES`; None below stands for what it says.
+        preset: a recipe of `nonesuch.recognition.recipes.RECIPES`; None below means what the recipe says.
         backbone: a network of `nonesuch.list_models()`.
         head: one of `nonesuch.recognition.recipes.HEADS`, with its own margin.
         scale: of the logits.
         straight_through: pass gradients straight through the margin.
         symmetry: weight of SymFace's term.
         class_share: of the class centres in a step, in (0, 1] (Partial FC).
-        images_seen, epochs: how long, of which at most one is given.
+        images_seen, epochs: how long; at most one of them is given.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
         cache: keep all images decoded in memory, 38 KB each.
         licence, about_data: of the weights and of the data's licence and consent, for the card.
         seed: of everything random.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
-        on_progress: told how far it is.
+        on_progress: told how far the training is.
 
     Returns:
         The weight file and the images seen.
@@ -156,14 +156,14 @@ def _recipe(
     """The preset's recipe with another network, loss, or terms of it."""
     recipe = with_options(recipe_named(RECIPES, preset), symmetry=symmetry, share=class_share)
     if not 0.0 < recipe.share <= 1.0:
-        raise NonesuchError(f"--class-share {recipe.share:g}: a share lies above 0 and is at most 1")
+        raise NonesuchError(f"--class-share {recipe.share:g}: a share is above 0 and at most 1")
     if recipe.symmetry < 0.0:
         raise NonesuchError(f"--symmetry {recipe.symmetry:g}: a weight is at least 0")
     if backbone is not None:
         known = [name for pattern in _BACKBONES for name in list_models(pattern)]
         if backbone not in known:
             raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
-        kept = recipe.backbone_options if "iresnet" in backbone else {}  # all options there are belong to IResNet
+        kept = recipe.backbone_options if "iresnet" in backbone else {}  # all existing options belong to IResNet
         recipe = replace(recipe, backbone=backbone, backbone_options=kept)
     if head is not None and head != recipe.head:
         if head not in HEADS:
@@ -189,7 +189,7 @@ def _with_scale(recipe: RecogniserRecipe, scale: float | None, straight_through:
 
 
 def _check_triplets(samples: FaceSamples, settings: TrainSettings) -> None:
-    """Batches are drawn at random: refuse where their parts would hold hardly two images of one identity."""
+    """Batches are drawn at random: refuse parts too small to hold two images of one identity often enough."""
     part = settings.batch // settings.accumulate
     _, counts = np.unique(samples.labels, return_counts=True)
     together = float((counts * (counts - 1)).sum()) / (len(samples) * (len(samples) - 1)) * (part - 1)

@@ -1,1 +1,1 @@
-"""Steering: changing a vector and a style code until the image shows what is wished for."""
+"""Steering: changing a vector and a style code until the image shows what was asked for."""

@@ -1,4 +1,4 @@
-"""What became of steered images, as columns of a dataset."""
+"""The results of steering, as columns of a dataset."""
 
 from collections.abc import Sequence
 

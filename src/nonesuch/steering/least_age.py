@@ -1,4 +1,4 @@
-"""Leaving out people who look too young: who is admitted, and what is wished of their images."""
+"""Leaving out people who look too young: who is admitted, and the wish for their images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +16,10 @@ _LOWEST = 25
 
 
 class LeastAge:
-    """Admits identities whose plain image (no perturbation, mean style) looks at least so old.
+    """Admits identities whose plain image (no perturbation, mean style) looks at least as old as `years`.
 
     Args:
-        years: at least so old.
+        years: least age.
     """
 
     def __init__(self, years: float, generator: Generator, perceiver: Perceiver) -> None:
@@ -37,10 +37,10 @@ class LeastAge:
 
 
 def least_age_wish(years: float, wishes: Sequence[Wish]) -> Wish:
-    """The wish that images look at least so old, beside other wishes.
+    """The wish that images look at least that old, beside other wishes.
 
     Raises:
-        NonesuchError: an age below which the perceiver sees nobody, or a wish that goes below it.
+        NonesuchError: an age that everyone reaches in the perceiver's eyes, or a wish that goes below the age.
     """
     if years < _LOWEST:
         raise NonesuchError(

@@ -1,4 +1,4 @@
-"""How far images are from what is wished for."""
+"""How far images are from what was asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ _COSINE_UNIT, _COSINE_ROOM = 0.1, 0.03
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was found of a batch.
+    """What was found in a batch.
 
     Attributes:
         values: (B, wishes) what each wish is about: degrees, years, points, probability.
         identity: (B,) cosine between the image's embedding and the base vector.
-        loss: (B,) what is minimised; gradients flow from it.
+        loss: (B,) the quantity to minimise; gradients flow from it.
         miss: (B,) how far from acceptance, 0 where accepted.
         accepted: (B,) bool.
     """
@@ -39,8 +39,8 @@ class Objective:
 
     Args:
         perceiver: judges the images.
-        wishes: what they shall show.
-        least_identity: cosine to the base vector that an accepted image must have.
+        wishes: what they should show.
+        least_identity: least cosine to the base vector of an accepted image.
         penalty: any further objective, see `Penalty`.
     """
 
@@ -80,6 +80,6 @@ class Objective:
             loss, miss = loss + own.relu(), miss + own.relu()
         shown = torch.stack(values, dim=1) if values else pixels.new_zeros(len(pixels), 0)
         if self.penalty is None:
-            # Of an image without a wish nothing is asked, so that it stays as it was planned.
+            # Nothing is asked of an image without a wish, so that it stays as it was planned.
             miss = torch.where(ranges.isnan().flatten(1).all(1), 0.0, miss)
         return Judgement(shown.detach(), identity.detach(), loss, miss.detach(), miss.detach() == 0)

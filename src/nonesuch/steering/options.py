@@ -17,7 +17,7 @@ class SteeringOptions:
 
     Attributes:
         wishes: what they show, `age>=min_age` among it.
-        settings: how hard each is tried.
+        settings: how much is tried for each image.
         min_age: people who look younger are left out; None for everyone.
     """
 

@@ -1,4 +1,4 @@
-"""What became of a dataset's steered images, in numbers."""
+"""The results of steering a dataset's images, in numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from nonesuch.steering.wishes import Wish
 
 @dataclass(frozen=True)
 class SteeringOutcome:
-    """What became of the images of which something was wished.
+    """The results for the images that had a wish.
 
     Attributes:
         columns: folder of the record.
         wishes: as they were written.
-        images: how many of which something was wished.
-        accepted: share of these that show it; NaN where there are none, as the next two are.
-        steps: mean gradient steps behind an image.
+        images: how many had a wish.
+        accepted: share of these that fulfil it; NaN where there are none, as are the next two.
+        steps: mean gradient steps per image.
         identity: mean cosine to the identity's vector.
         younger: images that still look younger than the least age; None where none was asked for.
         all_images: of the dataset.

@@ -1,4 +1,4 @@
-"""What images can be steered to: each quantity with its limits, its tolerance, its unit and where it is read."""
+"""What images can be steered to: each quantity with its limits, its tolerance, its unit and how it is read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nonesuch.perception.attributes import ATTRIBUTES, Perceived
 
-# What the heads say of a batch, and its quality (B,) -> the quantity (B,), differentiable.
+# What the heads say about a batch, and its quality (B,) -> the quantity (B,), differentiable.
 Reading = Callable[[Perceived, Tensor], Tensor]
 
 
@@ -17,12 +17,12 @@ class Quantity:
     """Something that can be wished for.
 
     Attributes:
-        low, high: what a wish may name.
-        tolerance: how far from a single value counts as reached.
-        unit: what counts as a miss of 1, in what `read` gives.
-        read: takes it from the perceiver's look; of a probability the logit.
+        low, high: limits of what a wish may name.
+        tolerance: the distance from a single value that counts as reached.
+        unit: what counts as a miss of 1, on the scale of `read`.
+        read: takes it from what the perceiver sees; for a probability, the logit.
         is_probability: whether it is one.
-        from_window: whether the perceiver says it only on its second look.
+        from_window: whether the perceiver gives it only at its second look.
     """
 
     low: float
@@ -38,7 +38,7 @@ class Quantity:
         return read.sigmoid() if self.is_probability else read
 
     def as_read(self, value: Tensor) -> Tensor:
-        """A value on the scale of `read`; a probability up to 0 is -inf and one from 1 on +inf, which is no limit."""
+        """A value on the scale of `read`; probabilities up to 0 and from 1 up become -inf and +inf: no limit."""
         return torch.logit(value.clamp(0.0, 1.0)) if self.is_probability else value
 
 

@@ -1,4 +1,4 @@
-"""The work of steering: images that wait, those that are being moved, and the best that was found of each."""
+"""The work of steering: images that wait, images that are being moved, and the best found for each."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _WIDEST_STYLE = 1.6  # norm that a style code may grow to, as a multiple of a st
 
 
 class Jobs:
-    """The images: where each starts, and the best that was found of it.
+    """The images: where each starts, and the best that was found for it.
 
     Args:
         generator: makes the images, and draws what each starts from.
@@ -27,10 +27,10 @@ class Jobs:
         bases, starts, seeds, style_spread: as in `Steerer.steer`.
 
     Attributes:
-        latent: what the images draw; `styles` is where the style codes have come to.
+        latent: what the images draw; `styles` holds the style codes as they are now.
         ranges, images, vectors, styles, values, identity, steps, accepted: on the CPU, as in `Steered`, but images are
             float32 and not rounded.
-        waiting: rows that nobody has taken up.
+        waiting: rows that no slot has taken up.
         done: number of finished images.
     """
 
@@ -61,7 +61,7 @@ class Jobs:
     def keep(
         self, job: int, at: int, found: Judgement, slot: int, pixels: Tensor, vectors: Tensor, styles: Tensor
     ) -> None:
-        """Note a try if it is nearer than any before; the first one always is."""
+        """Keep a try if it is nearer than any before; the first one always is."""
         miss = float(found.miss[slot])
         if at and not miss < float(self.miss[job]):
             return
@@ -73,12 +73,12 @@ class Jobs:
 
 
 class Slots:
-    """The images that are being worked on, a fixed number; an idle slot repeats what it last held.
+    """The images in work, a fixed number; an idle slot repeats what it last held.
 
     Args:
         generator: makes the images.
         objective: judges them.
-        jobs: gives images, and takes what was found.
+        jobs: gives images, and takes the results.
         count: of slots.
         steps: most gradient steps for one image.
         rates: learning rates of the raw vectors and of the style codes.
@@ -100,7 +100,7 @@ class Slots:
         self.age = torch.zeros(count, dtype=torch.int32)
         self.base = torch.ones(count, width, device=device)
         self.vector = torch.ones(count, width, device=device)
-        # Anything will do for a slot that never gets an image.
+        # A slot that never gets an image may hold anything.
         self.latent = generator.draw(np.zeros(count, dtype=np.uint64)).each(lambda part: part.to(device))
         self.range = torch.full((count, *jobs.ranges.shape[1:]), torch.nan, device=device)
         self.norm, self.longest = torch.ones(count, 1, device=device), torch.ones(count, 1, device=device)

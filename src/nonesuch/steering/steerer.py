@@ -1,4 +1,4 @@
-"""Gradient-based attribute operation (AttrOP) on vectors and style codes, each image for itself.
+"""Gradient-based attribute operation (AttrOP) on vectors and style codes, image by image.
 
 Source: Vec2Face (arXiv 2409.02979), section 3.4. Unlike the published loop, an image is accepted by its own values and
 then left alone, every image has a budget of steps, the image that was checked is the one that is kept, the vector keeps
@@ -23,7 +23,7 @@ from nonesuch.steering.wishes import Wish, check_wishes
 
 @dataclass(frozen=True, kw_only=True)
 class SteerSettings:
-    """How hard an image is tried.
+    """How much is tried for an image.
 
     Attributes:
         steps: most gradient steps for one image.
@@ -46,13 +46,13 @@ class SteerSettings:
 
 @dataclass(frozen=True)
 class Steered:
-    """What became of N images.
+    """The results for N images.
 
     Attributes:
         images: (N, 112, 112, 3) uint8 RGB, those that were checked.
         vectors: (N, D) float32 raw, norms as at the start.
         styles: (N, S) float32 style codes; S is 0 where the generator has none.
-        ranges: (N, wishes, 2) float32 what was wished for, NaN for nothing.
+        ranges: (N, wishes, 2) float32 the accepted ranges, NaN where nothing was wished for.
         values: (N, wishes) float32 what was found.
         identity: (N,) float32 cosine to the identity's vector.
         steps: (N,) int32 gradient steps behind the image.
@@ -75,8 +75,8 @@ class Steerer:
     Args:
         generator: makes the images.
         perceiver: judges them; its embedder must be the one whose vectors the generator decodes.
-        wishes: what images shall show.
-        settings: how hard each is tried.
+        wishes: what images should show.
+        settings: how much is tried for each.
         penalty: a further objective of the user's own, see `nonesuch.steering.objective.Penalty`.
 
     Raises:
@@ -102,7 +102,7 @@ class Steerer:
         self.objective = Objective(perceiver, wishes, self.settings.identity, penalty)
 
     def record(self) -> dict[str, Any]:
-        """What determines the result beside the generator and the plan, JSON-ready."""
+        """What determines the result besides the generator and the plan, JSON-ready."""
         return {
             "wishes": [wish.text for wish in self.wishes],
             **asdict(self.settings),
@@ -122,13 +122,13 @@ class Steerer:
     ) -> Steered:
         """Steer images; each is a function of its row alone, whatever its neighbours.
 
-        An image that is accepted, or whose budget is spent, makes room for the next one, so the work is bounded by
-        N * (steps + 1) looks. Of an image that is never accepted the nearest try is kept.
+        An image that is accepted, or whose budget is spent, makes room for the next one, so the work is bounded by N *
+        (steps + 1) looks. For an image that is never accepted, the nearest try is kept.
 
         Args:
             bases: (N, D) raw vectors of the identities, which accepted images are held to.
             starts: (N, D) raw vectors to start from, such as perturbed ones.
-            seeds: (N,) image seeds: what the generator draws and the wishes come from them.
+            seeds: (N,) image seeds, from which the generator's draws and the wishes follow.
             micro_batch: images per pass.
             style_spread: as in `Generator.render`.
             on_done: told how many images are finished.

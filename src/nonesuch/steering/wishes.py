@@ -1,4 +1,4 @@
-"""What images shall show, in the words of the command line: `yaw=uniform(-30,30)`, `quality>=60`, `20%: age=65`."""
+"""What images should show, in the words of the command line: `yaw=uniform(-30,30)`, `quality>=60`, `20%: age=65`."""
 
 import math
 import re
@@ -20,14 +20,14 @@ _RANGE = re.compile(rf"(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})")
 
 @dataclass(frozen=True)
 class Wish:
-    """One thing that images shall show.
+    """One thing that images should show.
 
     Attributes:
         text: as it was written, without spaces.
         name: one of `QUANTITIES`.
         kind: "value", "range", "uniform", "normal" or "choice".
         numbers: the value; both ends; of the distribution: ends, mean and deviation, or the choices.
-        share: of the images that it is wished for.
+        share: of the images that get the wish.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Wish:
 
     @property
     def quantity(self) -> Quantity:
-        """What is wished about."""
+        """The quantity that the wish is about."""
         return QUANTITIES[self.name]
 
     def draw(self, seed: int, number: int) -> tuple[float, float]:
@@ -70,10 +70,10 @@ def parse_wish(text: str) -> Wish:
 
     `NAME=VALUE`, `NAME>=VALUE`, `NAME<=VALUE`, `NAME=LOW..HIGH`, `NAME=uniform(LOW,HIGH)`, `NAME=normal(MEAN,SD)`,
     `NAME=choice(A,B,...)`, each perhaps behind `SHARE%:`. A single value counts as reached within 3 degrees, 3 years,
-    5 points of quality, or .3 of a probability; a range within its ends.
+    5 points of quality, or 0.3 of a probability; a range within its ends.
 
     Raises:
-        NonesuchError: it cannot be read, names something that cannot be steered, or a value out of reach.
+        NonesuchError: it cannot be read, or names something that cannot be steered or a value out of reach.
     """
     written = "".join(text.split())
     found = _WISH.fullmatch(written)
@@ -81,10 +81,10 @@ def parse_wish(text: str) -> Wish:
         raise NonesuchError(f"--steer {text}: write it as yaw=20, age=30..40, quality>=60 or 'yaw=uniform(-30,30)'")
     name, relation, what = found["name"].lower(), found["relation"], found["what"]
     if name not in QUANTITIES:
-        raise NonesuchError(f"--steer {text}: {name} cannot be steered; known are {', '.join(QUANTITIES)}")
+        raise NonesuchError(f"--steer {text}: {name} cannot be steered; these can: {', '.join(QUANTITIES)}")
     share = 1.0 if found["share"] is None else float(found["share"]) / 100.0
     if not 0.0 < share <= 1.0:
-        raise NonesuchError(f"--steer {text}: a share lies above 0% and at most at 100%")
+        raise NonesuchError(f"--steer {text}: a share is above 0% and at most 100%")
     kind, numbers = _kind(text, relation, what)
     low, high = QUANTITIES[name].low, QUANTITIES[name].high
     if relation != "=":
@@ -113,10 +113,10 @@ def _kind(text: str, relation: str, what: str) -> tuple[str, tuple[float, ...]]:
             raise ValueError("it takes two numbers")
         number = float(what)
         if not math.isfinite(number):
-            raise ValueError("no finite number")
+            raise ValueError("not a finite number")
         return "value", (number,)
     except ValueError as error:
-        raise NonesuchError(f"--steer {text}: {what} is no value, range or distribution ({error})") from error
+        raise NonesuchError(f"--steer {text}: {what} is not a value, range or distribution ({error})") from error
 
 
 def _check_range(text: str, name: str, numbers: tuple[float, ...]) -> None:
@@ -124,7 +124,7 @@ def _check_range(text: str, name: str, numbers: tuple[float, ...]) -> None:
     if low > high:
         raise NonesuchError(f"--steer {text}: {low:g} is above {high:g}")
     if low == high or (QUANTITIES[name].is_probability and (low >= 1.0 or high <= 0.0)):
-        raise NonesuchError(f"--steer {text}: nothing reaches that to the digit; write {name}={low or high:g}")
+        raise NonesuchError(f"--steer {text}: nothing reaches that exactly; write {name}={low or high:g}")
 
 
 def check_wishes(wishes: Sequence[Wish]) -> None:

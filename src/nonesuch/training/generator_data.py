@@ -1,4 +1,4 @@
-"""What a generator is trained on: photographs, their vectors, and what its card says of them."""
+"""A generator's training data: photographs, their vectors, and what its card says about them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _VECTORS = "vectors.parquet"
 
 
 def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
-    """All photographs of all sources but those that the lists name; raises NonesuchError where none is left."""
+    """All photographs of all sources except those that the lists name; raises NonesuchError where none is left."""
     found = [photograph for source in data for photograph in find(source, split="train")]
     return exclude(found, excluded_names(excluded, found))
 
@@ -38,17 +38,17 @@ def embed_once(
     """Embed the photographs into a table in the run's folder, which is kept.
 
     Args:
-        on_skipped: told of the photographs that cannot be used, each in a line.
+        on_skipped: called with the photographs that cannot be used, each in a line.
 
     Raises:
-        NonesuchError: photographs are mixed with a set that brings its vectors, or none can be used.
+        NonesuchError: photographs are mixed with a set that has its own vectors, or none can be used.
     """
     path = out / _VECTORS
     if path.exists():  # the folder is claimed for this data and embedder
         return
     stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
     if stored and len(stored) < len(photographs):
-        raise NonesuchError("--data: an LMDB set brings its own vectors and cannot be mixed with photographs")
+        raise NonesuchError("--data: an LMDB set has its own vectors and cannot be mixed with photographs")
     results = stored_embeddings(stored, embedder) if stored else embed_each(photographs, embedder, detector=None)
     total = len(photographs)
     on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
@@ -101,7 +101,7 @@ def generator_card(
 
 
 def continued(card: Vec2FaceCard, before: Vec2FaceCard) -> Vec2FaceCard:
-    """The card of weights that were trained on from others, which bring their scale, their data and their licence."""
+    """The card of weights whose training started from others; those give the scale, and add their data and licence."""
     data, licence = before.training_data, before.licence
     return replace(
         card,
@@ -114,7 +114,7 @@ def continued(card: Vec2FaceCard, before: Vec2FaceCard) -> Vec2FaceCard:
 
 
 def vector_scale(norm: float, width: int) -> float:
-    """A round factor that brings raw vectors of a usual norm near 1 per dimension, where sigmas keep their meaning.
+    """A round factor that scales raw vectors of a usual norm to about 1 per dimension, where sigmas keep their meaning.
 
     1 for ArcFace's norm of 22.6 in 512 dimensions, 1/5 for MobileFaceNet's 70 in 192.
     """

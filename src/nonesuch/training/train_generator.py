@@ -47,7 +47,7 @@ _SHOWN = 8  # photographs of samples.png
 
 @dataclass(frozen=True)
 class TrainedGenerator(Trained):
-    """What the training of a generator left behind.
+    """The results of training a generator.
 
     Attributes:
         samples: a sheet of photographs and what the generator makes of their vectors, PNG.
@@ -88,9 +88,9 @@ def train_generator(
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the generator.
         data, exclude: folders, tars or LMDB sets of aligned 112x112 faces; text files of people or files to leave out.
-        preset: network and recipe, of `GENERATOR_RECIPES`; None below stands for what the recipe says.
+        preset: network and recipe, of `GENERATOR_RECIPES`; None below means what the recipe says.
         init: a weight file, or another run's folder, to start from.
-        images_seen, epochs: how long, of which at most one is given.
+        images_seen, epochs: how long; at most one of them is given.
         batch, accumulate: images per step, and parts that a batch is split into.
         lr: peak learning rate; the recipe's is in proportion to the batch.
         loss: weights of loss terms by name, see `LossWeights`.
@@ -99,10 +99,10 @@ def train_generator(
         vgg, lpips: weight files of VGG16 and LPIPS, both or neither: LPIPS instead of the embedder's feature maps.
         licence, about_data: of the weights and of the data's licence and consent, for the card.
         seed: of everything random.
-        embedder: whose vectors are decoded.
+        embedder: the embedder whose vectors are decoded.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
-        on_skipped: told of the photographs that cannot be used, each in a line.
-        on_progress: told how far it is.
+        on_skipped: called with the photographs that cannot be used, each in a line.
+        on_progress: told how far the training is.
 
     Returns:
         The weight file, the images seen, and the sheet of samples.
@@ -125,7 +125,7 @@ def train_generator(
 
 @dataclass(frozen=True)
 class _Networks:
-    """What is trained, from where it starts and by what it is judged beside the embedder.
+    """The networks to train, their start, and the judges besides the embedder.
 
     Raises:
         NonesuchError: a file is missing, or one of `vgg` and `lpips` alone is given.
@@ -228,7 +228,7 @@ def crop_landmarks(detector: Detector) -> Callable[[torch.Tensor], torch.Tensor]
 def _recipe(
     preset: str, loss: Mapping[str, float], adversarial_from: int | None, adaptive: bool | None
 ) -> GeneratorRecipe:
-    """The preset's recipe with what the options change."""
+    """The preset's recipe with the options' changes."""
     recipe = recipe_named(GENERATOR_RECIPES, preset)
     known = dataclasses.asdict(recipe.losses)
     for name, weight in loss.items():
@@ -247,7 +247,7 @@ def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder
     loaded = weights.load_checkpoint(_init_file(init))
     if init.is_dir():
         if "networks" not in loaded:
-            raise NonesuchError(f"{init / STATE}: no state of this kind of training; name a weight file instead")
+            raise NonesuchError(f"{init / STATE}: not a state of this kind of training; name a weight file instead")
         for player, saved in zip(task.players, loaded["networks"], strict=False):
             weights.load_into(player.network, saved, str(init / STATE))
     else:
@@ -271,7 +271,7 @@ def _write_weights(path: Path, trainer: Trainer, card: Vec2FaceCard) -> None:
 def _write_samples(
     path: Path, card: Vec2FaceCard, photographs: list[Photograph], vectors: NDArray[np.float32], sheet: Path
 ) -> None:
-    """A look at the weights: photographs, and what is made of their vectors."""
+    """A look at the weights: photographs, and the images made from their vectors."""
     network = create_model(card.architecture, pretrained=path, **card.sizes)
     assert isinstance(network, Vec2Face)
     generator = Vec2FaceGenerator(card, network.eval(), torch.device("cpu"))

@@ -58,13 +58,13 @@ def train_perceiver(
         data: tars of aligned 112x112 faces with a table beside each, see `nonesuch.perception.labels.labelled`.
         exclude: text files of people or files to leave out.
         data_share: of the photographs, drawn by the seed, to train on; in (0, 1].
-        preset: network and recipe, of `PERCEIVER_RECIPES`; None below stands for what the recipe says.
-        images_seen, epochs: how long, of which at most one is given.
+        preset: network and recipe, of `PERCEIVER_RECIPES`; None below means what the recipe says.
+        images_seen, epochs: how long; at most one of them is given.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
         licence, about_data: of the weights and of the data's licence and consent, for the card.
         seed: of everything random.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
-        on_progress: told how far it is.
+        on_progress: told how far the training is.
 
     Returns:
         The weight file and the images seen.
@@ -77,7 +77,7 @@ def train_perceiver(
     """
     recipe = recipe_named(PERCEIVER_RECIPES, preset)
     if not 0.0 < data_share <= 1.0:
-        raise NonesuchError(f"--data-share {data_share:g}: a share lies above 0 and is at most 1")
+        raise NonesuchError(f"--data-share {data_share:g}: a share is above 0 and at most 1")
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     path = as_path(out) / f"{preset}.safetensors"
@@ -95,7 +95,7 @@ def _train(
 ) -> Trained:
     preset = path.stem
     with run.processes() as place:
-        below = load_embedder("mobilefacenet", str(place))  # the only one that ships whose feature maps can be read
+        below = load_embedder("mobilefacenet", str(place))  # the only shipped one whose feature maps can be read
         known = _kept(labelled(list(tars), split="train"), excluded)
         if data_share < 1.0:
             known = known.chosen(np.flatnonzero(uniform(run.seed, Stream.SPLIT, len(known.photographs)) < data_share))
@@ -122,7 +122,7 @@ def _train(
 
 
 def _kept(known: LabelledPhotographs, excluded: Sequence[Path]) -> LabelledPhotographs:
-    """All but those that the lists name."""
+    """All photographs except those that the lists name."""
     if not excluded:
         return known
     names = excluded_names(excluded, known.photographs)
@@ -153,7 +153,7 @@ def _card(
 
 
 def _quality_norms(known: LabelledPhotographs, embedder: Embedder) -> list[float]:
-    """Percentiles 0..100 of the embedding norm, over photographs of which the whole crop is real."""
+    """Percentiles 0..100 of the embedding norm, over photographs whose whole crop is real."""
     whole = np.flatnonzero((known.valid == np.array([0, 0, CROP_SIZE, CROP_SIZE])).all(1))
     whole = whole[permutation(0, Stream.SPLIT, len(whole))[:_MOST_NORMS]]
     norms = [

@@ -1,4 +1,4 @@
-"""Features against piq's, scores against libsvm's, and files that are no regression."""
+"""Features against piq's, scores against libsvm's, and files that are not a regression."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ DATA = Path(__file__).parents[2] / "data"
 MODEL, RANGES = DATA / "brisque_small.model", DATA / "brisque_small.range"
 
 # By piq 0.8.0 (its natural scene statistics and its imresize, in double precision) of the first and the last picture,
-# given luminance rounded half up. Its own rounding, half to even, changes a pixel in 2,500 and features by up to .001.
+# given luminance rounded half up. Its own rounding, half to even, changes a pixel in 2,500 and features by up to 0.001.
 PIQ = [
     [
         10,
@@ -219,7 +219,7 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     with huge.open("wb") as handle:
         handle.truncate(60_000_000)
     for path, said in (
-        (junk, "no plain text"),
+        (junk, "it is not plain text"),
         (cut, "the file was cut"),
         (huge, "larger than 50 MB"),
         (tmp_path, "directory"),

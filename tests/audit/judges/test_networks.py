@@ -1,4 +1,4 @@
-"""Networks that users bring, against plain arithmetic on made ones."""
+"""Networks that users supply, against plain arithmetic on made ones."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_clip_iqa_of_known_embeddings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "width", "said"),
-    [(224, 2048, "takes images of 224 pixels, wanted 299"), (299, 1000, "gives 1000 numbers")],
+    [(224, 2048, "takes images of 224 pixels, not 299"), (299, 1000, "gives 1000 numbers")],
 )
 def test_networks_that_are_not_inception(tmp_path: Path, size: int, width: int, said: str) -> None:
     path = pooling_network(tmp_path / "made.onnx", size, np.ones((3, width)), size)
@@ -94,7 +94,7 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
         ({"good": np.ones(5), "bad": np.ones(4)}, "two tensors of one width"),
         ({"good": np.ones(5), "bad": np.zeros(5)}, "is zero"),
         ({"good": np.full(5, np.nan), "bad": np.ones(5)}, "NaN"),
-        ({"good": np.ones(4), "bad": np.ones(4)}, "gives 5 numbers for an image, wanted 4"),
+        ({"good": np.ones(4), "bad": np.ones(4)}, "gives 5 numbers for an image, not 4"),
     ],
 )
 def test_prompts_that_are_none(tmp_path: Path, prompts: dict[str, np.ndarray], said: str) -> None:

@@ -1,4 +1,4 @@
-"""What Vec2Face alone knows of being a generator: masks, style codes, the scale of its network, its card."""
+"""What only Vec2Face has as a generator: masks, style codes, the scale of its network, its card."""
 
 from dataclasses import replace
 from pathlib import Path

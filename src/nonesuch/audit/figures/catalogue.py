@@ -1,4 +1,4 @@
-"""The list of an audit's figures: where each stands in audit.json, in the order of the tables.
+"""The list of an audit's figures with their places in audit.json, in the order of the tables.
 
 A new figure is a function with its `Measure` in `nonesuch.measures`, and two lines here: how its part of audit.json is
 measured, and the figure in the list. audit.json, the tables and, for one with bounds, the verdict then hold it.
@@ -54,8 +54,8 @@ from nonesuch.measures.separability import COLLIDING, SEPARABLE, SEPARABLE_PEOPL
 
 Measured = dict[str, Any]
 
-# How each part of audit.json is measured: by each embedder, by each beside real photographs, and of the images.
-# A part that takes more than there is holds `unknown`, in words, instead; one that is None does not apply.
+# How each part of audit.json is measured: by each embedder, by each against real photographs, and from the images. A
+# part that needs more than there is holds `unknown`, in words, instead; one that is None does not apply.
 BY_EMBEDDER: dict[str, Callable[[EmbedderView], Measured]] = {
     "separability": separability_figures,
     "consistency": consistency_figures,
@@ -109,10 +109,10 @@ CLIP_IQA = Need("quality/clip_iqa", "its files were not given (--clip-iqa)")
 
 
 def known_part(figures: Figures, part: str) -> Figures | None:
-    """What is drawn and listed of a part; None where it was not measured.
+    """The content of a part, to draw and list; None where it was not measured.
 
     Raises:
-        UndefinedFigureError: no part is called so.
+        UndefinedFigureError: no part has that name.
     """
     if part in (*AGAINST, LEAKAGE, FID_PART) and part not in figures:
         return None
@@ -164,7 +164,7 @@ FACELESS = Measure(
         "every image shows a face",
         0.005,
         0.02,
-        "crops in which the detector finds no face: green up to .5%, amber up to 2%",
+        "share of crops in which the detector finds no face: green up to 0.5%, amber up to 2%",
     ),
 )
 IMAGE_FIGURES: tuple[Listed, ...] = (

@@ -17,7 +17,7 @@ from nonesuch.measures.separability import half_similarity, identity_centres, se
 from nonesuch.measures.similarity import normalised
 
 FMRS = (1e-3, 1e-4, 1e-5)
-PAPER_THRESHOLD = 0.4  # Vec2Face's, of its own embedder
+PAPER_THRESHOLD = 0.4  # that of Vec2Face, for its own embedder
 _POINTS = 50  # of the curve over the dataset's size
 _LISTED = 12  # of the worst of everything
 _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which two identities may be one person
@@ -25,7 +25,7 @@ _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embed
 
 
 def known_thresholds(card: EmbedderCard) -> dict[str, float]:
-    """The embedder's own thresholds, by what they are called in audit.json."""
+    """The embedder's own thresholds, by their names in audit.json."""
     cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
     return {key: cosine for key, cosine in cosines.items() if cosine is not None}
 
@@ -76,7 +76,7 @@ def consistency_figures(view: EmbedderView) -> dict[str, Any]:
     """Do images show their identity? By the embedder's thresholds."""
     seen, found = view.seen, view.consistency
     if found.single == len(seen.people):
-        raise NonesuchError("no identity has two images; consistency takes two")
+        raise NonesuchError("no identity has two images; consistency needs two")
 
     def listed(rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         return [
@@ -112,7 +112,7 @@ def diversity_figures(view: EmbedderView) -> dict[str, Any]:
     seen, vectors = view.seen, view.vectors
     scores = vendi_of_identities(vectors, seen.identities)
     if not len(scores):
-        raise NonesuchError("no identity has two images; diversity takes two")
+        raise NonesuchError("no identity has two images; diversity needs two")
     sizes = np.bincount(seen.identities)
     least = _agreeing(normalised(vectors))
     near = has_near_twin(vectors, seen.identities, least)
@@ -124,9 +124,9 @@ def diversity_figures(view: EmbedderView) -> dict[str, Any]:
 
 
 def duplicate_figures(view: ImageView) -> dict[str, Any]:
-    """Pictures that are nearly the same: by perceptual hash, and of those the ones that every embedder agrees on.
+    """Pictures that are nearly the same: by perceptual hash, and the ones among them that every embedder confirms.
 
-    Embeddings agree from nine tenths of the way between the mean cosine of two images and 1.
+    Embeddings confirm it if their cosine is at least nine tenths of the way from the mean cosine of two images to 1.
     """
     seen = view.seen
     alike = similar_hashes([int(value) for value in seen.columns["phash"]])

@@ -58,13 +58,13 @@ def balance_figures(view: ImageView) -> dict[str, Any]:
 
 
 def check_target(target: Mapping[str, Mapping[str, float]]) -> None:
-    """Raises NonesuchError where a target names groups that there are none of, or shares that cannot be."""
+    """Raises NonesuchError where a target names groups that do not exist, or impossible shares."""
     for grouping, wanted in target.items():
         if grouping not in GROUPS:
-            raise NonesuchError(f"the target names {grouping!r}; groupings are {', '.join(GROUPS)}")
+            raise NonesuchError(f"the target names {grouping!r}; the groupings are {', '.join(GROUPS)}")
         if unknown := set(wanted) - set(GROUPS[grouping]):
             names = ", ".join(GROUPS[grouping])
-            raise NonesuchError(f"the target's {grouping} names {sorted(unknown)[0]!r}; groups are {names}")
+            raise NonesuchError(f"the target's {grouping} names {sorted(unknown)[0]!r}; the groups are {names}")
         if any(not 0 <= share < np.inf for share in wanted.values()) or not any(wanted.values()):
             raise NonesuchError(f"the target's {grouping}: shares must not be negative, nor all 0")
 

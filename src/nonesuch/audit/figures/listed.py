@@ -1,4 +1,4 @@
-"""Where a figure stands in audit.json, and what it needs."""
+"""A figure's place in audit.json, and what it needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ class Need:
     """What must be given for a figure.
 
     Attributes:
-        sign: the path in audit.json that is there where it was given.
+        sign: the path that audit.json has where it was given.
         why: why the figure was not measured without it.
     """
 
@@ -33,7 +33,7 @@ class Listed:
     """A figure's place in audit.json.
 
     Attributes:
-        part: that it stands in.
+        part: the part that holds it.
         measure: what it is.
         needs: what must be given for it, if anything.
         of: put before its title.
@@ -45,7 +45,7 @@ class Listed:
     of: str = ""
 
     def title(self, at: str = "") -> str:
-        """What it is called in tables."""
+        """Its title in tables."""
         return self.of + self.measure.title.format(at)
 
     def family(self, figures: Figures) -> list[str]:
@@ -80,7 +80,7 @@ def part_of(figures: Figures, part: str) -> Figures:
     """A part of audit.json's figures.
 
     Raises:
-        UndefinedFigureError: none is called so.
+        UndefinedFigureError: none has that name.
     """
     if part not in figures:
         raise UndefinedFigureError(f"audit.json has no part {part}; it has {', '.join(figures)}")

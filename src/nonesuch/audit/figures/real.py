@@ -23,8 +23,8 @@ _MOST_COMPARED = 10_000  # images of each set in the realism figures, whose cost
 def leakage_figures(view: EmbedderView, reference: Reference) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Each image against each image of the training set and against each of its people's centres.
 
-    Without a control nothing can be said of chance, and nothing is: only the nearest pairs are listed. An image counts
-    as a copy of a training photograph from the `picture_threshold` of the embedder's cosine at FMR 1e-3 on.
+    Without a control, nothing can be said about chance: only the nearest pairs are listed. An image counts as a copy of
+    a training photograph if their cosine is at least the `picture_threshold` of the embedder's at FMR 1e-3.
 
     Returns:
         The figures, and (N,) each image's cosine to the nearest training photograph.
@@ -93,7 +93,7 @@ def realism_figures(view: EmbedderView, reference: Reference) -> dict[str, Any]:
 
 
 def control_figures(view: EmbedderView, reference: Reference) -> dict[str, Any] | None:
-    """The same of the control, of as many images; None without one."""
+    """The same for the control, with as many images; None without one."""
     if reference.control is None:
         return None
     return _realism(reference.control, reference.training, view.name, comparable(view.seen, reference))
@@ -116,8 +116,8 @@ def _realism(seen: Seen, real: Seen, name: str, size: int) -> dict[str, Any]:
 def people_figures(view: EmbedderView, reference: Reference) -> dict[str, Any]:
     """Separability of as many training people as the dataset has identities, of those with two photographs or more.
 
-    Means are more alike than the images that an embedder's threshold was measured on: real people do not all stay
-    apart either.
+    Means are more alike than the images that an embedder's threshold was measured on, so even real people do not all
+    stay apart.
 
     Raises:
         NonesuchError: fewer than two people have two photographs.
@@ -136,7 +136,7 @@ def people_figures(view: EmbedderView, reference: Reference) -> dict[str, Any]:
 def fid_figures(seen: Seen, reference: Reference) -> dict[str, Any]:
     """The Frechet distance of Inception's features to the training photographs, and that of the control.
 
-    Without intervals: two hundred square roots of 2,048 x 2,048 matrices would take longer than all else.
+    Without intervals: two hundred square roots of 2,048 x 2,048 matrices would take longer than everything else.
     """
     found: dict[str, Any] = {}
     for key, part in (("frechet_distance", seen), ("frechet_distance_of_control", reference.control)):
@@ -148,8 +148,7 @@ def fid_figures(seen: Seen, reference: Reference) -> dict[str, Any]:
 
 
 def comparable(seen: Seen, reference: Reference) -> int:
-    """How many images of each set are compared, so that the figures of dataset and control may stand side by side:
-    they depend on the number."""
+    """How many images of each set are compared; figures depend on it, so it is one for both."""
     control = [] if reference.control is None else [len(reference.control.photographs)]
     return min(len(seen.photographs), len(reference.training.photographs), *control, _MOST_COMPARED)
 
@@ -157,7 +156,7 @@ def comparable(seen: Seen, reference: Reference) -> int:
 def _equally_many(
     real: Seen, generated: Seen, name: str, size: int
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """A draw of each set: vectors and labels."""
+    """A draw from each set: vectors and labels."""
     parts = []
     for side, part in enumerate((real, generated)):
         rows = np.sort(permutation(derive_seed(0, side), Stream.SPLIT, len(part.photographs))[:size])

@@ -39,7 +39,7 @@ class ImageView:
     Attributes:
         seen: what was seen in them.
         target: by grouping, wanted share by group; see `check_target`.
-        judged: columns of measures of quality whose files a user brings.
+        judged: columns of measures of quality whose files a user supplies.
     """
 
     seen: Seen

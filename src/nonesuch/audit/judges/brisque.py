@@ -1,15 +1,15 @@
 """BRISQUE: how unnatural a picture's local contrasts are; lower is better (Mittal, Moorthy, Bovik, IEEE TIP, 2012).
 
 The 36 features are those of the authors' release: rounded luminance in 0..255, zeros beyond the border, products that
-wrap around, MATLAB's bicubic halving. Scores need the release's regression, which is not ours to pass on: it was
+wrap around, MATLAB's bicubic halving. Scores need the release's regression, which is not ours to pass on. It was
 learned from the photographs and ratings of the LIVE database, and the release's notice (use, change and pass on freely
 with the notice kept and the paper cited) speaks of source files. Users take `allmodel` and `allrange` from
-BRISQUE_release.zip of the LIVE laboratory (live.ece.utexas.edu/research/quality). Other makers' copies of these
-files differ; a score belongs to the pair of files it was made with.
+BRISQUE_release.zip of the LIVE laboratory (live.ece.utexas.edu/research/quality). Copies of these files from elsewhere
+differ; scores compare only if they were made with the same pair of files.
 
-The regression was learned from whole photographs of about 768x512 pixels. On crops of 112x112 scores rise with blur,
-strong compression and strong noise, but light noise lowers them: on a soft crop it passes for detail. They do not
-compare with scores of larger pictures.
+The regression was learned from whole photographs of about 768x512 pixels. On crops of 112x112, scores rise with blur,
+strong compression and strong noise. Light noise lowers them: on a soft crop it passes for detail. They do not compare
+with scores of larger pictures.
 """
 
 import math
@@ -24,7 +24,7 @@ from nonesuch.audit.judges.pixels import luminance
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.embedders.embedder import check_crops
 
-VERSION = "brisque 1"  # rises when a feature changes, so that what was kept is measured anew
+VERSION = "brisque 1"  # increased when a feature changes, so that kept values are measured again
 FEATURES = 36
 _DEVIATION, _REACH = 7 / 6, 3  # of the Gaussian window, 7x7
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (-1, 1))
@@ -97,12 +97,12 @@ def _asymmetric(products: Float64) -> list[Float64]:
     skew = left / right
     ratio = np.abs(products).mean((1, 2)) ** 2 / squares.mean((1, 2))
     shape, moment = _shape(ratio * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2)
-    # mean = (right - left) G(2/a) / G(1/a) sqrt(G(1/a) / G(3/a)), and the latter is the root of the moments' ratio.
+    # mean = (right - left) G(2/a) / G(1/a) sqrt(G(1/a) / G(3/a)), whose last factor is the root of the moments' ratio.
     return [shape, (right - left) * np.sqrt(moment), left**2, right**2]
 
 
 def _shape(ratio: Float64) -> tuple[Float64, Float64]:
-    """The shape of the Gaussian whose E|x|^2 / E x^2 is nearest, of .2 to 10 in steps of .001, and that ratio."""
+    """The shape of the Gaussian whose E|x|^2 / E x^2 is nearest, of 0.2 to 10 in steps of 0.001, and that ratio."""
     shapes, ratios = _moments()
     after = np.searchsorted(ratios, ratio).clip(1, len(ratios) - 1)  # ratios rise with the shape
     nearest = np.where(ratio - ratios[after - 1] <= ratios[after] - ratio, after - 1, after)
@@ -127,7 +127,7 @@ def _blur(size: int) -> Float64:
 
 @cache
 def _halving(size: int) -> Float64:
-    """(S / 2, S): MATLAB's imresize by one half along one axis, cubic (a = -.5), widened, mirrored at the border."""
+    """(S / 2, S): MATLAB's imresize by one half along one axis, cubic (a = -0.5), widened, mirrored at the border."""
     weights = np.zeros((size // 2, size))
     for row in range(size // 2):
         places = np.arange(2 * row - 3, 2 * row + 5)

@@ -1,4 +1,4 @@
-"""Judges of quality whose weights a user brings: BRISQUE's regression, CLIP's encoder."""
+"""Judges of quality whose weights a user supplies: BRISQUE's regression, CLIP's encoder."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from nonesuch.audit.judges.clip_iqa import load_clip_iqa
 from nonesuch.audit.looking import Judge
 from nonesuch.core import files
 
-CLIP_VERSION = "clip_iqa 1"  # rises when the measure changes
+CLIP_VERSION = "clip_iqa 1"  # increased when the measure changes
 
 
 def brisque_judge(model: Path, ranges: Path) -> Judge:

@@ -1,9 +1,10 @@
-"""CLIP-IQA (Wang, Chan, Loy, AAAI 2023, arXiv 2207.12396), when the user has CLIP's weights. Higher is better.
+"""CLIP-IQA (Wang, Chan, Loy, AAAI 2023, arXiv 2207.12396), for users who have CLIP's weights. Higher is better.
 
-Wanted are CLIP's image encoder as ONNX, (B, 3, 224, 224) RGB by CLIP's mean and deviation to (B, D) embeddings, and the
-text encoder's embeddings of "Good photo." and "Bad photo." as tensors `good` and `bad`, (D,), in a .safetensors file.
-The paper took the ResNet-50 without its positional embedding on pictures of any size. Here crops are enlarged from 112
-to 224 first, and any encoder of CLIP's will do: scores compare only between runs by the same two files.
+It needs two files. One is CLIP's image encoder as ONNX, from (B, 3, 224, 224) RGB, standardised by CLIP's mean and
+deviation, to (B, D) embeddings. The other is a .safetensors file with the text encoder's embeddings of "Good photo."
+and "Bad photo." as tensors `good` and `bad`, (D,). The paper used the ResNet-50 without its positional embedding on
+pictures of any size. Here crops are enlarged from 112 to 224 first, and any of CLIP's encoders will do. Scores compare
+only between runs with the same two files.
 """
 
 from dataclasses import dataclass
@@ -42,12 +43,12 @@ def load_clip_iqa(encoder: Path, prompts: Path, device: str = "auto", threads: i
     """Read both files.
 
     Raises:
-        NonesuchError: see `load_judge`; or the prompts are missing, no vectors of one width, zero or not finite.
+        NonesuchError: see `load_judge`; or the prompts are missing, not vectors of one width, zero or not finite.
     """
     found = load_checkpoint(prompts)
     good, bad = (found.get(name) for name in ("good", "bad"))
     if not isinstance(good, torch.Tensor) or not isinstance(bad, torch.Tensor) or good.numel() != bad.numel():
-        raise NonesuchError(f"{prompts}: wanted two tensors of one width, good and bad")
+        raise NonesuchError(f"{prompts}: should hold two tensors of one width, good and bad")
     both = torch.stack([good.flatten(), bad.flatten()]).float().numpy()
     if not (np.isfinite(both).all() and both.any(1).all()):
         raise NonesuchError(f"{prompts}: a prompt's embedding is zero or holds NaN or infinity")

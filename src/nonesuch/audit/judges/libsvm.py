@@ -25,7 +25,7 @@ class Regression:
     Attributes:
         vectors: (S, D) float64 v.
         coefficients: (S,) c.
-        low, high: (D,) each feature's range in training; what lies beyond it is scaled alike, not clipped.
+        low, high: (D,) each feature's range in training; what lies beyond it is scaled in the same way, not clipped.
     """
 
     gamma: float
@@ -53,11 +53,11 @@ def read_regression(model: Path, ranges: Path, width: int) -> Regression:
     """Read a model as `svm-train` writes it and ranges as `svm-scale -s` does.
 
     Args:
-        width: features that both files must speak of.
+        width: number of features that both files must have.
 
     Raises:
-        NonesuchError: a file is missing, too large, no such text, cut, of another kind of machine or another width, or
-            holds numbers that are not finite.
+        NonesuchError: a file is missing, too large, truncated, not text of this form, of another kind of machine or
+            another width, or holds numbers that are not finite.
     """
     gamma, rho, coefficients, vectors = _read_model(model, width)
     lower, upper, low, high = _read_ranges(ranges, width)
@@ -82,14 +82,14 @@ def _read_model(path: Path, width: int) -> tuple[float, float, Float64, Float64]
         gamma, rho = _finite(header["gamma"]), _finite(header["rho"])
         count = int(header["total_sv"])
     except (KeyError, ValueError) as error:
-        raise _bad(path, what, f"gamma, rho or total_sv is missing or no number ({error})") from error
+        raise _bad(path, what, f"gamma, rho or total_sv is missing or not a number ({error})") from error
     if not 1 <= count <= _MOST_VECTORS or gamma <= 0:
         raise _bad(path, what, f"total_sv {count} and gamma {gamma:g} make no sense")
     coefficients, vectors = np.zeros(count), np.zeros((count, width))
     row = 0
     for line in lines:
         if row == count:
-            raise _bad(path, what, f"more than the {count} vectors that it announces")
+            raise _bad(path, what, f"it has more than the {count} vectors that it announces")
         try:
             first, *entries = line.split()
             coefficients[row] = _finite(first)
@@ -129,7 +129,7 @@ def _lines(path: Path, what: str) -> Iterator[str]:
             data = handle.read(_MOST_BYTES + 1)
         text = data.decode("ascii")
     except UnicodeDecodeError as error:
-        raise _bad(path, what, "it is no plain text") from error
+        raise _bad(path, what, "it is not plain text") from error
     except OSError as error:
         raise NonesuchError(f"{path}: {error.strerror or error}") from error
     if len(data) > _MOST_BYTES:

@@ -1,4 +1,4 @@
-"""Networks that a user brings as ONNX files to judge pictures by: no card, but a fixed input and a known output."""
+"""Networks that a user supplies as ONNX files to judge pictures: no card, but a fixed input and a known output."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def load_judge(
     Args:
         size: side of the input, (B, 3, size, size) RGB or channels last.
         mean, std: (x - mean) / std is what the network takes, x in 0..255; per channel.
-        width: of the output that is demanded.
+        width: that the output must have.
 
     Raises:
         NonesuchError: see `OnnxNetwork`; or the network takes another size or gives another width.
@@ -30,11 +30,11 @@ def load_judge(
     place = pick_device(device)
     network = OnnxNetwork(path, threads, place.type != "cpu")
     if network.size not in (None, size):
-        raise NonesuchError(f"{path}: takes images of {network.size} pixels, wanted {size}; export it for {size}")
+        raise NonesuchError(f"{path}: takes images of {network.size} pixels, not {size}; export it for {size}")
     with torch.inference_mode():
         found = tuple(network(torch.zeros(1, 3, size, size)).shape)
     if found != (1, width):
-        raise NonesuchError(f"{path}: gives {found[-1]} numbers for an image, wanted {width}; export the right layer")
+        raise NonesuchError(f"{path}: gives {found[-1]} numbers for an image, not {width}; export the right layer")
     digest = files.sha256(path)
     card = EmbedderCard(
         name=f"{path.name}, sha256 {digest[:12]}",

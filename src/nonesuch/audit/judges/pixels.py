@@ -1,7 +1,7 @@
 """What the pixels of a crop say by themselves: sharpness, brightness, contrast, clipped ends, side of the light.
 
-All of it is of luminance, .299 R + .587 G + .114 B (ITU-R BT.601), in 0..255. A measure of a crop depends on that crop
-alone, to the last bit.
+All measures are of luminance, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), in 0..255. A measure of a crop depends on
+that crop alone, to the last bit.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import check_crops
 
-VERSION = "pixels 1"  # rises when a measure changes, so that what was kept is measured anew
+VERSION = "pixels 1"  # increased when a measure changes, so that kept values are measured again
 NAMES = ("sharpness", "brightness", "contrast", "clipped", "light")
 _AT_ONCE = 8  # crops, whose planes then stay in a core's cache
 _ROWS, _LEFT, _RIGHT = slice(20, 100), slice(20, 56), slice(56, 92)  # the face on the ArcFace template

@@ -49,7 +49,7 @@ class Vec2FaceCard(GeneratorCard):
     mask: dict[str, float] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """As in `Card`; `mask` stands before these two, so that equal cards are equal files whoever wrote them."""
+        """As in `Card`; `mask` comes before these two, so that equal cards are equal files whoever wrote them."""
         record = super().record()
         behind = {name: record.pop(name) for name in ("max_similarity", "statistics")}
         return record | behind

@@ -112,7 +112,7 @@ class Vec2Face(nn.Module):
 
     @staticmethod
     def belongs_to_style(tensor_name: str) -> bool:
-        """Whether a tensor is there for the style code alone; an untrained one changes no image much."""
+        """Whether a tensor serves the style code alone; an untrained one hardly changes images."""
         return tensor_name.startswith(("style_row.", "modulation.")) or ".condition." in tensor_name
 
     def feature_map(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +153,7 @@ class Vec2Face(nn.Module):
         return self.decoder_norm(self._through(self.decoder_blocks, decoded, styled))[:, 1:]
 
     def _through(self, blocks: nn.ModuleList, rows: Tensor, extra: Tensor | None) -> Tensor:
-        """Rows through transformer blocks, with an extra row that is dropped behind them."""
+        """Rows through transformer blocks, with an extra row that is dropped after them."""
         if extra is not None:
             rows = torch.cat([rows, extra], dim=1)
         precision = torch.autocast(rows.device.type, enabled=False) if self.float32_blocks else nullcontext()

@@ -1,4 +1,4 @@
-"""The encoder of style codes: what a face embedding hardly holds of a photograph (pose, light, background)."""
+"""The encoder of style codes, for what a face embedding hardly holds of a photograph (pose, light, background)."""
 
 from itertools import pairwise
 

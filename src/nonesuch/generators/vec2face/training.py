@@ -1,7 +1,7 @@
 """Training a Vec2Face to reconstruct photographs from their embeddings.
 
-Source: Vec2Face (arXiv 2409.02979), section 3.2. Only images are needed: each one's vector is what the frozen
-embedder says of it.
+Source: Vec2Face (arXiv 2409.02979), section 3.2. Only images are needed: each one's vector is its embedding by the
+frozen embedder.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class LossWeights:
         identity: 1 - cosine between the image's embedding and the vector.
         adversarial: -mean D(g).
         style: KL divergence of the style code from the standard normal, in nats per image.
-        prior_identity, prior_adversarial: the same as without prior_, on images of sampled vectors and styles.
+        prior_identity, prior_adversarial: the same terms on images of sampled vectors and styles.
         landmarks: mean squared distance between the landmarks of image and photograph, in pixels.
     """
 
@@ -84,8 +84,8 @@ class GeneratorRecipe(CountedRecipe):
         adversarial_from: images after which the discriminator joins.
         adaptive: weigh the adversarial term by the gradients at the last layer, on top of its weight.
         discriminator: arguments of `PatchDiscriminator`.
-        discriminator_decays: let its learning rate fall as the generator's does; published is one that stays. One that
-            stays outruns a generator that slows down: the small preset then drew white halos and a crosshatch.
+        discriminator_decays: let its learning rate fall as the generator's does; the published rate is constant. A
+            constant rate outruns a generator that slows down: the small preset then drew white halos and a crosshatch.
         prior_share: images with sampled vectors and styles, per photograph.
         disturb: show the embedder disturbed copies.
 
@@ -117,7 +117,7 @@ class PhotographSamples:
         vector_scale: what a raw embedding is multiplied by for the network.
         mask: how masks are drawn, each from the sample's own seed.
         style_dim: width of the style codes.
-        draw: maps a seed to a sampled raw vector (D,), for images that no photograph stands behind.
+        draw: maps a seed to a sampled raw vector (D,), for images without a photograph behind them.
         prior_share: number of those per photograph; a part of a batch must hold a whole number of them.
     """
 
