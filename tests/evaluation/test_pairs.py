@@ -79,7 +79,7 @@ def test_cfp_pairs(tmp_path: Path) -> None:
     [
         ("hello", "first line"),
         ("1 1\nAnn 1 2\n", "1 pairs, its first line says 2"),
-        ("1 1\nAnn 1 2\nAnn 1 Bob\n", "line 3 is no pair"),
+        ("1 1\nAnn 1 2\nAnn 1 Bob\n", "line 3 is not a pair"),
         ("1 1\nAnn 1 2\nAnn 1 Eve 1\n", "Eve/Eve_0001 is not among the images"),
     ],
 )

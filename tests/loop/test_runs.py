@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import as_paths
 from nonesuch.loop import distributed
-from nonesuch.loop.runs import CountedRecipe, RunOptions, Schedule, paths, recipe_named, sources, with_options
+from nonesuch.loop.runs import CountedRecipe, RunOptions, Schedule, recipe_named, sources, with_options
 from nonesuch.recognition.recipes import RecogniserRecipe
 
 
@@ -60,8 +61,8 @@ def test_none_leaves_a_recipes_own_value() -> None:
 
 
 def test_one_source_or_several() -> None:
-    assert paths("faces") == paths(Path("faces")) == sources(["faces"]) == [Path("faces")]
-    assert paths(("a", Path("b"))) == [Path("a"), Path("b")]
+    assert as_paths("faces") == as_paths(Path("faces")) == sources(["faces"]) == [Path("faces")]
+    assert as_paths(("a", Path("b"))) == [Path("a"), Path("b")]
     with pytest.raises(NonesuchError, match="--data"):
         sources([])
 
