@@ -1,13 +1,18 @@
 """The Python examples of README and docs run as they stand, in a folder with the data that they name."""
 
+import ast
+import dataclasses
+import inspect
 import re
 import shutil
+import typing
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import nonesuch
+from tests.cli.test_python_door import FUNCTIONS
 from tests.people import faces_of_no_one
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +45,25 @@ def test_an_example_runs(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.copytree(data, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "example", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("name", sorted({*nonesuch.__all__} & set(FUNCTIONS.values()) - {"list_models"}))
+def test_an_example_in_a_docstring_fits_its_function(name: str) -> None:
+    function = getattr(nonesuch, name)
+    code = ast.parse(inspect.cleandoc(function.__doc__).split("Example:\n")[1].strip(), mode="eval").body
+    attributes = []
+    while isinstance(code, ast.Attribute):
+        attributes.insert(0, code.attr)
+        code = code.value
+    assert isinstance(code, ast.Call)
+    assert ast.unparse(code.func) == f"nonesuch.{name}"
+    keywords = {str(item.arg): ast.literal_eval(item.value) for item in code.keywords}
+    inspect.signature(function).bind(*map(ast.literal_eval, code.args), **keywords)
+    kind = typing.get_type_hints(inspect.unwrap(function))["return"]
+    for attribute in attributes:
+        fields = {field.name for field in dataclasses.fields(kind)}
+        assert attribute in fields or isinstance(getattr(kind, attribute, None), property)
+        kind = typing.get_type_hints(kind).get(attribute)
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,13 @@ class _Model:
     build: Callable[..., nn.Module]
     card: type[Card]
     generator: Callable[..., Generator] | None = None  # from card, network, device, dtype
+    crop: int = 112  # side of the crops that an embedder takes, in pixels
 
 
 _MODELS: dict[str, _Model] = {
     "mtcnn": _Model(Mtcnn, Card),
     "mobilefacenet": _Model(MobileFaceNet, EmbedderCard),
-    "dlib_resnet": _Model(DlibResNet, EmbedderCard),
+    "dlib_resnet": _Model(DlibResNet, EmbedderCard, crop=150),
     **{f"iresnet{depth}": _Model(partial(IResNet, depth), EmbedderCard) for depth in DEPTHS},
     **{f"se_iresnet{depth}": _Model(partial(IResNet, depth, squeeze=True), EmbedderCard) for depth in DEPTHS},
     **{name: _Model(partial(IResNet, **sizes), EmbedderCard) for name, sizes in IRESNETS.items()},
@@ -64,6 +65,11 @@ def list_models(pattern: str = "*") -> list[str]:
         pattern: as in a shell, such as "vec2face*".
     """
     return sorted(fnmatch.filter(_MODELS, pattern))
+
+
+def list_backbones() -> list[str]:
+    """Networks that a recogniser can be trained with: embedders of 112x112 crops, sorted."""
+    return sorted(name for name, model in _MODELS.items() if model.card is EmbedderCard and model.crop == 112)
 
 
 def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any) -> nn.Module:

@@ -78,6 +78,9 @@ def audit_datasets(
 
     Raises:
         NonesuchError: options that contradict one another, images that cannot be used, or a full disk.
+
+    Example:
+        nonesuch.audit_datasets("faces", against="photographs", held_out="control.txt").report
     """
     wishes = [parse_requirement(text) for text in as_texts(require)]
     names, training, others = dataset_names(as_paths(datasets)), as_paths(against), as_paths(control)

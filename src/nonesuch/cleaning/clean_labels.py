@@ -84,6 +84,9 @@ def clean_labels(
     Raises:
         NonesuchError: options that contradict one another, images that cannot be compared, `out` holding the dataset
             itself, or a full disk.
+
+    Example:
+        nonesuch.clean_labels("photographs", "cleaned", fmr=1e-4).manifest
     """
     dataset, out = as_path(dataset), as_path(out)
     if fmr is not None and same is not None:

@@ -128,13 +128,15 @@ def generate_dataset(
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
-        plan_only: write the plan and make no image; the same call without it continues from there.
-        summary: embed a sample at the end.
+        plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
         device, dtype: of the networks.
         on_progress: told what is being done.
 
     Raises:
         NonesuchError: options that contradict one another, a folder that holds something else, or a full disk.
+
+    Example:
+        nonesuch.generate_dataset("faces", identities=1000, images=20, steer="yaw=-30:30").manifest.images
     """
     folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)

@@ -59,6 +59,9 @@ def perceive_faces(
 
     Raises:
         NonesuchError: there are no images, none shows a face, the dataset is incomplete, or a place cannot be written.
+
+    Example:
+        nonesuch.perceive_faces("holiday", out="attributes.parquet").columns
     """
     folder = as_path(source)
     if out is None and not is_dataset(folder):

@@ -46,6 +46,9 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
 
     Raises:
         NonesuchError: there is no dataset, or its manifest or plan cannot be read.
+
+    Example:
+        nonesuch.verify_dataset("faces").problems
     """
     folder = as_path(dataset)
     manifest = manifests.read(folder)

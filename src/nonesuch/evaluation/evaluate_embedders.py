@@ -126,6 +126,9 @@ def evaluate_embedders(
 
     Raises:
         NonesuchError: options that contradict one another, files that cannot be read or written, nothing to compare.
+
+    Example:
+        nonesuch.evaluate_embedders("lfw", "run/mini.safetensors", pairs="pairs.txt", report="lfw.html")
     """
     lists = {"pairs": pairs, "templates": templates, "people": people, "groups": groups}
     protocol = Protocol(as_path(data), folds, **{name: path_or_none(path) for name, path in lists.items()})

@@ -58,6 +58,9 @@ def embed_photographs(
 
     Raises:
         NonesuchError: there are no images, none gives a vector, or a place cannot be written.
+
+    Example:
+        nonesuch.embed_photographs("holiday", "people.parquet", crops="crops")
     """
     found = find(as_path(source))
     model = load_embedder(embedder, device, dtype)

@@ -33,6 +33,9 @@ def fit_statistics(embeddings: AnyPath, out: AnyPath) -> FittedStatistics:
 
     Raises:
         NonesuchError: the file is not a table of vectors, holds fewer than two people, or `out` cannot be written.
+
+    Example:
+        nonesuch.fit_statistics("people.parquet", "statistics.safetensors")
     """
     found = table.read(as_path(embeddings))
     fitted = statistics.fit(found.vectors, found.identities, found.embedder_sha256)

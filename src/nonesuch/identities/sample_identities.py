@@ -57,6 +57,9 @@ def sample_identities(
 
     Raises:
         NonesuchError: that many do not fit, options that contradict one another, or a place that cannot be written.
+
+    Example:
+        nonesuch.sample_identities("people.parquet", identities=10_000, fmr=1e-5)
     """
     path = weights_path(generator)
     card = read_model_card(path, GeneratorCard)

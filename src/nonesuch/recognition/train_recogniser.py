@@ -17,15 +17,13 @@ from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, with_options
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
-from nonesuch.models import create_model, list_models
+from nonesuch.models import create_model, list_backbones
 from nonesuch.recognition.faces import FaceSources
 from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
 
 _BACKBONE = "backbone."  # of the tensors' names in `Recogniser`
-# Networks that take 112x112 crops in [-1, 1].
-_BACKBONES = ("iresnet*", "se_iresnet*", "mobilefacenet", "vit_*")
 _LEAST_PAIRS = 0.5  # per image of a batch, for triplets
 
 
@@ -160,7 +158,7 @@ def _recipe(
     if recipe.symmetry < 0.0:
         raise NonesuchError(f"--symmetry {recipe.symmetry:g}: a weight is at least 0")
     if backbone is not None:
-        known = [name for pattern in _BACKBONES for name in list_models(pattern)]
+        known = list_backbones()
         if backbone not in known:
             raise NonesuchError(f"--backbone {backbone}: not one of {', '.join(known)}")
         kept = recipe.backbone_options if "iresnet" in backbone else {}  # all existing options belong to IResNet
