@@ -59,7 +59,8 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
     Examples:
       nonesuch clean photographs/ --out cleaned
       nonesuch clean photographs/ --out cleaned --answers answers.csv
-      nonesuch recognize train run --data cleaned/cleaned.parquet
+      nonesuch embed cleaned/cleaned.parquet --out vectors.parquet --crops crops
+      nonesuch recognize train run --data crops
     """
     with progress_bar() as bar:
         cleaned = clean_labels(dataset, out, **chosen, on_progress=bar)

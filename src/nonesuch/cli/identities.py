@@ -62,7 +62,9 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
 @options.label
-@click.option("--crops", type=options.PATH, help="Also write the aligned crops into this folder, as PNG.")
+@click.option(
+    "--crops", type=options.PATH, help="Also write the aligned crops as PNG, in a folder per identity below this one."
+)
 @click.option(
     "--min-face", type=click.IntRange(12), default=40, show_default=True, help="Side of the smallest face, in pixels."
 )

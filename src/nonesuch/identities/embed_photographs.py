@@ -54,7 +54,7 @@ def embed_photographs(
         align: detect and align 112x112 images too, which otherwise count as aligned.
         label: the folder that names the identity where images lie several folders deep: "first" or "last", the
             innermost; None for the first, unless that is called train or the like.
-        crops: folder for the aligned crops, as PNG.
+        crops: folder for the aligned crops, as PNG in a folder per identity, which other functions take.
         min_face: side of the smallest face to find, in pixels.
         embedder: a shipped embedder, or a file with its card.
         device, dtype: of the networks.
