@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from nonesuch.cli.notices import notices_shown
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 
@@ -71,7 +72,8 @@ def main() -> None:
 
     keep_memory()
     try:
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with notices_shown():
+            status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except NonesuchError as error:
         _fail(str(error), 1)
     except click.ClickException as error:

@@ -34,6 +34,7 @@ _COSINE = click.FloatRange(-1, 1)
     "FMR 10^-6.5, extrapolated from those at 1e-3 and 1e-5 on its card]",
 )
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@options.label
 @click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
 @click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")
 @click.option(
@@ -58,7 +59,8 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
     Examples:
       nonesuch clean photographs/ --out cleaned
       nonesuch clean photographs/ --out cleaned --answers answers.csv
-      nonesuch recognize train run --data cleaned/cleaned.parquet
+      nonesuch embed cleaned/cleaned.parquet --out vectors.parquet --crops crops
+      nonesuch recognize train run --data crops
     """
     with progress_bar() as bar:
         cleaned = clean_labels(dataset, out, **chosen, on_progress=bar)

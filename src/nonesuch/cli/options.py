@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.labels import FIRST, LAST
 from nonesuch.loop import distributed
 
 _MOST_PROBLEMS_SHOWN = 10
@@ -113,6 +114,12 @@ fmr = click.option(
     "--fmr",
     type=click.FloatRange(0, 1, min_open=True),
     help="The same, as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
+)
+label = click.option(
+    "--label",
+    type=click.Choice([FIRST, LAST]),
+    help="Folder that names the identity where images lie several folders deep; last is the innermost.  [default: the "
+    "first below the source]",
 )
 exclude = click.option(
     "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."

@@ -11,6 +11,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.dataset.perceived_columns import GROUP, perceive_dataset, perceive_photographs
 from nonesuch.formats.columns import read_columns
+from nonesuch.formats.labels import FIRST
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -73,7 +74,7 @@ def perceive_faces(
         looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         place = folder / "columns" / GROUP
         return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, ())
-    found = find(folder)
+    found = find(folder, label=FIRST)  # labels play no part here
     problems = perceive_photographs(
         found,
         perceiver,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nonesuch.core.arguments import DTYPE, Number, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
+from nonesuch.formats.labels import LABEL
 from nonesuch.formats.readers import find
 from nonesuch.identities.embedding import embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -28,12 +29,13 @@ class EmbeddedPhotographs:
     problems: tuple[str, ...]
 
 
-@checked(min_face=Number(12, whole=True), dtype=DTYPE)
+@checked(label=LABEL, min_face=Number(12, whole=True), dtype=DTYPE)
 def embed_photographs(
     source: AnyPath,
     out: AnyPath,
     *,
     align: bool = False,
+    label: str | None = None,
     crops: AnyPath | None = None,
     min_face: int = 40,
     embedder: str = "mobilefacenet",
@@ -50,7 +52,9 @@ def embed_photographs(
         source: an image, a folder, an uncompressed tar, or a dataset.
         out: Parquet file to write.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        crops: folder for the aligned crops, as PNG.
+        label: the folder that names the identity where images lie several folders deep: "first" or "last", the
+            innermost; None for the first, unless that is called train or the like.
+        crops: folder for the aligned crops, as PNG in a folder per identity, which other functions take.
         min_face: side of the smallest face to find, in pixels.
         embedder: a shipped embedder, or a file with its card.
         device, dtype: of the networks.
@@ -62,7 +66,7 @@ def embed_photographs(
     Example:
         nonesuch.embed_photographs("holiday", "people.parquet", crops="crops")
     """
-    found = find(as_path(source))
+    found = find(as_path(source), label=label)
     model = load_embedder(embedder, device, dtype)
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
