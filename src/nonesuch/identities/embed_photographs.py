@@ -6,7 +6,7 @@ from pathlib import Path
 from nonesuch.core.arguments import DTYPE, Number, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.readers import find
-from nonesuch.identities.embedding import embed_each, write_embeddings
+from nonesuch.identities.embedding import crop_place, embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 
@@ -57,12 +57,16 @@ def embed_photographs(
         on_progress: told how many are done.
 
     Raises:
-        NonesuchError: there are no images, none gives a vector, or a place cannot be written.
+        NonesuchError: there are no images, none gives a vector, a place cannot be written, or a
+            photograph's name leads out of `crops`.
     """
-    found = find(as_path(source))
+    found, folder = find(as_path(source)), path_or_none(crops)
+    if folder is not None:  # an archive may hold any name: told before the work, not in the middle of it
+        for photograph in found:
+            crop_place(folder, photograph.name)
     model = load_embedder(embedder, device, dtype)
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
-        results, model, as_path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
+        results, model, as_path(out), folder, lambda done: on_progress("embedding", done, len(found))
     )
     return EmbeddedPhotographs(as_path(out), len(found), model.name, tuple(problems))

@@ -141,10 +141,13 @@ def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.Recor
     return pa.record_batch(columns, schema=schema)
 
 
+def crop_place(folder: Path, name: str) -> Path:
+    """Where the crop of a photograph of that name goes; raises NonesuchError for one that leads out of the folder."""
+    return files.inside(folder, str(PurePosixPath(name).with_suffix(".png")))
+
+
 def _write_crop(folder: Path, name: str, crop: Pixels) -> None:
-    # A name from an archive may lead out of the folder.
-    parts = [part for part in PurePosixPath(name).with_suffix(".png").parts if part not in ("/", "..")]
-    path = folder.joinpath(*parts)
+    path = crop_place(folder, name)
     files.make_folder(path.parent)
     with files.replacing(path) as temporary:
         temporary.write_bytes(images.encode(crop, "png", 100))
