@@ -60,6 +60,25 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The place below a folder that a name out of an archive, a card or a table means.
+
+    As tarfile's data filter: leading slashes do not count, and what the rest leads to, links followed, must lie in the
+    folder.
+
+    Raises:
+        NonesuchError: the name leads out of the folder, or is none.
+    """
+    try:
+        path = folder.joinpath(name.lstrip("/" + os.sep))
+        root, real = folder.resolve(), path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL byte
+        raise NonesuchError(f"{folder}: {name!r} is no name of a file there ({error}); rename it") from error
+    if root not in real.parents:
+        raise NonesuchError(f"{folder}: {name!r} leads out of the folder; rename it, or name a folder without links")
+    return path
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well and removed when it does not.

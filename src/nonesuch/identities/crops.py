@@ -37,9 +37,10 @@ class CropFolder:
             crop: (112, 112, 3) uint8 RGB.
 
         Raises:
-            NonesuchError: the disk is full or the place cannot be written.
+            NonesuchError: the disk is full, or the place cannot be written or lies outside the folder.
         """
-        path = self._folder / self._folder_of(photograph.identity) / self._name(photograph)
+        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph)}"
+        path = files.inside(self._folder, place)  # a link in the folder may lead elsewhere
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             temporary.write_bytes(images.encode(crop, "png", 100))

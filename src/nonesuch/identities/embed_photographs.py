@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nonesuch.core import files
 from nonesuch.core.arguments import DTYPE, Number, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.labels import LABEL
@@ -61,15 +62,19 @@ def embed_photographs(
         on_progress: told how many are done.
 
     Raises:
-        NonesuchError: there are no images, none gives a vector, or a place cannot be written.
+        NonesuchError: there are no images, none gives a vector, a place cannot be written, or a photograph's name leads
+            out of `crops`.
 
     Example:
         nonesuch.embed_photographs("holiday", "people.parquet", crops="crops")
     """
-    found = find(as_path(source), label=label)
+    found, folder = find(as_path(source), label=label), path_or_none(crops)
+    if folder is not None:  # an archive may hold any name: told before the work, not in the middle of it
+        for photograph in found:
+            files.inside(folder, photograph.name)
     model = load_embedder(embedder, device, dtype)
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
-        results, model, as_path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
+        results, model, as_path(out), folder, lambda done: on_progress("embedding", done, len(found))
     )
     return EmbeddedPhotographs(as_path(out), len(found), model.name, tuple(problems))
