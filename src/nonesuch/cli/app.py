@@ -3,10 +3,12 @@
 import importlib
 import os
 import sys
+import warnings
+from typing import Any, NoReturn
 
 import click
 
-from nonesuch.core.errors import NonesuchError
+from nonesuch.core.errors import NonesuchError, NonesuchWarning
 from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
@@ -70,6 +72,14 @@ def main() -> None:
     from nonesuch.cli.allocator import keep_memory
 
     keep_memory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NonesuchWarning)
+        _show_ours_in_one_line()
+        sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit status of the command that was typed."""
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except NonesuchError as error:
@@ -83,9 +93,23 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(str(error), 1)
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
-def _fail(message: str, status: int) -> None:
+def _show_ours_in_one_line() -> None:
+    show = warnings.showwarning
+    told: set[str] = set()
+
+    def showwarning(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if not issubclass(category, NonesuchWarning):
+            show(message, category, *more, **named)
+        elif str(message) not in told:
+            told.add(str(message))
+            print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+
+    warnings.showwarning = showwarning
+
+
+def _fail(message: str, status: int) -> NoReturn:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)

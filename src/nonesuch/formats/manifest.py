@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nonesuch.core import files
+from nonesuch.core import files, locks
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.formats.plan import IDENTITIES, PLAN
@@ -136,18 +135,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of a dataset folder, and clear what a killed one left half-written.
 
     Raises:
-        NonesuchError: another process is working there.
+        NonesuchError: another process is working there, or the folder cannot be written.
     """
-    import fcntl
-
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise NonesuchError(f"{folder}: another process is writing here; wait for it, or name another") from error
-        for leftover in [*folder.glob(".*.tmp"), *folder.glob("shards/.*.tmp"), *folder.glob("columns/*/.*.tmp")]:
-            leftover.unlink(missing_ok=True)
+    with locks.exclusive(folder, "shards", "columns/*"):
         yield
-    finally:
-        os.close(handle)
