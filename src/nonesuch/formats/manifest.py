@@ -121,13 +121,22 @@ def check_plan(folder: Path, manifest: Manifest) -> None:
 def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises NonesuchError, naming the first difference, unless both describe the same dataset."""
     for part in ("options", "generator", "render"):
-        before, now = getattr(old, part), getattr(new, part)
-        for key in sorted(set(before) | set(now)):
-            if before.get(key) != now.get(key):
-                raise NonesuchError(
-                    f"{folder}: made with {key.replace('_', ' ')} {before.get(key)}, not {now.get(key)}; "
-                    "repeat its options to resume, or name another folder"
-                )
+        if key := _first_difference(part, old, new):
+            before, now = getattr(old, part).get(key), getattr(new, part).get(key)
+            raise NonesuchError(
+                f"{folder}: made with {key.replace('_', ' ')} {before}, not {now}; "
+                "repeat its options to resume, or name another folder"
+            )
+
+
+def have_one_plan(old: Manifest, new: Manifest) -> bool:
+    """Whether both describe the same plan; they may differ in how it is rendered."""
+    return not any(_first_difference(part, old, new) for part in ("options", "generator"))
+
+
+def _first_difference(part: str, old: Manifest, new: Manifest) -> str:
+    before, now = getattr(old, part), getattr(new, part)
+    return next((key for key in sorted(set(before) | set(now)) if before.get(key) != now.get(key)), "")
 
 
 @contextlib.contextmanager

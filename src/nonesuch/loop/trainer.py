@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core import files, seeding
-from nonesuch.core.devices import autocast
+from nonesuch.core.devices import autocast, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
@@ -239,7 +239,15 @@ class Trainer:
 
     def _timed_step(self) -> tuple[dict[str, float], float]:
         start = time.monotonic()
-        losses = self._step()
+        try:
+            losses = self._step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise NonesuchError(
+                f"{self.device}: out of memory; run the same command with a larger --accumulate than "
+                f"{self.settings.accumulate}, which splits the batch"
+            ) from error
         return losses, self.settings.batch / (time.monotonic() - start)
 
     def _step(self) -> dict[str, float]:
