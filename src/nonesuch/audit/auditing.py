@@ -102,8 +102,8 @@ def write_image_columns(
 ) -> Path:
     """Write what the audit says about each image; null for images that cannot be used.
 
-    A dataset of ours gets them as columns, for `--where`; for other sources a table is written to `out`, with `file`,
-    `identity` and all that was seen.
+    A dataset of ours gets them as columns, for `--where`; one that cannot be written, columns apart from it. For other
+    sources a table is written to `out`, with `file`, `identity` and all that was seen.
 
     Args:
         images: the columns of `audit`.
@@ -128,8 +128,8 @@ def write_image_columns(
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()
         with source.columns.locked():
             for part, span in enumerate(source.columns.spans):
-                source.columns.write(_GROUP, part, made_by, table(images)[span])
-        return source.path / "columns" / _GROUP
+                out = source.columns.write(_GROUP, part, made_by, table(images)[span])
+        return out
     whole = table({**seen.columns, **images})
     whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in source.photographs]))
     whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in source.photographs]))

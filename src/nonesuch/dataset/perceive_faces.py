@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nonesuch.core import files
 from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
@@ -69,6 +70,8 @@ def perceive_faces(
         raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    if out is None and not files.can_write(folder):
+        raise NonesuchError(f"{folder}: cannot be written; name a table to write with --out TABLE.parquet")
     perceiver = load_perceiver(model, device, dtype)
     if out is None:
         looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))

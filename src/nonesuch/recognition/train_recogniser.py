@@ -108,24 +108,25 @@ def _train(
         torch.manual_seed(run.seed)
         if recipe.head == "triplet":
             _check_triplets(samples, settings)
-        network = create_model(recipe.backbone, **recipe.backbone_options)
-        with torch.no_grad():
-            width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
-        head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
-        recogniser = channels_last(Recogniser(network, head).to(place))
-        task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
-        trainer = Trainer(task, samples, settings, path.parent, place, what)
-        card = EmbedderCard(
-            name=path.stem,
-            architecture=recipe.backbone,
-            sha256="",
-            licence=run.licence,
-            source="trained with 'nonesuch recognize train'",
-            training_data=faces.about(samples, run.about_data),
-            embedding_dim=width,
-            preprocessing={},
-        )
-        return to_the_end(trainer, samples, cache, path, card, on_progress)
+        with run.claimed(path.parent, settings, what):
+            network = create_model(recipe.backbone, **recipe.backbone_options)
+            with torch.no_grad():
+                width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
+            head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
+            recogniser = channels_last(Recogniser(network, head).to(place))
+            task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
+            trainer = Trainer(task, samples, settings, path.parent, place, what)
+            card = EmbedderCard(
+                name=path.stem,
+                architecture=recipe.backbone,
+                sha256="",
+                licence=run.licence,
+                source="trained with 'nonesuch recognize train'",
+                training_data=faces.about(samples, run.about_data),
+                embedding_dim=width,
+                preprocessing={},
+            )
+            return to_the_end(trainer, samples, cache, path, card, on_progress)
 
 
 def to_the_end(
