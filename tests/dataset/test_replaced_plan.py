@@ -57,7 +57,7 @@ def test_a_plan_without_images_is_replaced_and_one_with_images_is_not(
     replaced = _generate(cli, tmp_path, tiny_generator, "--plan-only")
     assert replaced.status == 0, replaced.err
     replaced = _generate(cli, tmp_path, tiny_generator, "--identities", 4)
-    assert "warning:" in replaced.err
+    assert "note:" in replaced.err
     assert "its plan, of which no image was made, is replaced" in replaced.err
     assert "4 identities, 8 images" in replaced.out
     assert "sound" in cli("verify", tmp_path).out

@@ -12,6 +12,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
+_SHARED = ("recognize", "train-generator", "train-perceiver")  # commands whose work torchrun's processes share
 
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
@@ -57,7 +58,8 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(VERSION, prog_name="nonesuch")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Faces of no one: labelled face datasets of people who don't exist.
 
     \b
@@ -65,6 +67,12 @@ def app() -> None:
       nonesuch generate faces --identities 100 --images 10
       nonesuch verify faces
     """
+    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and ctx.invoked_subcommand not in _SHARED:
+        raise NonesuchError(
+            f"{ctx.invoked_subcommand}: torchrun would do the same work in every process; start it without torchrun, "
+            f"which is for {', '.join(_SHARED)}"
+        )
 
 
 def main() -> None:

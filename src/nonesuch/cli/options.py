@@ -138,7 +138,9 @@ epochs = click.option(
     type=click.FloatRange(0, min_open=True),
     help="The same, as a multiple of the data.  [default: as the recipe says]",
 )
-batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+batch = click.option(
+    "--batch", type=click.IntRange(1), help="Images per step, of all processes.  [default: the recipe's]"
+)
 accumulate = click.option(
     "--accumulate",
     type=click.IntRange(1),

@@ -303,6 +303,9 @@ class Trainer:
         distributed.average_(shared)
         for gradient in ours:
             gradient /= distributed.world_size()
+        if ours and scaler.is_enabled() and distributed.any_of_us(not all(map(_is_finite, ours))):
+            # All must skip the step and lower their scales, not only the process whose own rows overflowed.
+            ours[0].fill_(torch.inf)
         scaler.unscale_(optimizer)
         norm = nn.utils.get_total_norm(shared)
         if ours:
@@ -340,6 +343,10 @@ class Trainer:
             except OSError as error:
                 raise files.write_error(path, error) from error
         return Progress(self.seen, self.settings.images, losses, images_per_second)
+
+
+def _is_finite(gradient: Tensor) -> bool:
+    return bool(gradient.isfinite().all())
 
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:
