@@ -137,7 +137,7 @@ def test_leaks(place: tuple[str, ...], value: object, colour: str) -> None:
 
 def test_what_the_figures_do_not_suffice_for() -> None:
     assert _colour("EER", (*E, "study"), {"unknown": "few"}) == "grey"
-    assert _colour("no identity twice", (*E, "separability", "twice", "identities"), None) == "grey"
+    assert _colour("no identity twice", (*E, "separability", "twice", "share"), _share(None)) == "grey"
     assert _colour("heads turn", ("variation", "yaw", "within", "value"), None) == "grey"
     assert _colour("images of an identity differ", (*E, "study", "non_mated_mean"), 1.0) == "red"
 
