@@ -11,7 +11,6 @@ from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
 from nonesuch.cli import options
-from nonesuch.cli.options import console
 from nonesuch.loop.progress import progress_bar
 
 _COSINE = click.FloatRange(-1, 1)
@@ -89,6 +88,6 @@ def _show(result: CleanedSet) -> None:
             before = numbers.get(f"{title} before")
             shown.add_row(title, str(number) if before is None else f"{before} -> {number}")
     shown.add_row("stable", "yes" if result.cleaned.stable else "no, more --rounds would change more")
-    console.print(shown)
+    options.print_table(shown)
     if len(result.before) == len(np.unique(result.before)):
         click.echo("each identity has one image: wrong labels cannot be found, only identities that are one person")

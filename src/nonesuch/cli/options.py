@@ -1,21 +1,22 @@
 """Options that several commands share, and how results are shown."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.labels import FIRST, LAST
 from nonesuch.loop import distributed
 
 _MOST_PROBLEMS_SHOWN = 10
+_UNBOUNDED = 1_000_000  # columns of a pipe or a file
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-console = Console(highlight=False)  # for tables; lines go through click.echo, which never wraps them
 
 PATH = click.Path(path_type=Path)
 
@@ -188,3 +189,12 @@ def show_problems(problems: Sequence[str], where: str = "rows with detected = fa
         click.echo(f"skipped: {problem}", err=True)
     if len(problems) > _MOST_PROBLEMS_SHOWN:
         click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole: in a pipe or a file as wide as it is, on a narrow terminal with long words on several lines.
+    Square brackets in names are no markup."""
+    for column in table.columns:
+        column.overflow = "fold"
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    Console(highlight=False, markup=False, width=width).print(table)

@@ -156,5 +156,6 @@ def _excess(
         copies = people_drawn(int(people.max()) + 1, number, derive_seed(seed, 1))[people].astype(np.int64)
         if weight.any() and copies.any():
             cut = _cut(control.repeat(copies), share)
-            drawn.append(float(weight @ (generated > cut) / weight.sum()) - share)
-    return with_interval(float((generated > _cut(control, share)).mean()) - share, drawn)
+            drawn.append(float(weight @ (generated > cut) / weight.sum()))
+    beyond = with_interval(float((generated > _cut(control, share)).mean()), drawn, int(place.max()) + 1)
+    return Figure(beyond.value - share, beyond.low - share, beyond.high - share)

@@ -51,7 +51,7 @@ def _realism(seen: Seen, real: Seen, name: str, size: int) -> dict[str, Any]:
     return {
         "images_of_each": len(truth),
         "frechet_distance": frechet_interval(truth, people, generated, identities),
-        "kernel_distance": kernel_distance(truth, generated),
+        "kernel_distance": kernel_distance(truth, people, generated, identities),
         "precision": mean_over_identities(near.precision, identities),
         "recall": mean_over_identities(near.recall, people),
         "density": mean_over_identities(near.density, identities),
