@@ -95,7 +95,7 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
         axes.set_xlim(edges[first], edges[last + 1])
 
     caption = (
-        "Cosine of each image to the nearest training photograph, beside that of as many photographs of people who are "
+        "Cosine of each image to the nearest training photograph, beside that of photographs of people who are "
         "not in the training set. A dataset that shows training people lies to the right of the control."
     )
     return [picture(f"Leakage by {embedder}", caption, draw)]

@@ -131,6 +131,9 @@ def _by_embedder(name: str, embedder: str, by: Figures, thumbnails: Thumbnails) 
     if leakage := known_part(by, LEAKAGE):
         nearest = [_beside_photograph(name, row, thumbnails) for row in leakage["images"]["worst"]]
         yield Gallery(f"Images nearest to training photographs, by {embedder}", nearest)
+        if identities := known_part(leakage, "identities"):
+            suspected = [_suspect(name, row, thumbnails) for row in identities["worst"]]
+            yield Gallery(f"Identities nearest to training people, suspects first, by {embedder}", suspected)
         beside = [_beside_person(name, row, thumbnails) for row in leakage["people"]["worst"]]
         yield Gallery(f"Images nearest to training people's centres, by {embedder}", beside)
 
@@ -149,6 +152,12 @@ def _beside_person(name: str, row: Figures, thumbnails: Thumbnails) -> Item:
     pictures = thumbnails.of_identity(_REAL, row["nearest"], 3)
     told = f"{row['file']} and training person {row['nearest']}: {row['cosine']:.3f}"
     return Item([thumbnails.of_image(name, row["file"]), *pictures], told)
+
+
+def _suspect(name: str, row: Figures, thumbnails: Thumbnails) -> Item:
+    pictures = [*thumbnails.of_identity(name, row["identity"], 3), *thumbnails.of_identity(_REAL, row["nearest"], 3)]
+    told = f"{row['identity']} and training person {row['nearest']}: {row['cosine']:.3f}"
+    return Item(list(pictures), told + (", a suspect" if row["suspect"] else ""))
 
 
 def _with_identity(name: str, row: Figures, whose: str, cosine: str, thumbnails: Thumbnails) -> Item:

@@ -67,7 +67,7 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
     by side. The audit asks: are identities different people, do images show their identity, how much do they differ,
     how good and how balanced are they, and is anything there twice? With --against it also asks how near they look to
     real photographs, and whether they show the people the generator learned from. A control tells how near strangers
-    come by chance. It takes equally many photographs of people the generator never saw: those of --held-out, those of
+    come by chance. It takes photographs of people the generator never saw: those of --held-out, those of
     other splits than `train` where a table beside the tar names splits, and those of --control.
 
     BRISQUE, CLIP-IQA and FID are reported only where you supply their weights, which cannot ship with the package.

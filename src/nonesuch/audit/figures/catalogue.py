@@ -38,7 +38,7 @@ from nonesuch.measures.figure import (
     Measure,
     Unit,
 )
-from nonesuch.measures.leakage import COPIES, EXCESSES
+from nonesuch.measures.leakage import COPIES, EXCESSES, TELLING
 from nonesuch.measures.metrics import EER
 from nonesuch.measures.realism import (
     COVERAGE,
@@ -52,6 +52,7 @@ from nonesuch.measures.realism import (
 )
 from nonesuch.measures.scores import FALSE_MATCHES, FMR100, FMR1000, MATED_MEAN, NON_MATED_MEAN
 from nonesuch.measures.separability import COLLIDING, SEPARABLE, SEPARABLE_PEOPLE, TWICE
+from nonesuch.measures.suspects import MATCHING_CONTROL, POWER, SUSPECTS, TELLING_PEOPLE
 
 Measured = dict[str, Any]
 
@@ -121,7 +122,18 @@ IDENTITY_FIGURES: tuple[Listed, ...] = (
     Listed("diversity", VENDI),
     Listed("diversity", NEAR_DUPLICATES),
     Listed("separability_of_people", SEPARABLE_PEOPLE),
-    *(Listed(LEAKAGE, measure) for measure in (COPIES, *EXCESSES.values())),
+    *(
+        Listed(LEAKAGE, measure)
+        for measure in (
+            COPIES,
+            *EXCESSES.values(),
+            *TELLING.values(),
+            SUSPECTS,
+            MATCHING_CONTROL,
+            POWER,
+            TELLING_PEOPLE,
+        )
+    ),
     *(
         Listed(part, measure, of)
         for part, of in (("realism", ""), ("realism_of_control", "held-out photographs: "))
