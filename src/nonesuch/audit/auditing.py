@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART, attribute_figures
 from nonesuch.audit.figures.catalogue import measured_against, measured_by_embedder, measured_of_images
 from nonesuch.audit.figures.identities import known_thresholds
 from nonesuch.audit.figures.real import fid_figures, leakage_figures
@@ -81,6 +82,7 @@ def audit(
         figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
     on_step("images")
     figures |= measured_of_images(ImageView(seen, target, [judge.name for judge in eyes.judges]))
+    figures[ATTRIBUTES_PART] = attribute_figures(seen, reference)
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images

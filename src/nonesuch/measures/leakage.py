@@ -19,8 +19,14 @@ from nonesuch.measures.separability import check_vectors
 from nonesuch.measures.similarity import nearest
 
 EXCESSES = {
-    "images": Measure("images/excess/*", "excess near training photographs over {}", SHARE, Better.LOWER),
-    "people": Measure("people/excess/*", "excess near training people's centres over {}", SHARE, Better.LOWER),
+    kind: Measure(
+        f"{kind}/excess/*",
+        f"excess near {near} over {{}}",
+        SHARE,
+        Better.LOWER,
+        meaning="share of images nearer to the training set than this share of held-out people's are, minus that share",
+    )
+    for kind, near in (("images", "training photographs"), ("people", "training people's centres"))
 }
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART
 from nonesuch.audit.figures.identities import (
     consistency_figures,
     diversity_figures,
@@ -51,6 +52,7 @@ from nonesuch.measures.realism import (
 )
 from nonesuch.measures.scores import FALSE_MATCHES, FMR100, FMR1000, MATED_MEAN, NON_MATED_MEAN
 from nonesuch.measures.separability import COLLIDING, SEPARABLE, SEPARABLE_PEOPLE, TWICE
+from nonesuch.measures.shared_look import OVER_FREQUENT
 
 Measured = dict[str, Any]
 
@@ -120,13 +122,24 @@ def known_part(figures: Figures, part: str) -> Figures | None:
     return None if why_unknown(found) is not None else found
 
 
-def _counted(key: str, title: str, better: Better = Better.NEITHER) -> Listed:
-    return Listed(COUNTS, Measure(key, title, COUNT, better, interval=False))
+def _counted(key: str, title: str, meaning: str, better: Better = Better.NEITHER) -> Listed:
+    return Listed(COUNTS, Measure(key, title, COUNT, better, interval=False, meaning=meaning))
 
 
 def _mean(column: str, better: Better = Better.NEITHER, needs: Need | None = None, unit: Unit = NUMBER) -> Listed:
     title = f"{'clipped pixels' if column == 'clipped' else column}: mean"
-    return Listed("quality", Measure(f"{column}/mean", title, unit, better), needs)
+    return Listed("quality", Measure(f"{column}/mean", title, unit, better, meaning=_MEANINGS[column]), needs)
+
+
+_MEANINGS = {
+    "quality": "length of the raw embedding, as a percentile of real photographs (MagFace)",
+    "sharpness": "variance of the Laplacian of the luminance",
+    "brightness": "mean luminance, 0 to 255",
+    "contrast": "standard deviation of the luminance",
+    "brisque": "distortion of natural scenes: lower is better, made for large photographs",
+    "clip_iqa": "nearness to the prompt of a good photograph, 0 to 1",
+    "clipped": "pixels that are black or white",
+}
 
 
 IDENTITY_FIGURES: tuple[Listed, ...] = (
@@ -166,12 +179,13 @@ FACELESS = Measure(
         0.02,
         "share of crops in which the detector finds no face: green up to 0.5%, amber up to 2%",
     ),
+    meaning="crops in which the detector finds no face",
 )
 IMAGE_FIGURES: tuple[Listed, ...] = (
-    _counted("images", "images"),
-    _counted("identities", "identities"),
-    _counted("single_image_identities", "identities of one image"),
-    _counted("left_out", "images left out", Better.LOWER),
+    _counted("images", "images", "those that can be used"),
+    _counted("identities", "identities", "with a usable image"),
+    _counted("single_image_identities", "identities of one image", "of which no mated comparison can be made"),
+    _counted("left_out", "images left out", "damaged, too small, or without a face to align", Better.LOWER),
     Listed("duplicates", DOUBLED),
     Listed("quality", FACELESS),
     Listed(FID_PART, FID, INCEPTION),
@@ -185,5 +199,6 @@ IMAGE_FIGURES: tuple[Listed, ...] = (
     _mean("clip_iqa", Better.HIGHER, CLIP_IQA),
     _mean("clipped", Better.LOWER, unit=SHARE),
     *(Listed("balance", measure) for measure in DISTANCES.values()),
+    Listed(ATTRIBUTES_PART, OVER_FREQUENT),
 )
 Found = Mapping[str, Figures]  # figures by dataset
