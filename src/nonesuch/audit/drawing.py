@@ -72,7 +72,8 @@ def _separability(by: Found, embedder: str) -> list[Picture]:
             line(axes, number, name, curve["sizes"], curve["count"][key], steps=True)
         axes.set(xlabel="identities", ylabel="identities that no earlier one matches", xlim=(0, None), ylim=(0, None))
 
-    caption = f"Identities whose mean embedding matches no earlier one at {key_name(key)}; on the dotted line all are different."
+    at = key_name(key)
+    caption = f"Identities whose mean embedding matches no earlier one at {at}; on the dotted line all are different."
     return [picture(f"Separable identities by {embedder}", caption, draw)]
 
 
