@@ -115,7 +115,8 @@ def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) 
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())
     assert 0.0 <= found["eer"]["low"] <= found["eer"]["value"] <= found["eer"]["high"] <= 1.0
-    assert found["tar"]["0.01"]["value"] > 0.5
+    assert found["tar"].keys() == {"0.1"}  # 96 non-mated comparisons resolve no finer rate
+    assert found["tar"]["0.1"]["value"] > 0.5
     # Four people x four images: everyone's first image is the gallery.
     assert found["rank"]["1"] == 1.0
     assert "rank 1" in outcome.out

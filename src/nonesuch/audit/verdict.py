@@ -12,7 +12,7 @@ from nonesuch.audit.figures.counts import COUNTS, FOUND, LEFT_OUT, LOST
 from nonesuch.audit.figures.leakage import LEAKAGE
 from nonesuch.audit.figures.listed import Listed
 from nonesuch.measures.balance import DISTANCES, SHARES
-from nonesuch.measures.figure import SHARE, Better, Bounds, Figures, NotMeasuredError
+from nonesuch.measures.figure import SHARE, Better, Bounds, Figures, NotMeasuredError, four_digits
 from nonesuch.measures.leakage import EXCESS, EXCESSES, TELLING
 from nonesuch.measures.realism import COVERAGE
 from nonesuch.measures.scores import FALSE_MATCHES, MATED_MEAN, NON_MATED_MEAN
@@ -139,9 +139,9 @@ def _usable(figures: Figures) -> Judgement:
 def _varied(by: Figures) -> Judgement:
     mated, non_mated = _MATED.read(by).value, _NON_MATED.read(by).value
     if non_mated > 0.999:
-        return RED, f"mated {mated:.3f}, non-mated {non_mated:.3f}: all images are alike"
+        return RED, f"mated {four_digits(mated)}, non-mated {four_digits(non_mated)}: all images are alike"
     place = (mated - non_mated) / (1.0 - non_mated)
-    told = f"{place:.2f} (mated {mated:.3f}, non-mated {non_mated:.3f})"
+    told = f"{four_digits(place)} (mated {four_digits(mated)}, non-mated {four_digits(non_mated)})"
     return _graded(place, _VARIED, Better.LOWER), told
 
 

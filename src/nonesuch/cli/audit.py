@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nonesuch.audit.audit_datasets import audit_datasets
+from nonesuch.audit.summary import worst_first
 from nonesuch.cli import options
 from nonesuch.cli.options import section
 from nonesuch.core.errors import NonesuchError
@@ -92,8 +93,9 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
 
 def _print_verdict(name: str, figures: dict[str, Any]) -> None:
     counts = figures["counts"]
-    shown = Table("", "", "by", "found", title=f"{name}: {counts['identities']} identities, {counts['images']} images")
-    for light in figures["verdict"]:
+    title = f"{name}: {counts['identities']:,} identities, {counts['images']:,} images"
+    shown = Table("", "", "by", "found", title=title)
+    for light in worst_first(figures["verdict"]):
         sign = Text.assemble(_SIGNS[light["colour"]], " ", light["colour"])
         shown.add_row(sign, light["about"], light["by"], light["told"])
     options.print_table(shown)

@@ -51,7 +51,7 @@ class Benchmark:
 def packed_benchmark(path: Path, folds: str | None) -> Benchmark:
     """The comparisons of insightface's `.bin` or an `.xz`; errors as in `read_packed`."""
     images, listed = read_packed(path)
-    return _of_comparisons(list(images), listed, folds, None)
+    return _of_comparisons(list(images), listed, folds)
 
 
 def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None, groups: Path | None) -> Benchmark:
@@ -64,7 +64,7 @@ def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None
     Raises:
         NonesuchError: as in `read_pairs` and `Comparisons.of_folds`, or the groups fit no image.
     """
-    return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups)
+    return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups, named=True)
 
 
 def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benchmark:
@@ -84,8 +84,13 @@ def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benc
 
 
 def _of_comparisons(
-    photographs: list[Photograph], listed: Comparisons, folds: str | None, groups: Path | None
+    photographs: list[Photograph],
+    listed: Comparisons,
+    folds: str | None,
+    groups: Path | None = None,
+    named: bool = False,
 ) -> Benchmark:
+    """`named`: whether it is known whom the photographs show; otherwise each comparison stands for itself."""
     rows, comparisons = (listed if folds is None else listed.of_folds(_numbers(folds))).used()
     check_both_kinds(comparisons.mated)  # before any image is read in vain
     if len(np.unique(comparisons.folds)) < 2:
@@ -96,7 +101,13 @@ def _of_comparisons(
     known = None if groups is None else _groups(groups, used)
     if known is not None:
         within_groups(comparisons, known)  # or an error, before any image is read in vain
-    return Benchmark(title, used, partial(pair_figures, comparisons, known))
+    people = np.zeros(len(used), dtype=np.int64)
+    if named:
+        people = np.unique([item.identity for item in used], return_inverse=True)[1].astype(np.int64)
+    else:
+        for side in (comparisons.left, comparisons.right):
+            people[side] = np.arange(len(side))
+    return Benchmark(title, used, partial(pair_figures, comparisons, people, known))
 
 
 def _groups(path: Path, photographs: list[Photograph]) -> Groups:

@@ -30,8 +30,14 @@ EXCESS = Bounds(
     at="control 0.01",
 )
 EXCESSES = {
-    "images": Measure("images/excess/*", "excess near training photographs over {}", SHARE, Better.LOWER),
-    "people": Measure("people/excess/*", "excess near training people's centres over {}", SHARE, Better.LOWER),
+    kind: Measure(
+        f"{kind}/excess/*",
+        f"excess near {near} over {{}}",
+        SHARE,
+        Better.LOWER,
+        meaning="share of images nearer to the training set than this share of held-out people's are, minus that share",
+    )
+    for kind, near in (("images", "training photographs"), ("people", "training people's centres"))
 }
 TELLING = {
     kind: Measure(
@@ -40,6 +46,7 @@ TELLING = {
         COUNT,
         interval=False,
         null="no control would tell; more identities might",
+        meaning="how large a control makes the interval of the excess narrow enough",
     )
     for kind in EXCESSES
 }
@@ -50,6 +57,7 @@ COPIES = Measure(
     Better.LOWER,
     interval=False,
     null="the embedder's card states no threshold at FMR 1e-3",
+    meaning="images whose embedding is that of a training photograph, as nearly as of a copy",
     bounds=Bounds(
         "no copy of a training photograph",
         0.0,

@@ -33,13 +33,28 @@ SUSPECTED = Bounds(
     "the identities, or of one, would be seen nine times in ten; otherwise amber",
 )
 SUSPECTS = Measure(
-    "identities/suspects", "identities that match a training person", COUNT, Better.LOWER, interval=False
+    "identities/suspects",
+    "identities that match a training person",
+    COUNT,
+    Better.LOWER,
+    interval=False,
+    meaning="the better half of their images is nearer to one training person than chance explains",
 )
 MATCHING_CONTROL = Measure(
-    "identities/control_above", "held-out people who match a training person", COUNT, interval=False
+    "identities/control_above",
+    "held-out people who match a training person",
+    COUNT,
+    interval=False,
+    meaning="the same of the control: what chance and wrong labels give",
 )
 LEAK = Measure(
-    "identities/power/identities", "the same in identities", COUNT, Better.LOWER, interval=False, null=_UNSEEN
+    "identities/power/identities",
+    "the same in identities",
+    COUNT,
+    Better.LOWER,
+    interval=False,
+    null=_UNSEEN,
+    meaning="the smallest leak, as a number of identities",
 )
 POWER = Measure(
     "identities/power/share",
@@ -49,12 +64,14 @@ POWER = Measure(
     interval=False,
     count="identities",
     null=_UNSEEN,
+    meaning="from training people planted among this set's identities, in photographs that the search does not hold",
 )
 TELLING_PEOPLE = Measure(
     "identities/telling",
     f"control people that would show a leak of {SUSPECTED.green:.1%} or one identity",
     COUNT,
     interval=False,
+    meaning="how many people a control needs before such a leak would be seen",
     null="no control would tell; it takes an embedder that tells people better apart, or more training photographs",
 )
 LEAST_PEOPLE = 20  # of a control
