@@ -101,7 +101,7 @@ def _of_comparisons(
 
 def _groups(path: Path, photographs: list[Photograph]) -> Groups:
     table = tables.read_columns(path, ["identity", "group"])
-    known = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}
+    known = {name: group or "" for name, group in zip(table["identity"], table["group"], strict=True)}
     found = np.array([known.get(photograph.identity, "") for photograph in photographs])
     if not (found != "").any():
         raise NonesuchError(f"{path}: names none of the test's people, such as {photographs[0].identity}")

@@ -52,7 +52,7 @@ class Protocol:
     @property
     def is_packed(self) -> bool:
         """Whether the images are a packed set: aligned, with their pairs."""
-        return self.data.suffix in PACKED
+        return self.data.suffix.lower() in PACKED
 
     def about(self) -> dict[str, str]:
         """Its files and their kinds, in words."""

@@ -6,12 +6,14 @@ any thread.
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 
 _NOT_OURS = ("__MACOSX", "@eaDir")  # folders with thumbnails and notes, which archives and network disks add
@@ -104,10 +106,7 @@ def read_names(path: Path) -> set[str]:
     Raises:
         NonesuchError: the file cannot be read or names nobody.
     """
-    try:
-        names = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
-    except (OSError, UnicodeDecodeError) as error:
-        raise NonesuchError(f"{path}: not a readable list of names ({error})") from error
+    names = {line.strip() for line in read_text(path).splitlines()} - {""}
     if not names:
         raise NonesuchError(f"{path}: the list of names is empty")
     return names
@@ -127,6 +126,11 @@ def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[
     if not left:
         raise NonesuchError("--exclude leaves no photograph to train on")
     return names
+
+
+def plain_name(name: str) -> str:
+    """A name as lists and tables are compared by: composed Unicode, no "./" before and no "/" behind it."""
+    return unicodedata.normalize("NFC", name.strip()).removeprefix("./").rstrip("/")
 
 
 def is_image(name: str) -> bool:

@@ -1,14 +1,16 @@
 """Uncompressed tar files, read in place by offset; a table of the same name beside one describes its images."""
 
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import Photograph, is_image
+from nonesuch.core.notices import notice
+from nonesuch.formats.photographs import Photograph, is_image, plain_name
 
-_TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+_TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 def takes(path: Path) -> bool:
@@ -19,8 +21,8 @@ def takes(path: Path) -> bool:
 def find(path: Path, split: str | None) -> list[Photograph]:
     """All images, in name order.
 
-    The table (`.parquet`, `.csv`, `.csv.gz`) has a column `file`, and optionally `identity` (the labels) and `split`;
-    an image that it does not name is left out.
+    The table (`.parquet`; `.csv` or `.tsv`, also as `.gz`) has a column `file`, and optionally `identity` (the labels)
+    and `split`. An image that it does not name, or whose identity is empty, is left out.
 
     Args:
         split: where the table names splits, only the images of this one.
@@ -51,21 +53,41 @@ def members(path: Path) -> list[Photograph]:
 def table_beside(tar: Path) -> Path | None:
     """The table that describes a tar's images, of the same name in the same folder; None where there is none."""
     tar = tar.resolve()
-    beside = [tar.with_name(tar.name.removesuffix(".tar") + suffix) for suffix in _TABLE_SUFFIXES]
+    stem = tar.name[: -len(".tar")] if tar.name.lower().endswith(".tar") else tar.name
+    beside = [tar.with_name(stem + suffix) for lower in _TABLE_SUFFIXES for suffix in (lower, lower.upper())]
     return next((path for path in beside if path.is_file()), None)
+
+
+def rows_by_name(table: Path, names: Sequence[str | None]) -> dict[str, int]:
+    """The row of each image of a table's column `file`, by `plain_name`.
+
+    Raises:
+        NonesuchError: an image is there twice.
+    """
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if name is not None and rows.setdefault(plain_name(name), row) != row:
+            raise NonesuchError(f"{table}: names {name} twice; keep one of the rows")
+    return rows
 
 
 def _apply_table(table: Path, tar: Path, found: list[Photograph], split: str | None) -> list[Photograph]:
     columns = tables.read_columns(table, ["file"], optional=["identity", "split"])
-    rows = {name: index for index, name in enumerate(columns["file"])}
+    rows = rows_by_name(table, columns["file"])
     labels, splits = columns.get("identity"), columns.get("split")
-    kept = []
+    kept, nameless = [], 0
     for item in found:
-        row = rows.get(item.name)
+        row = rows.get(plain_name(item.name))
         if row is None or (split is not None and splits is not None and splits[row] != split):
             continue
-        identity = item.identity if labels is None else str(labels[row])
-        kept.append(replace(item, identity=identity))
+        if labels is None:
+            kept.append(item)
+        elif labels[row]:
+            kept.append(replace(item, identity=labels[row]))
+        else:
+            nameless += 1
+    if nameless:
+        notice(f"{table}: {nameless} images have an empty identity and are left out")
     if found and not kept:
         which = f" in the split {split}" if split else ""
         raise NonesuchError(f"{table}: names none of the images of {tar.name}{which}")

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
@@ -56,7 +56,7 @@ def embed_once(
 
 def read_vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
     """The N photographs that `embed_once` could use, under the table's labels, and their (N, D) raw vectors."""
-    table = pq.read_table(out / _VECTORS)
+    table = parquet.read_table(out / _VECTORS)
     readable = table["embedding"].is_valid().to_pylist()
     labels = table["identity"].to_pylist()
     kept = [
