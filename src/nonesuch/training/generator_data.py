@@ -22,10 +22,10 @@ from nonesuch.loop.progress import OnProgress
 _VECTORS = "vectors.parquet"
 
 
-def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
-    """All photographs of all sources except those that the lists name; raises NonesuchError where none is left."""
+def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> list[Photograph]:
+    """All photographs of all sources except those that the lists name; errors as in `excluded_names`."""
     found = [photograph for source in data for photograph in find(source, split="train")]
-    return exclude(found, excluded_names(excluded, found))
+    return exclude(found, excluded_names(excluded, found, allow_unknown))
 
 
 def embed_once(
