@@ -37,6 +37,7 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
         (says, {"identity": names, "embedding": ragged}, "different widths"),
         (says, {"identity": names, "embedding": none}, "holds no vectors"),
         (says, {"identity": pa.array(["a", None]), "embedding": good}, "1 vectors have no identity"),
+        (says, {"identity": names, "embedding": pa.array([[1.0], [np.nan]], good.type)}, "1 vectors hold NaN"),
         (says, {"identity": pa.array(["a", ""]), "embedding": good}, "1 vectors have no identity"),
         (says, {"identity": pa.array([0.5, 1.5]), "embedding": good}, "0.5"),
     ]:

@@ -51,6 +51,9 @@ def embed_each(
         results = zip(faces.crops, embedder.embed(faces.crops), strict=True)
         for photograph, found, problem in zip(faces.photographs, faces.found, faces.problems, strict=True):
             crop, vector = next(results) if found else (None, None)
+            if vector is not None and not (np.isfinite(vector).all() and vector.any()):
+                problem = f"{photograph.name}: {embedder.name}'s embedding is zero or holds NaN or infinity"
+                crop = vector = None
             yield EmbeddedPhotograph(photograph, crop, vector, problem)
 
 

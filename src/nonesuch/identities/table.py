@@ -91,6 +91,8 @@ def read(path: Path) -> VectorTable:
         identities = text(table["identity"]).to_pylist()
     except (NonesuchError, pa.ArrowException) as error:
         raise NonesuchError(f"{path}: {error}") from error
+    if bad := int((~np.isfinite(vectors).all(1)).sum()):
+        raise NonesuchError(f"{path}: {bad} vectors hold NaN or infinity; remove them")
     if None in identities:
         raise NonesuchError(f"{path}: {identities.count(None)} vectors have no identity; name them or remove them")
     return VectorTable(
