@@ -60,7 +60,8 @@ def _several(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden name beside `path`, of this process alone, that ends in .tmp."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # file systems allow 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}.tmp")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ any thread.
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,25 @@ from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 from nonesuch.core.notices import notice
 
+_OTHER_PICTURES = (
+    *(
+        ".heic",
+        ".heif",
+        ".avif",
+        ".gif",
+        ".jp2",
+        ".jxl",
+        ".jfif",
+        ".jpe",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".psd",
+        ".svg",
+        ".eps",
+    ),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".mp4", ".mov", ".avi", ".webm"),
+)
 _NOT_OURS = ("__MACOSX", "@eaDir")  # folders with thumbnails and notes, which archives and network disks add
 
 
@@ -145,6 +164,28 @@ def excluded_names(lists: Iterable[Path], photographs: list[Photograph], allow_u
     if not left:
         raise NonesuchError("--exclude leaves no photograph to train on")
     return names
+
+
+def readable(name: str) -> str:
+    r"""A file's name as text: bytes that are no UTF-8, which no table could hold, are written as \xe9."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def tell_skipped(path: Path, skipped: Mapping[str, int]) -> None:
+    """Say how many things in a source were not read, by the reason."""
+    told = "; ".join(f"{count} {why}" for why, count in sorted(skipped.items()) if count)
+    if told:
+        notice(f"{path}: not read: {told}")
+
+
+def why_not_read(name: str) -> str:
+    """Why the file of a name is not read, "" where it is or shows nothing."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES and suffix not in _OTHER_PICTURES:
+        return ""
+    if is_hidden(name):
+        return "hidden images"
+    return "" if suffix in IMAGE_SUFFIXES else f"{suffix} images, a format that is not read"
 
 
 def plain_name(name: str) -> str:

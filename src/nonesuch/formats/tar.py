@@ -1,6 +1,7 @@
 """Uncompressed tar files, read in place by offset; a table of the same name beside one describes its images."""
 
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import notice
-from nonesuch.formats.photographs import Photograph, is_image, plain_name
+from nonesuch.formats.photographs import Photograph, is_image, plain_name, readable, tell_skipped, why_not_read
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
@@ -41,10 +42,20 @@ def members(path: Path) -> list[Photograph]:
         raise NonesuchError(f"{path}: the file is empty; copy it again")
     try:
         with tarfile.open(path, "r:") as archive:
-            images = [member for member in archive if member.isfile() and is_image(member.name)]
+            everything = [member for member in archive if not member.isdir()]
     except (tarfile.TarError, OSError, EOFError) as error:
         raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
-    found = [Photograph(member.name.removeprefix("./"), "", path, member.offset_data, member.size) for member in images]
+    found, skipped = [], Counter[str]()
+    for member in everything:
+        if not is_image(member.name):
+            why = why_not_read(member.name)
+            skipped[why] += bool(why)
+        elif not member.isfile():
+            skipped["links, which are not followed"] += 1
+        else:
+            name = readable(member.name.removeprefix("./"))
+            found.append(Photograph(name, "", path, member.offset_data, member.size))
+    tell_skipped(path, skipped)
     if found and max(item.offset + item.size for item in found) > path.stat().st_size:
         raise NonesuchError(f"{path}: truncated; copy it again")
     return sorted(found, key=lambda item: item.name)
@@ -75,9 +86,10 @@ def _apply_table(table: Path, tar: Path, found: list[Photograph], split: str | N
     columns = tables.read_columns(table, ["file"], optional=["identity", "split"])
     rows = rows_by_name(table, columns["file"])
     labels, splits = columns.get("identity"), columns.get("split")
-    kept, nameless = [], 0
+    kept, nameless, unnamed = [], 0, 0
     for item in found:
         row = rows.get(plain_name(item.name))
+        unnamed += row is None
         if row is None or (split is not None and splits is not None and splits[row] != split):
             continue
         if labels is None:
@@ -88,6 +100,10 @@ def _apply_table(table: Path, tar: Path, found: list[Photograph], split: str | N
             nameless += 1
     if nameless:
         notice(f"{table}: {nameless} images have an empty identity and are left out")
+    if unnamed and kept:
+        notice(f"{table}: does not name {unnamed} of the {len(found)} images of {tar.name}, which are left out")
+    if absent := len(rows.keys() - {plain_name(item.name) for item in found}):
+        notice(f"{table}: names {absent} images that {tar.name} does not hold")
     if found and not kept:
         which = f" in the split {split}" if split else ""
         raise NonesuchError(f"{table}: names none of the images of {tar.name}{which}")
