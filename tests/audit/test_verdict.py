@@ -153,8 +153,8 @@ def test_what_would_tell() -> None:
     [
         ({"suspects": 1}, "red", "1 suspects"),
         ({"suspects": 1, "control_above": 2}, "red", "2 held-out people"),
-        ({"power": {"identities": 1, "share": 0.01}}, "green", "a leak of 1 identities (1.00%) or more"),
-        ({"power": {"identities": 10, "share": 0.001}}, "green", "a leak of 10 identities (0.10%) or more"),
+        ({"power": {"identities": 1, "share": 0.01}}, "green", "a leak of 1 identities (1.000%) or more"),
+        ({"power": {"identities": 10, "share": 0.001}}, "green", "a leak of 10 identities (0.1000%) or more"),
         (
             {"power": {"identities": 3, "share": 0.003}, "telling": 900},
             "amber",

@@ -110,8 +110,10 @@ def test_flip_is_the_default(cli: Cli, folder: Path, faces: np.ndarray, tmp_path
 
 def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) -> None:
     people, out = tmp_path / "people.txt", tmp_path / "figures.json"
-    people.write_text("A\nB\nC\nD\n")
-    outcome = cli("evaluate", "--data", folder / "images", "--people", people, "--json", out)
+    people.write_bytes(b"\xef\xbb\xbfA/\r\nB\t4\r\nC\r\nD\r\nNobody\r\n")
+    command = ["evaluate", "--data", folder / "images", "--people", people, "--json", out]
+    assert "--people: 1 of 5 names match nothing, the first is 'Nobody'" in cli(*command).error
+    outcome = cli(*command, "--allow-unknown")
     assert outcome.status == 0, outcome.err
     found = json.loads(out.read_text())
     assert 0.0 <= found["eer"]["low"] <= found["eer"]["value"] <= found["eer"]["high"] <= 1.0

@@ -62,6 +62,9 @@ class Evil:
         ([_image(1)], "record 0 is not"),
         (7, "record 0 is not"),
         ([_image(1), 5, 1], "record 0 is not"),
+        ([_image(1), npy(np.zeros(3)), None], "neither text nor a whole number"),
+        ([_image(1), npy(np.zeros(3)), 1.5], "neither text nor a whole number"),
+        ([_image(1), npy(np.zeros(3)), ""], "neither text nor a whole number"),
     ],
 )
 def test_records_that_are_none(tmp_path: Path, record: object, says: str) -> None:

@@ -29,6 +29,7 @@ from nonesuch.pages.sections import Section
 @click.option("--templates", type=options.PATH, help="Folder of IJB's metadata files: templates, 1:1 and 1:N.")
 @click.option("--folds", help="Only these folds of the pairs, such as 8-10 or 1,2,5.")
 @click.option("--people", type=options.PATH, help="Without --pairs: only the people of this list.")
+@options.allow_unknown
 @click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")

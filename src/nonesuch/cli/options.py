@@ -125,6 +125,9 @@ label = click.option(
 exclude = click.option(
     "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
 )
+allow_unknown = click.option(
+    "--allow-unknown", is_flag=True, help="A list may name people who are not there: they are counted, no error."
+)
 from_generator = click.option(
     "--from-generator",
     help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",

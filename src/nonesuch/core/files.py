@@ -30,7 +30,10 @@ def as_path(place: AnyPath) -> Path:
     """
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
         raise NonesuchError(f"{place!r}: not a path; give it as text or a Path")
-    return Path(place).expanduser()
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:  # ~nobody is no user's home, so it is a file's name
+        return Path(place)
 
 
 def path_or_none(place: AnyPath | None) -> Path | None:
@@ -60,7 +63,8 @@ def _several(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden name beside `path`, of this process alone, that ends in .tmp."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # file systems allow 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}.tmp")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -131,6 +135,20 @@ def write_error(path: Path, error: OSError) -> NonesuchError:
     return NonesuchError(f"{path}: cannot be written ({error.strerror or error})")
 
 
+def read_text(path: Path) -> str:
+    """A text file that a user wrote: UTF-8, with or without a byte order mark, lines ending in any way.
+
+    Raises:
+        NonesuchError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise NonesuchError(f"{path}: not readable ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise NonesuchError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented, replacing `path` in one step."""
     with replacing(path) as temporary:
@@ -144,7 +162,7 @@ def read_json(path: Path) -> dict[str, Any]:
         NonesuchError: the file is missing, is not JSON, or holds no object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise NonesuchError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:

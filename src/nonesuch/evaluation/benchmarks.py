@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.evaluation.all_pairs import check_count
 from nonesuch.evaluation.figures import check_both_kinds, pair_figures, within_groups
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
-from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.photographs import Photograph, check_known, plain_name, read_names
 from nonesuch.measures.fairness import Groups
 
 PACKED = (".bin", ".xz")
@@ -67,16 +68,20 @@ def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None
     return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups, named=True)
 
 
-def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benchmark:
+def people_benchmark(photographs: list[Photograph], people: Path | None, allow_unknown: bool = False) -> Benchmark:
     """All comparisons of at most 10 images of each person, the first in name order; and identification.
 
     Args:
         people: a list of names; None for everyone.
+        allow_unknown: whether it may name who is not there.
 
     Raises:
-        NonesuchError: as in `read_names`, or there is nothing to compare.
+        NonesuchError: as in `read_names` and `check_known`, or there is nothing to compare.
     """
-    kept = _capped(photographs, None if people is None else read_names(people))
+    names = None if people is None else read_names(people)
+    if names is not None:
+        check_known("--people", names, {plain_name(item.identity) for item in photographs}, allow_unknown)
+    kept = _capped(photographs, names)
     check_count(len(kept))
     labels = np.unique([photograph.identity for photograph in kept], return_inverse=True)[1]
     title = f"all comparisons of {len(kept):,} images of {labels.max() + 1:,} people, 95% intervals over people"
@@ -112,10 +117,13 @@ def _of_comparisons(
 
 def _groups(path: Path, photographs: list[Photograph]) -> Groups:
     table = tables.read_columns(path, ["identity", "group"])
-    known = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}
-    found = np.array([known.get(photograph.identity, "") for photograph in photographs])
+    named = zip(table["identity"], table["group"], strict=True)
+    known = {plain_name(name): group or "" for name, group in named if name is not None}
+    found = np.array([known.get(plain_name(photograph.identity), "") for photograph in photographs])
     if not (found != "").any():
         raise NonesuchError(f"{path}: names none of the test's people, such as {photographs[0].identity}")
+    if nowhere := len({item.identity for item, group in zip(photographs, found, strict=True) if not group}):
+        notice(f"{path}: {nowhere} of the test's people are in none of its groups")
     return Groups(found, np.unique([item.identity for item in photographs], return_inverse=True)[1].astype(np.int64))
 
 
@@ -124,7 +132,7 @@ def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Phot
     counts: dict[str, int] = {}
     kept = []
     for photograph in photographs:
-        if people is not None and photograph.identity not in people:
+        if people is not None and plain_name(photograph.identity) not in people:
             continue
         counts[photograph.identity] = counts.get(photograph.identity, 0) + 1
         if counts[photograph.identity] <= _MOST_PER_PERSON:

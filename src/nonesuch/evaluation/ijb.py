@@ -68,7 +68,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
     if not _text(path, 1):
         raise NonesuchError(wrong)
     try:
-        table = np.loadtxt(path, dtype=np.int64, ndmin=2)
+        table = np.loadtxt(path, dtype=np.int64, ndmin=2, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
         raise NonesuchError(f"{wrong} ({error})") from error
     if table.shape[1:] != (3,) or not np.isin(table[:, 2], (0, 1)).all():
@@ -81,7 +81,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
 def _enrolled(path: Path, known: NDArray[np.int64]) -> Enrolled:
     """A gallery or probe list: a line per image, from which the template and its subject are read."""
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
             lines = list(csv.reader(handle))
     except (OSError, ValueError, csv.Error) as error:
         raise NonesuchError(f"{path}: not a readable CSV ({error})") from error
@@ -147,7 +147,7 @@ def _optional(metadata: Path, pattern: str) -> Path | None:
 
 def _text(path: Path, characters: int = -1) -> str:
     try:
-        with path.open(encoding="utf-8") as handle:
+        with path.open(encoding="utf-8-sig") as handle:
             return handle.read(characters)
     except (OSError, UnicodeDecodeError) as error:
         raise NonesuchError(f"{path}: not readable ({error})") from error

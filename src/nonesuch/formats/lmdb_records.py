@@ -90,6 +90,9 @@ def read(path: Path, key: str) -> Record:
         if not isinstance(image, bytes):
             raise TypeError("its image is not bytes")
         array = np.load(io.BytesIO(vector), allow_pickle=False).astype(np.float32).reshape(-1)
+        label = label.decode() if isinstance(label, bytes) else label
+        if not isinstance(label, int | str) or label == "":
+            raise TypeError("its label is neither text nor a whole number")
         return Record(image, array, str(label))
     except (lmdb.Error, msgpack.UnpackException, TypeError, ValueError, EOFError) as error:
         raise NonesuchError(f"{path}: record {key} is not (image, vector, label) ({error})") from error

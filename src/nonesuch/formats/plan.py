@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 
@@ -71,8 +72,8 @@ class Plan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._images = pq.ParquetFile(folder / PLAN)
-            self._identities = pq.ParquetFile(folder / IDENTITIES)
+            self._images = pq.ParquetFile(parquet.opened(folder / PLAN))
+            self._identities = pq.ParquetFile(parquet.opened(folder / IDENTITIES))
         except (OSError, pa.ArrowException) as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
         schemas = self._images.schema_arrow, self._identities.schema_arrow

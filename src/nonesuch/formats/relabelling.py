@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 
@@ -104,7 +103,7 @@ def write(
         [label.was for _, label in rows],
     ]
     with files.replacing(path) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary)
+        parquet.write_table(pa.table(columns, schema=schema), temporary)
 
 
 def read(path: Path) -> Relabelling:
@@ -114,7 +113,7 @@ def read(path: Path) -> Relabelling:
         NonesuchError: the file is damaged or not such a manifest, or its source is in neither place.
     """
     try:
-        table = pq.read_table(path)
+        table = parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
     metadata: dict[bytes, bytes] = table.schema.metadata or {}

@@ -157,7 +157,7 @@ def load(path: Path) -> Any:
         NonesuchError: the file cannot be read, is damaged or too large, or names more than plain data and numpy arrays.
     """
     try:
-        if path.suffix == ".xz":
+        if path.suffix.lower() == ".xz":
             with lzma.open(path) as packed:
                 data = packed.read(_LARGEST + 1)
             if len(data) > _LARGEST:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 
 INDEX_SCHEMA = pa.schema(
@@ -54,7 +54,7 @@ def read_index(path: Path) -> pa.Table:
         NonesuchError: the file is missing, damaged, or not an index.
     """
     try:
-        table = pq.read_table(path)
+        table = parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise NonesuchError(f"{path}: not a readable shard index ({error})") from error
     if not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
@@ -71,7 +71,7 @@ def is_complete(files: ShardFiles, made_from: str) -> bool:
     if not files.index.is_file() or not files.tar.is_file():
         return False
     try:
-        metadata = pq.read_schema(files.index).metadata or {}
+        metadata = parquet.read_schema(files.index).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
     size_fits = files.tar.stat().st_size == int(metadata.get(TAR_BYTES, -1))

@@ -34,6 +34,7 @@ def adapt_recogniser(
     *,
     embedder: str | Path,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     from_generator: str | Path | None = None,
     where: str | None = None,
     rank: int = 8,
@@ -56,7 +57,7 @@ def adapt_recogniser(
 
     Args:
         out: the run's folder; OUT/adapted.safetensors is the embedder.
-        data, exclude, from_generator, where: see `FaceSources`.
+        data, exclude, allow_unknown, from_generator, where: see `FaceSources`.
         embedder: the IResNet or ViT to adapt, a .safetensors file with its card.
         rank: of the adapters.
         images_seen, epochs: how long; at most one of them is given; None for 10 epochs.
@@ -78,7 +79,7 @@ def adapt_recogniser(
     Example:
         nonesuch.adapt_recogniser("low", "faces", embedder="run/mini.safetensors").weights
     """
-    faces = FaceSources.of(data, exclude, from_generator, where)
+    faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     if rank < 1:

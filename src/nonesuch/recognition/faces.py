@@ -29,6 +29,7 @@ class FaceSources:
         exclude: text files of people or files to leave out.
         from_generator: makes the images of `data`, datasets or their plans, as they are needed; None to read them.
         where: a condition on the columns of stored images; None for all images.
+        allow_unknown: whether `exclude` may name what is not there.
 
     Raises:
         NonesuchError: there is no source, or a condition goes with a generator.
@@ -38,12 +39,15 @@ class FaceSources:
     exclude: Sequence[Path]
     from_generator: str | None
     where: str | None
+    allow_unknown: bool
 
     @staticmethod
-    def of(data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None) -> "FaceSources":
+    def of(
+        data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None, allow_unknown: bool
+    ) -> "FaceSources":
         """Make them from what the training functions take."""
         generator = None if from_generator is None else str(from_generator)
-        return FaceSources(sources(data), as_paths(exclude), generator, where)
+        return FaceSources(sources(data), as_paths(exclude), generator, where, allow_unknown)
 
     def __post_init__(self) -> None:
         if self.from_generator is not None and self.where is not None:
@@ -58,7 +62,7 @@ class FaceSources:
         plans = [] if self.from_generator is None else _plans(self.data, self.from_generator, device)
         parts = [plan.photographs for plan in plans] or [_found(source, self.where) for source in self.data]
         if self.exclude:
-            names = excluded_names(self.exclude, [item for part in parts for item in part])
+            names = excluded_names(self.exclude, [item for part in parts for item in part], self.allow_unknown)
             parts = [exclude(part, names) for part in parts]
         if len(parts) > 1:
             parts = [

@@ -42,6 +42,7 @@ def train_recogniser(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     from_generator: str | Path | None = None,
     where: str | None = None,
     preset: str = "mini",
@@ -69,7 +70,7 @@ def train_recogniser(
 
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the embedder.
-        data, exclude, from_generator, where: see `FaceSources`.
+        data, exclude, allow_unknown, from_generator, where: see `FaceSources`.
         preset: a recipe of `nonesuch.recognition.recipes.RECIPES`; None below means what the recipe says.
         backbone: a network of `nonesuch.list_models()`.
         head: one of `nonesuch.recognition.recipes.HEADS`, with its own margin.
@@ -95,7 +96,7 @@ def train_recogniser(
     Example:
         nonesuch.train_recogniser("run", "faces", preset="tiny", epochs=5).weights
     """
-    faces = FaceSources.of(data, exclude, from_generator, where)
+    faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
     recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
     recipe = replace(recipe, sync_batch_norm=sync_batch_norm)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
@@ -21,10 +21,10 @@ from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import VECTORS
 
 
-def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
-    """All photographs of all sources except those that the lists name; raises NonesuchError where none is left."""
+def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> list[Photograph]:
+    """All photographs of all sources except those that the lists name; errors as in `excluded_names`."""
     found = [photograph for source in data for photograph in find(source, split="train")]
-    return exclude(found, excluded_names(excluded, found))
+    return exclude(found, excluded_names(excluded, found, allow_unknown))
 
 
 def embed_once(
@@ -55,7 +55,7 @@ def embed_once(
 
 def read_vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
     """The N photographs that `embed_once` could use, under the table's labels, and their (N, D) raw vectors."""
-    table = pq.read_table(out / VECTORS)
+    table = parquet.read_table(out / VECTORS)
     readable = table["embedding"].is_valid().to_pylist()
     labels = table["identity"].to_pylist()
     kept = [

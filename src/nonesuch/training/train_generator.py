@@ -62,6 +62,7 @@ def train_generator(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     preset: str = "vec2face_small",
     init: str | Path | None = None,
     images_seen: int | None = None,
@@ -88,6 +89,7 @@ def train_generator(
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the generator.
         data, exclude: folders, tars or LMDB sets of aligned 112x112 faces; text files of people or files to leave out.
+        allow_unknown: whether these may name what is not there.
         preset: network and recipe, of `GENERATOR_RECIPES`; None below means what the recipe says.
         init: a weight file, or another run's folder, to start from.
         images_seen, epochs: how long; at most one of them is given.
@@ -119,7 +121,7 @@ def train_generator(
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     given = (None if path is None else Path(path) for path in (init, vgg, lpips))
     networks = _Networks(preset, recipe, *given)
-    photographs = partial(training_photographs, sources(data), as_paths(exclude))
+    photographs = partial(training_photographs, sources(data), as_paths(exclude), allow_unknown)
     return _train(as_path(out), photographs, networks, embedder, run, on_skipped, on_progress)
 
 

@@ -1,6 +1,7 @@
 """Training the perception heads on labelled photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ def train_perceiver(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     data_share: float = 1.0,
     preset: str = "perceiver",
     images_seen: int | None = None,
@@ -56,7 +58,7 @@ def train_perceiver(
     Args:
         out: the run's folder; OUT/PRESET.safetensors are the heads.
         data: tars of aligned 112x112 faces with a table beside each, see `nonesuch.perception.labels.labelled`.
-        exclude: text files of people or files to leave out.
+        exclude, allow_unknown: text files of people or files to leave out; whether they may name what is not there.
         data_share: of the photographs, drawn by the seed, to train on; in (0, 1].
         preset: network and recipe, of `PERCEIVER_RECIPES`; None below means what the recipe says.
         images_seen, epochs: how long; at most one of them is given.
@@ -81,13 +83,14 @@ def train_perceiver(
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     path = as_path(out) / f"{preset}.safetensors"
-    return _train(path, sources(data), as_paths(exclude), data_share, recipe, run, on_progress)
+    photographs = partial(_kept, sources(data), as_paths(exclude), allow_unknown)
+    return _train(path, sources(data), photographs, data_share, recipe, run, on_progress)
 
 
 def _train(
     path: Path,
     tars: Sequence[Path],
-    excluded: Sequence[Path],
+    photographs: Callable[[], LabelledPhotographs],
     data_share: float,
     recipe: PerceiverRecipe,
     run: RunOptions,
@@ -96,7 +99,7 @@ def _train(
     preset = path.stem
     with run.processes() as place:
         below = load_embedder("mobilefacenet", str(place))  # the only shipped one whose feature maps can be read
-        known = _kept(labelled(list(tars), split="train"), excluded)
+        known = photographs()
         if data_share < 1.0:
             known = known.chosen(np.flatnonzero(uniform(run.seed, Stream.SPLIT, len(known.photographs)) < data_share))
         settings = run.settings(recipe, len(known.photographs))
@@ -122,11 +125,12 @@ def _train(
     return Trained(path, trainer.seen)
 
 
-def _kept(known: LabelledPhotographs, excluded: Sequence[Path]) -> LabelledPhotographs:
+def _kept(tars: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> LabelledPhotographs:
     """All photographs except those that the lists name."""
+    known = labelled(list(tars), split="train")
     if not excluded:
         return known
-    names = excluded_names(excluded, known.photographs)
+    names = excluded_names(excluded, known.photographs, allow_unknown)
     return known.chosen(np.array([row for row, item in enumerate(known.photographs) if without([item], names)]))
 
 
