@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 
     @contextmanager
     def interrupting() -> Iterator[Callable[..., None]]:
-        yield lambda *shown: os.kill(os.getpid(), signal.SIGINT) if shown[1] == 48 else None
+        yield lambda *shown: os.kill(os.getpid(), signal.SIGINT) if shown[:2] == ("training", 48) else None
 
     with monkeypatch.context() as patched:
         patched.setattr(recognition, "progress_bar", interrupting)
@@ -148,6 +148,7 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "wide.safetensors").write_bytes((folder / "iresnet.safetensors").read_bytes())
     (tmp_path / "wide.json").write_text(json.dumps({**card, "embedding_dim": 64}))
     assert "its card says width 64" in error("--embedder", tmp_path / "wide.safetensors")
+    assert not (tmp_path / "run").exists()
     black = tmp_path / "black"
     for person in ("a", "b"):
         (black / person).mkdir(parents=True)
@@ -155,4 +156,4 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
             Image.new("RGB", (112, 112)).save(black / person / f"{image}.png")
     options = ["--embedder", folder / "iresnet.safetensors", "--data", black, "--batch", "16"]
     assert "don't differ in norm" in cli("recognize", "adapt", tmp_path / "run", *options).error
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "state.pt").exists(), "so another run may take the folder"

@@ -12,7 +12,8 @@ from nonesuch.core.errors import NonesuchError, warn
 from nonesuch.loop import distributed
 from nonesuch.loop.settings import TrainSettings
 
-SETTINGS, STATE, LOG = "settings.json", "state.pt", "log.jsonl"
+SETTINGS, STATE, LOG, IMAGES = "settings.json", "state.pt", "log.jsonl", "images.parquet"
+BAD_IMAGES = "bad_images.txt"  # names of those that cannot be used, for --exclude
 VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
 _DIVERGED = "diverged"  # of the settings file: the step at which the run did
 _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")

@@ -1,7 +1,7 @@
 """What all trainings have in common: options over a recipe, the processes, and the results."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_paths
 from nonesuch.loop import distributed, run_folder
+from nonesuch.loop.run_images import RunImages
 from nonesuch.loop.settings import TrainSettings
 
 Paths = AnyPath | Sequence[AnyPath]  # one, or several
@@ -141,9 +142,11 @@ class RunOptions:
         """The recipe's settings over a dataset of `size` images, with the given options in place of its own values.
 
         Raises:
-            NonesuchError: the batch cannot be split evenly.
+            NonesuchError: the batch cannot be split evenly, or there are fewer images than it takes.
         """
         recipe = with_options(recipe, batch=self.schedule.batch, lr=self.schedule.lr)
+        if size < recipe.batch:
+            raise NonesuchError(f"{size} images are fewer than one batch of {recipe.batch}; give --batch")
         images = self.schedule.images_over(size, recipe)
         return TrainSettings(
             images=images,
@@ -155,13 +158,17 @@ class RunOptions:
             **recipe.settings_for(images),
         )
 
-    def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any]) -> AbstractContextManager[None]:
-        """Inside the block the folder belongs to this run; see `nonesuch.loop.run_folder.claimed`.
+    @contextmanager
+    def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any], images: RunImages) -> Iterator[None]:
+        """Inside the block the folder belongs to this run, and lists its images; see `run_folder.claimed`.
 
         A longer run is one only where the options say how long: the recipe's length could be a forgotten option.
         """
         says_how_long = self.schedule.images_seen is not None or self.schedule.epochs is not None
-        return run_folder.claimed(folder, settings, what, may_extend=says_how_long)
+        with run_folder.claimed(folder, settings, what, may_extend=says_how_long):
+            if not (folder / run_folder.STATE).exists():
+                distributed.first_does(lambda: images.write(folder))
+            yield
 
     @contextmanager
     def processes(self) -> Iterator[torch.device]:

@@ -261,9 +261,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, float] = {}
-        size = settings.batch // settings.accumulate // distributed.world_size()
-        for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):
-            part = self.samples.load(indices[start : start + size], seeds[start : start + size])
+        for part in self._loaded(indices, seeds):
             part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
             for number in range(len(self.players)):
                 for name, value in self._backward(number, part).items():
@@ -276,6 +274,25 @@ class Trainer:
         current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
         return self._mean_over_processes(totals)
+
+    def _loaded(self, indices: NDArray[np.int64], seeds: list[int]) -> list[Batch]:
+        """This process's parts of a batch, all read before the first one changes anything, such as batch norm."""
+        size = self.settings.batch // self.settings.accumulate // distributed.world_size()
+        starts = range(distributed.rank() * size, self.settings.batch, distributed.world_size() * size)
+        parts: list[Batch] = []
+        problem: NonesuchError | None = None
+        try:
+            for start in starts:
+                parts.append(self.samples.load(indices[start : start + size], seeds[start : start + size]))
+        except NonesuchError as error:
+            problem = error
+        if distributed.any_of_us(problem is not None):
+            what, saved = problem or "another process could not read its part of a batch", ""
+            if self.step:
+                self.save()
+                saved = f" (saved at {self.seen:,} images; once this is mended, the same command goes on)"
+            raise NonesuchError(f"{what}{saved}") from problem
+        return parts
 
     def _backward(self, number: int, part: Batch) -> dict[str, float]:
         """One player's turn with one part of a batch: its gradients are added while every other player is frozen."""
