@@ -14,7 +14,7 @@ from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_
 from nonesuch.loop.progress import progress_bar
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.option(
     "--data", type=options.PATH, required=True, help="Folder or tar of the test images, or a packed set (.bin, .xz)."
 )

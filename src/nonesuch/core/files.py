@@ -29,7 +29,10 @@ def as_path(place: AnyPath) -> Path:
     """
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
         raise NonesuchError(f"{place!r}: not a path; give it as text or a Path")
-    return Path(place).expanduser()
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:  # ~name of nobody, or no HOME
+        raise NonesuchError(f"{place}: its home folder is not known; write the path out, or ./{place}") from error
 
 
 def path_or_none(place: AnyPath | None) -> Path | None:

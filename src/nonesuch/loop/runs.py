@@ -14,7 +14,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_paths
 from nonesuch.loop import distributed, run_folder
 from nonesuch.loop.run_images import RunImages
-from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.settings import TrainSettings, seconds_between_saves
 
 Paths = AnyPath | Sequence[AnyPath]  # one, or several
 
@@ -124,7 +124,7 @@ class RunOptions:
         about_data: what is known of the data's licence and consent, for the card.
 
     Raises:
-        NonesuchError: the seed is out of range.
+        NonesuchError: the seed, or the environment's time between saves, is out of range.
     """
 
     schedule: Schedule
@@ -137,6 +137,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise NonesuchError(f"--seed {self.seed}: give a number from 0 to 2^63 - 1")
+        seconds_between_saves()  # or an error, before anything is loaded
 
     def settings(self, recipe: Recipe, size: int) -> TrainSettings:
         """The recipe's settings over a dataset of `size` images, with the given options in place of its own values.

@@ -6,7 +6,6 @@ run that was interrupted and resumed equals one that was not. Progress is counte
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import LOG, STATE, claim_folder, note_divergence
-from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.settings import TrainSettings, seconds_between_saves
 
 Batch = dict[str, Tensor]
 _MOMENTUM = 0.9
@@ -109,11 +108,12 @@ class Trainer:
         """`what` is as in `claim_folder`: a resumed run must have the same.
 
         Raises:
-            NonesuchError: the folder holds a run with other settings, or a damaged state.
+            NonesuchError: the folder holds a run with other settings, or a damaged state, or a batch is too small.
         """
         if len(samples) < settings.batch:
             raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
         self.players, self.samples, self.settings = list(task.players), samples, settings
+        self._check_parts()
         self.network = self.players[0].network
         self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
@@ -129,6 +129,18 @@ class Trainer:
             self._resume()
         elif distributed.rank() == 0:
             (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
+
+    def _check_parts(self) -> None:
+        """Raises NonesuchError where batch norm would see one image, which has no spread."""
+        parts = self.settings.accumulate * distributed.world_size()
+        if self.settings.batch > parts:
+            return
+        modules = [module for player in self.players for module in player.network.train().modules()]
+        if any(isinstance(module, nn.BatchNorm1d) and module.training for module in modules):  # not of a frozen part
+            raise NonesuchError(
+                f"--batch {self.settings.batch}: batch norm needs two images or more at a time; "
+                f"give at least {2 * parts}"
+            )
 
     def run(
         self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float | None = None
@@ -147,7 +159,7 @@ class Trainer:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
         """
         if checkpoint_seconds is None:
-            checkpoint_seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
+            checkpoint_seconds = seconds_between_saves()
         saved = time.monotonic()
         with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
