@@ -13,15 +13,11 @@ from tests.people import planted_person
     [
         (["evaluate", "--data", "a.bin", "--data", "b.tar"], "--data is given 2 times; give it once"),
         (["evaluate", "--data", "a.bin", "--pairs", "p", "--pairs", "p", "--pairs", "q"], "--pairs is given 3 times"),
-        (["generate", "out", "--seed", 1, "--seed=2"], "--seed is given 2 times"),
-        (
-            ["recognize", "train", "out", "--data", "a", "--data", "b", "--preset", "tiny", "--preset", "mini"],
-            "--preset",
-        ),
+        (["generate", "out", "--vectors", "v.parquet", "--vectors=w.parquet"], "--vectors is given 2 times"),
         (["statistics", "v.parquet", "--out", "a", "--out", "b"], "--out is given 2 times"),
     ],
 )
-def test_an_option_is_not_dropped_for_its_repetition(cli: Cli, arguments: list[object], says: str) -> None:
+def test_a_file_is_not_dropped_for_another_one(cli: Cli, arguments: list[object], says: str) -> None:
     outcome = cli(*arguments)
     assert outcome.status == 2
     assert says in outcome.error
@@ -31,6 +27,8 @@ def test_what_is_repeatable_may_be_repeated(cli: Cli, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     outcome = cli("evaluate", "--data", absent, "--embedder", "a", "--embedder", "b", "--flip", "--no-flip")
     assert "no such file or folder" in outcome.error
+    numbers = cli("recognize", "train", tmp_path / "run", "--data", absent, "--data", absent, "--seed", 1, "--seed=2")
+    assert "no such file or folder" in numbers.error
 
 
 def test_a_bare_group_shows_its_help(cli: Cli) -> None:
