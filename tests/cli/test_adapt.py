@@ -148,7 +148,6 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "wide.safetensors").write_bytes((folder / "iresnet.safetensors").read_bytes())
     (tmp_path / "wide.json").write_text(json.dumps({**card, "embedding_dim": 64}))
     assert "its card says width 64" in error("--embedder", tmp_path / "wide.safetensors")
-    assert not (tmp_path / "run").exists()
     black = tmp_path / "black"
     for person in ("a", "b"):
         (black / person).mkdir(parents=True)
@@ -156,4 +155,4 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
             Image.new("RGB", (112, 112)).save(black / person / f"{image}.png")
     options = ["--embedder", folder / "iresnet.safetensors", "--data", black, "--batch", "16"]
     assert "don't differ in norm" in cli("recognize", "adapt", tmp_path / "run", *options).error
-    assert not (tmp_path / "run" / "state.pt").exists(), "so another run may take the folder"
+    assert not (tmp_path / "run").exists()

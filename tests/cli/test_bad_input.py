@@ -166,7 +166,7 @@ def test_training_photographs_of_other_sizes_are_skipped_with_the_mend(cli: Cli,
         for name, side in (("a.png", 112), ("b.png", 300)):
             (tmp_path / name).write_bytes(images.encode(np.zeros((side, side, 3), np.uint8), "png", 1))
             archive.add(tmp_path / name, arcname=name)
-    options = ["--data", tmp_path / "photos.tar", "--preset", "vec2face_tiny", "--batch", 2]
+    options = ["--data", tmp_path / "photos.tar", "--preset", "vec2face_tiny", "--batch", 4]
     outcome = cli("train-generator", tmp_path / "run", *options)
     assert "b.png: 300x300, not an aligned 112x112 crop; align it with 'nonesuch embed" in outcome.err
     assert "at least two people" in outcome.error

@@ -143,11 +143,9 @@ class RunOptions:
         """The recipe's settings over a dataset of `size` images, with the given options in place of its own values.
 
         Raises:
-            NonesuchError: the batch cannot be split evenly, or there are fewer images than it takes.
+            NonesuchError: the batch cannot be split evenly.
         """
         recipe = with_options(recipe, batch=self.schedule.batch, lr=self.schedule.lr)
-        if size < recipe.batch:
-            raise NonesuchError(f"{size} images are fewer than one batch of {recipe.batch}; give --batch")
         images = self.schedule.images_over(size, recipe)
         return TrainSettings(
             images=images,
