@@ -130,7 +130,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
             with its JSON card beside it.
         device: "auto", "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or (on a GPU) "float16".
-        threads: of an ONNX session on a CPU, 0 for as many as there are cores; torch has its own setting.
+        threads: of an ONNX session on a CPU, 0 for as many as torch has; torch has its own setting.
 
     Raises:
         NonesuchError: unknown name, missing or damaged weights, weights that are not an embedder's.

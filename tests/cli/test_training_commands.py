@@ -207,7 +207,7 @@ def test_epochs_count_the_data(cli: Cli, folder: Path, tmp_path: Path) -> None:
         assert json.loads((run / "settings.json").read_text())["settings"]["images"] == 18  # of 36
 
 
-_FILES = {"settings.json", "log.jsonl", "state.pt"}
+_FILES = {"settings.json", "images.parquet", "log.jsonl", "state.pt", ".lock"}
 
 
 @pytest.mark.parametrize(

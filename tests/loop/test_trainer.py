@@ -315,3 +315,31 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert [line["loss_adversarial"] for line in logs[0]] == pytest.approx(
         [line["loss_adversarial"] for line in logs[1]], abs=1e-4
     )
+
+
+def test_a_sample_that_cannot_be_read_costs_nothing_that_was_done(tmp_path: Path) -> None:
+    """The failing one is in the second part of a batch: the first part must not have moved the batch norm."""
+
+    class Once(Points):
+        def load(self, indices: np.ndarray, seeds: list[int]) -> dict[str, Tensor]:
+            if len(self.loaded) == 36 and not failed:
+                failed.append(1)
+                raise NonesuchError("15.png: not a readable image")
+            return super().load(indices, seeds)
+
+    failed: list[int] = []
+    trainers = []
+    for name in ("whole", "parts", "parts"):
+        task = Line()
+        task.network[1] = nn.BatchNorm1d(8)
+        samples = Points() if trainers == [] else Once()
+        trainer = Trainer(task, samples, _settings(accumulate=2), tmp_path / name, CPU, {})
+        if trainers and not failed:
+            with pytest.raises(NonesuchError, match=r"15\.png: not a readable image \(saved at 32 images"):
+                _run(trainer)
+            continue
+        _run(trainer)
+        trainers.append(trainer)
+    whole, parts = trainers
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(parts.network.state_dict()[name], tensor), name

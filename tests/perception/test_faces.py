@@ -8,6 +8,7 @@ from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.models import load_detector
 from nonesuch.perception import faces
+from nonesuch.perception.alignment import align
 from nonesuch.perception.faces import aligned_face, read_faces
 from tests.people import faces_of_no_one
 
@@ -59,3 +60,12 @@ def test_known_landmarks_are_those_of_each_photograph(
     found = np.concatenate([batch.crops for batch in read_faces(photographs, None, True, points)])
     alone = [aligned_face(photographs[row], None, True, points[row])[0] for row in (0, 1, 2, 4, 5, 6)]
     assert np.array_equal(found, np.stack(alone))
+
+
+def test_known_landmarks_align_an_image_of_a_crops_size_too(photographs: list[Photograph]) -> None:
+    """IJB's crops have any size: one of 112x112 is not aligned for that."""
+    points = np.random.default_rng(1).uniform(30, 90, (5, 2))
+    found, _ = aligned_face(photographs[0], None, landmarks=points)
+    assert found is not None
+    assert np.array_equal(found, align(photographs[0].read(), points))
+    assert not np.array_equal(found, photographs[0].read())

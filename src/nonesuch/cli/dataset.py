@@ -174,7 +174,7 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
     )
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
 def verify(dataset: Path) -> None:
     """Check every hash, count and label of DATASET; a non-zero exit status says that something is wrong.

@@ -14,7 +14,7 @@ from nonesuch.loop.progress import progress_bar
 from nonesuch.pages.sections import Section
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.option(
     "--data", type=options.PATH, required=True, help="Folder or tar of the test images, or a packed set (.bin, .xz)."
 )

@@ -1,7 +1,10 @@
 """Where and in which precision networks run."""
 
+import math
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -41,6 +44,39 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "float16" and device.type == "cpu":
         raise NonesuchError("--dtype float16: needs a GPU; use bfloat16 or float32")
     return DTYPES[name]
+
+
+def available_cores() -> int:
+    """Cores that this process may keep busy: those of its affinity, or fewer where a control group has a quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(math.floor(min(cores, _quota())), 1)
+
+
+def _quota(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Cores' worth of time that Linux's control groups (versions 1 and 2) leave this process; infinity for no limit."""
+    least = math.inf
+    try:
+        lines = [line.split(":", 2) for line in groups.read_text().splitlines()]
+    except OSError:
+        return least
+    for _, kinds, path in (line for line in lines if len(line) == 3):
+        if kinds and "cpu" not in kinds.split(","):
+            continue
+        top = root / ("cpu" if kinds else "")
+        inner = top / path.lstrip("/")
+        for group in (inner, *(parent for parent in inner.parents if parent.is_relative_to(top))):
+            least = min(
+                least, _quota_of(group, ["cpu.max"] if not kinds else ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
+            )
+    return least
+
+
+def _quota_of(group: Path, names: list[str]) -> float:
+    try:
+        quota, period = " ".join((group / name).read_text() for name in names).split()
+        return float(quota) / float(period) if float(quota) > 0 else math.inf
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
 
 
 def channels_last(network: NetworkType) -> NetworkType:

@@ -32,8 +32,8 @@ def as_path(place: AnyPath) -> Path:
         raise NonesuchError(f"{place!r}: not a path; give it as text or a Path")
     try:
         return Path(place).expanduser()
-    except RuntimeError:  # ~nobody is no user's home, so it is a file's name
-        return Path(place)
+    except RuntimeError as error:  # ~name of nobody, or no HOME
+        raise NonesuchError(f"{place}: its home folder is not known; write the path out, or ./{place}") from error
 
 
 def path_or_none(place: AnyPath | None) -> Path | None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nonesuch.core.devices import available_cores
 from nonesuch.core.errors import NonesuchError
 
 
@@ -15,7 +16,7 @@ class OnnxNetwork:
     Models that take channels last (B, H, W, 3), or batches of one fixed size, work as well.
 
     Args:
-        threads: on a CPU, 0 for as many as there are cores.
+        threads: on a CPU, 0 for as many as torch has (OMP_NUM_THREADS), but no more than cores may be kept busy.
         gpu: take a GPU where onnxruntime has one.
 
     Attributes:
@@ -32,7 +33,7 @@ class OnnxNetwork:
         except ImportError as error:
             raise NonesuchError("ONNX models need onnxruntime: pip install 'nonesuch[onnx]'") from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or min(torch.get_num_threads(), available_cores())
         options.log_severity_level = 3
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider") if gpu else ("CPUExecutionProvider",)
         providers = [name for name in wanted if name in onnxruntime.get_available_providers()]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import read_text
@@ -205,8 +207,25 @@ def is_hidden(name: str) -> bool:
 
 def signature(photographs: Iterable[Photograph]) -> str:
     """A hash of names, labels and sizes in bytes: tells one set of photographs from another without reading them."""
+    return listing_signature(listing(photographs))
+
+
+def listing(photographs: Iterable[Photograph]) -> pa.Table:
+    """A row for each photograph: file, identity, bytes (its size)."""
+    items = list(photographs)
+    sizes = [item.container.stat().st_size if item.size < 0 else item.size for item in items]
+    # A name that is not UTF-8 has surrogates, which Arrow refuses.
+    names, people = (
+        [word.encode(errors="backslashreplace").decode() for word in words]
+        for words in ([item.name for item in items], [item.identity for item in items])
+    )
+    columns = [pa.array(names, pa.string()), pa.array(people, pa.string()), pa.array(sizes, pa.int64())]
+    return pa.table(columns, names=["file", "identity", "bytes"])
+
+
+def listing_signature(table: pa.Table) -> str:
+    """The same hash of a listing."""
     digest = hashlib.sha256()
-    for item in photographs:
-        size = item.container.stat().st_size if item.size < 0 else item.size
-        digest.update(f"{item.name}\0{item.identity}\0{size}\n".encode())
+    for name, identity, size in zip(*(table[column].to_pylist() for column in table.column_names), strict=True):
+        digest.update(f"{name}\0{identity}\0{size}\n".encode())
     return digest.hexdigest()

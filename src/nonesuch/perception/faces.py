@@ -79,8 +79,8 @@ def aligned_face(
 ) -> tuple[Pixels | None, str]:
     """The largest face of a photograph.
 
-    A 112x112 image counts as aligned unless `always_align`. No image is resized to stand in for a face. Without a
-    detector only 112x112 images have one.
+    A 112x112 image counts as aligned unless `always_align`, or where its landmarks are known. No image is resized to
+    stand in for a face. Without a detector only 112x112 images have one.
 
     Args:
         landmarks: (5, 2) known ones as in `align`; then nothing is detected.
@@ -92,10 +92,10 @@ def aligned_face(
         image = photograph.read()
     except NonesuchError as error:
         return None, str(error)
-    if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
-        return image, ""
     if landmarks is not None:
         return align(image, landmarks), ""
+    if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
+        return image, ""
     if detector is None:
         height, width = image.shape[:2]
         mend = "align it with 'nonesuch embed IN --crops FOLDER'"

@@ -17,7 +17,7 @@ from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import as_path, as_paths
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.formats.photographs import Photograph, listing, listing_signature
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.losses import load_lpips
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
@@ -29,6 +29,7 @@ from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.run_folder import STATE
+from nonesuch.loop.run_images import PlacedSamples, images_of_run
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources, with_options
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_detector, load_embedder
@@ -194,13 +195,14 @@ def _train(
     with run.processes() as place:
         judge = load_embedder(embedder, str(place))
         photographs = find_photographs()
-        settings = run.settings(recipe, len(photographs))
-        what = {"embedder": judge.card.sha256, "data": signature(photographs), **networks.record()}
+        images = images_of_run(out, listing(photographs))
+        settings = run.settings(recipe, len(images))
+        what = {"embedder": judge.card.sha256, "data": listing_signature(images.table), **networks.record()}
         torch.manual_seed(run.seed)
-        with run.claimed(out, settings, what):
+        with run.claimed(out, settings, what, images):
             task, before = networks.task(judge, place)
             distributed.first_does(lambda: embed_once(out, photographs, judge, on_skipped, on_progress))
-            usable, vectors = read_vectors(out, photographs)
+            usable, vectors, stands = read_vectors(out, photographs, images)
             card = generator_card(networks.preset, judge, usable, vectors, run.licence, run.about_data)
             if before is not None:
                 card = continued(card, before)
@@ -210,7 +212,7 @@ def _train(
             samples = PhotographSamples(
                 usable, vectors, card.vector_scale, recipe.mask, style_dim, draw, recipe.prior_share
             )
-            trainer = Trainer(task, samples, settings, out, place, what)
+            trainer = Trainer(task, PlacedSamples(samples, stands), settings, out, place, what)
             distributed.first_does(lambda: statistics.save(fitted, out / card.statistics))
             path, sheet = out / f"{card.name}.safetensors", out / "samples.png"
 
