@@ -27,7 +27,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise NonesuchError(f"--device {name}: not available here; use auto or cpu") from error
     return device
 

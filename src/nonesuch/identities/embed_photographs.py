@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.core.arguments import DTYPE, Number, checked
+from nonesuch.core.arguments import DTYPE, LEAST_FACE, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.readers import find
 from nonesuch.identities.embedding import embed_each, write_embeddings
@@ -28,7 +28,7 @@ class EmbeddedPhotographs:
     problems: tuple[str, ...]
 
 
-@checked(min_face=Number(12, whole=True), dtype=DTYPE)
+@checked(min_face=LEAST_FACE, dtype=DTYPE)
 def embed_photographs(
     source: AnyPath,
     out: AnyPath,
