@@ -109,7 +109,7 @@ def test_batches_are_whole_numbers_above_0(embedder: Embedder, perceiver: Percei
     ],
 )
 def test_looking(perceiver: Perceiver, pixels: torch.Tensor) -> None:
-    with pytest.raises(NonesuchError, match="looks at .* floating-point pixels"):
+    with pytest.raises(NonesuchError, match=r"looks at .* floating-point pixels"):
         perceiver.look(pixels)
 
 
