@@ -24,6 +24,8 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if str(name).startswith("mps"):
+        raise NonesuchError(f"--device {name}: Apple's GPUs lack the float64 that alignment needs; use cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

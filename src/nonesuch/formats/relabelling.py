@@ -85,10 +85,12 @@ def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: 
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
     """
-    where = {
-        _SOURCE: os.fsencode(source.resolve()),
-        _RELATIVE: os.fsencode(Path(os.path.relpath(source.resolve(), path.resolve().parent)).as_posix()),
-    }
+    whole = source.resolve()
+    try:
+        relative = Path(os.path.relpath(whole, path.resolve().parent))
+    except ValueError:  # on another drive of Windows
+        relative = whole
+    where = {_SOURCE: os.fsencode(whole), _RELATIVE: os.fsencode(relative.as_posix())}
     schema = _SCHEMA.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
     columns = [
         [name for name, _ in rows],
