@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,6 +13,8 @@ import torch
 import nonesuch
 from nonesuch.core.devices import exact, one_core
 from nonesuch.generators.generator import Generator
+from nonesuch.perception.perceiver import Perceiver
+from nonesuch.steering.least_age import LeastAge
 
 BACKENDS = torch.backends
 NEW = hasattr(BACKENDS.cuda.matmul, "fp32_precision")
@@ -111,3 +114,26 @@ def test_one_core_is_one_core_and_comes_back() -> None:
             assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
+
+
+def test_who_is_old_enough_does_not_depend_on_the_cores(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images behind --min-age are made and looked at on one core, and exactly."""
+    seen: set[tuple[int, str]] = set()
+    generator, perceiver = nonesuch.load_generator(tiny_generator, "cpu"), nonesuch.load_perceiver(device="cpu")
+    for owner, name in ((Generator, "render"), (Perceiver, "perceive")):
+        work = getattr(owner, name)
+
+        def spy(*given: Any, work: Any = work, **named: Any) -> Any:
+            seen.add((torch.get_num_threads(), torch.get_float32_matmul_precision()))
+            return work(*given, **named)
+
+        monkeypatch.setattr(owner, name, spy)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        LeastAge(30.0, generator, perceiver)(np.ones((1, 192), dtype=np.float32))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == {(1, "highest")}
