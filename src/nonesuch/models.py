@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nonesuch.core import files, weights
+from nonesuch.core.arguments import LEAST_FACE, Number, checked
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
@@ -90,7 +91,7 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
     """
     try:
         network = _find(name).build(**sizes)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:  # torch raises these for impossible sizes
         raise NonesuchError(f"{name}: {error}") from error
     if pretrained is True:
         path = shipped_weights(name)
@@ -122,6 +123,7 @@ def shipped_weights(name: str) -> Path:
     return ASSETS / f"{name}.safetensors"
 
 
+@checked(threads=Number(0, whole=True))
 def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32", threads: int = 0) -> Embedder:
     """An embedder with its weights and card.
 
@@ -145,6 +147,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
     return Embedder(card, freeze(_network(path, card), place), place, precision)
 
 
+@checked(min_face=LEAST_FACE)
 def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
     """The MTCNN detector that ships with the package; errors as in `load_embedder`."""
     place = pick_device(device)

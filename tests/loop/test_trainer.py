@@ -282,6 +282,25 @@ def test_two_players_resume_to_the_bit(tmp_path: Path) -> None:
             assert torch.equal(other.network.state_dict()[name], tensor)
 
 
+def test_float16_steps_as_float32_does(tmp_path: Path) -> None:
+    """The gradient is scaled up only on its way: what is clipped and stepped is the gradient itself."""
+
+    class Slope:
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1, bias=False)
+            nn.init.ones_(self.network.weight)
+            self.players = [Player(self.network, lambda batch, seen: {"slope": 3.0 * self.network.weight.sum()})]
+
+    ends = []
+    for dtype in ("float32", "float16"):
+        for clip in (1.0, 10.0):  # below and above the gradient's norm
+            settings = _settings(images=8, optimizer="sgd", lr=0.1, warmup=0, weight_decay=0.0, clip=clip, dtype=dtype)
+            trainer = Trainer(Slope(), Points(), settings, tmp_path / f"{dtype}{clip}", CPU, {})
+            _run(trainer)
+            ends.append(float(trainer.network.weight.detach()))
+    assert ends == pytest.approx([0.9, 0.7, 0.9, 0.7], abs=1e-6)
+
+
 _RANKS = """
 import sys, torch
 from pathlib import Path

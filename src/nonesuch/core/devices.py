@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +13,10 @@ from torch import nn
 from nonesuch.core.errors import NonesuchError
 
 NetworkType = TypeVar("NetworkType", bound=nn.Module)
+Setting = TypeVar("Setting")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MATMUL_PRECISION = "highest"  # of float32 under `exact`, as `torch.set_float32_matmul_precision` names it
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -25,10 +27,12 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if str(name).startswith("mps"):
+        raise NonesuchError(f"--device {name}: Apple's GPUs lack the float64 that alignment needs; use cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise NonesuchError(f"--device {name}: not available here; use auto or cpu") from error
     return device
 
@@ -95,9 +99,46 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-def exact() -> AbstractContextManager[object]:
-    """Equal input gives equal bits on a GPU too: no TF32, and no free choice of cuDNN's algorithm."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+@contextmanager
+def exact() -> Iterator[None]:
+    """Equal input gives equal bits, whatever torch's global settings are; these are as before afterwards.
+
+    Float32 means float32 (no TF32, no bfloat16 inside, see `MATMUL_PRECISION`), and cuDNN chooses no algorithm freely.
+    """
+    cudnn = torch.backends.cudnn
+    before = [(place, name, getattr(place, name)) for place, name in _fp32_precisions()]
+    choices = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    tf32, matmul = _or_none(lambda: cudnn.allow_tf32), _or_none(torch.get_float32_matmul_precision)
+    try:
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = True, False, True, False
+        torch.set_float32_matmul_precision(MATMUL_PRECISION)
+        for place, name, _ in before:
+            setattr(place, name, "ieee")
+        yield
+    finally:
+        for name, value in choices.items():
+            setattr(cudnn, name, value)
+        if tf32 is not None:
+            cudnn.allow_tf32 = tf32
+        if matmul is not None:
+            torch.set_float32_matmul_precision(matmul)
+        for place, name, value in before:
+            setattr(place, name, value)
+
+
+def _fp32_precisions() -> list[tuple[object, str]]:
+    """Where torch 2.9 and later keep the precision of each kind of operation, besides the older settings."""
+    backends = (torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn)
+    found = [getattr(backend, name, None) for backend in backends for name in ("matmul", "conv", "rnn")]
+    return [(place, "fp32_precision") for place in found if hasattr(place, "fp32_precision")]
+
+
+def _or_none(read: Callable[[], Setting]) -> Setting | None:
+    """A setting, or None where torch refuses to say because newer settings contradict it."""
+    try:
+        return read()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def publish(temporary: Path, path: Path) -> None:
     """Make sure that a file's content is on the disk and readable by others, then move it to its final name."""
-    with temporary.open("rb") as handle:
+    with temporary.open("r+b") as handle:  # Windows flushes only what may be written
         os.fsync(handle.fileno())
     try:
         temporary.chmod(0o666 & ~_UMASK)

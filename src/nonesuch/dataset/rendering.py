@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import images
-from nonesuch.core.devices import available_cores, exact, is_out_of_memory
+from nonesuch.core.devices import MATMUL_PRECISION, available_cores, exact, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.formats.columns import have_columns, write_columns
@@ -64,6 +64,7 @@ def render_environment(settings: RenderSettings) -> dict[str, Any]:
         **settings.as_record(),
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "float32_matmul_precision": MATMUL_PRECISION,
         "encoder": images.codec_version(settings.codec),
     }
 

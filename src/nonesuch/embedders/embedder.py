@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.devices import autocast, channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
@@ -149,6 +150,7 @@ class Embedder:
         with autocast(self.device, self.dtype):
             return self.network(self.preprocessing.apply(pixels)).float()
 
+    @checked(batch=AT_LEAST_1)
     def embed(self, crops: Pixels | Tensor, batch: int = 64) -> NDArray[np.float32]:
         """Embed aligned crops.
 
@@ -160,7 +162,7 @@ class Embedder:
             (N, D) float32 raw embeddings.
 
         Raises:
-            NonesuchError: the crops have another shape or type.
+            NonesuchError: the crops have another shape or type, or `batch` is below 1.
         """
         check_crops(crops, self.name)
         stacked = torch.as_tensor(crops)

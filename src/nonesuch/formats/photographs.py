@@ -5,7 +5,6 @@ any thread.
 """
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,11 +66,9 @@ class Photograph:
         try:
             if self.size < 0:
                 return self.container.read_bytes()
-            handle = os.open(self.container, os.O_RDONLY)
-            try:
-                data = os.pread(handle, self.size, self.offset)
-            finally:
-                os.close(handle)
+            with self.container.open("rb") as handle:
+                handle.seek(self.offset)
+                data = handle.read(self.size)
         except OSError as error:
             raise NonesuchError(f"{self.container}: {error.strerror or error}") from error
         if len(data) != self.size:

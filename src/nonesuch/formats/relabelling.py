@@ -91,10 +91,15 @@ def write(
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
     """
+    whole = source.resolve()
+    try:
+        relative = Path(os.path.relpath(whole, path.resolve().parent))
+    except ValueError:  # on another drive of Windows
+        relative = whole
     where = {
         **({} if label is None else {_LABEL: label.encode()}),
-        _SOURCE: os.fsencode(source.resolve()),
-        _RELATIVE: os.fsencode(Path(os.path.relpath(source.resolve(), path.resolve().parent)).as_posix()),
+        _SOURCE: os.fsencode(whole),
+        _RELATIVE: os.fsencode(relative.as_posix()),
     }
     schema = _SCHEMA.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
     columns = [

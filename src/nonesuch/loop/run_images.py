@@ -32,7 +32,7 @@ class RunImages:
     def write(self, folder: Path) -> None:
         """Keep the list in a run's folder; raises NonesuchError where it cannot be written."""
         with files.replacing(folder / IMAGES) as temporary:
-            parquet.write_table(self.table, temporary, compression="zstd")
+            parquet.write_table(self.table, temporary)
 
 
 def images_of_run(folder: Path, now: pa.Table) -> RunImages:
