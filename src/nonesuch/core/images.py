@@ -1,9 +1,11 @@
 """The image codec: bytes <-> (H, W, 3) uint8 RGB.
 
-JPEG goes through simplejpeg where it is installed and can read the file, everything else through Pillow.
+JPEG goes through simplejpeg where it is installed and can read the file, everything else through Pillow. No other place
+opens images: files of strangers are read here, by a list of formats and within a bounded memory.
 """
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -25,7 +27,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CROP_SIZE = 112  # side of a face crop aligned to the ArcFace template
 CODECS = {"jpeg": ".jpg", "png": ".png"}
 _ORIENTATION = 274  # EXIF tag
-MAX_PIXELS = 100_000_000  # refused before decoding: a file of a few bytes can claim any size
+# What may be in a file, whatever its name says. Some of Pillow's other decoders start programs (Ghostscript, for EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Refused before decoding: a file of a few bytes can claim any size. WebP's decoder holds four copies.
+MAX_PIXELS, _MAX_PIXELS_WEBP = 128_000_000, 40_000_000
+MAX_BYTES = 1 << 29  # of a file; an uncompressed image of MAX_PIXELS has fewer
+_WHOLE = 32_000_000  # pixels up to which an image is decoded at its own size
 
 
 def encode(pixels: Pixels, codec: str, quality: int) -> bytes:
@@ -47,21 +54,30 @@ def codec_version(codec: str) -> str:
     return f"Pillow {PIL.__version__}"
 
 
-def decode(data: bytes, name: str) -> Pixels:
+def decode(data: bytes, name: str, whole: bool = False) -> Pixels:
     """File bytes -> (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
+    An image of more than 32 million pixels comes out at half its width and height, which bounds the memory.
+
+    Args:
+        whole: at its own size all the same, for those who know places in it.
+
     Raises:
-        NonesuchError: the bytes are empty, truncated, not an image, or claim more than MAX_PIXELS.
+        NonesuchError: the bytes are empty, truncated, not an image of `FORMATS`, or claim more than MAX_PIXELS.
     """
     if not data:
         raise NonesuchError(f"{name}: the file is empty; replace it or leave it out")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise NonesuchError(f"{name}: {width}x{height} pixels, more than the {MAX_PIXELS:,} allowed; scale it down")
+        most = _MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
+        if width * height > most:
+            raise NonesuchError(f"{name}: {width}x{height} pixels, more than the {most:,} allowed; scale it down")
+        factor = 1 if whole else math.ceil(math.sqrt(width * height / _WHOLE))
+        if factor > 1:
+            image = _reduced(image, factor)
         plain_jpeg = image.format == "JPEG" and image.mode == "RGB" and not image.getexif().get(_ORIENTATION)
         if plain_jpeg and (pixels := _decode_jpeg(data)) is not None:
             return pixels
@@ -69,9 +85,22 @@ def decode(data: bytes, name: str) -> Pixels:
     except NonesuchError:
         raise
     except UnidentifiedImageError as error:
-        raise NonesuchError(f"{name}: not a readable image (unknown format); replace it or leave it out") from error
+        known = ", ".join(FORMATS)
+        raise NonesuchError(
+            f"{name}: not a readable image (unknown format, not {known}); replace it or leave it out"
+        ) from error
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise NonesuchError(f"{name}: not a readable image ({error}); replace it or leave it out") from error
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The image at a fraction of its size: a JPEG is decoded at that size, others are averaged."""
+    orientation, width = image.getexif().get(_ORIENTATION, 1), image.width
+    image.draft(None, (image.width // factor, image.height // factor))
+    rest = round(factor * image.width / width)  # what the decoder has left to do
+    small = (image if image.mode in ("L", "RGB") else image.convert("RGB")).reduce(rest)
+    small.getexif()[_ORIENTATION] = orientation
+    return small
 
 
 def _decode_jpeg(data: bytes) -> Pixels | None:
@@ -86,7 +115,14 @@ def _decode_jpeg(data: bytes) -> Pixels | None:
 def read(path: Path) -> Pixels:
     """Decode an image file; errors as in `decode`."""
     try:
+        check_size(path.stat().st_size, str(path))
         data = path.read_bytes()
     except OSError as error:
         raise NonesuchError(f"{path}: {error.strerror or error}") from error
     return decode(data, str(path))
+
+
+def check_size(size: int, name: str) -> None:
+    """Raises NonesuchError where an image's file is too large to be read into memory."""
+    if size > MAX_BYTES:
+        raise NonesuchError(f"{name}: {size:,} bytes, more than the {MAX_BYTES:,} allowed; scale the image down")
