@@ -134,6 +134,7 @@ def _import_embedder(
         side = session.size or CROP_SIZE
         width = session(torch.zeros(1, 3, side, side)).shape[1]
         card = EmbedderCard(**fields, embedding_dim=width, preprocessing={**preprocessing, "size": side})
+        weights.check_card(card)
         _check_gives_vectors(card, session, checkpoint)
         with files.replacing(out) as temporary:
             shutil.copyfile(checkpoint, temporary)
@@ -245,10 +246,8 @@ def _alike(paths: list[Path]) -> list[Card]:
 def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
     """Copy the identity statistics that lie beside a generator's weights, if there are any; others are not replaced."""
     name = getattr(card, "statistics", "")
-    if not name:
-        return
-    source, copy = (files.inside(folder, name) for folder in (weights_file.parent, out.parent))
-    if not source.is_file():
+    source, copy = weights_file.parent / name, out.parent / name  # the card's check lets no other name through
+    if not name or not source.is_file():
         return
     if copy.is_file() and files.sha256(copy) != files.sha256(source):
         raise NonesuchError(f"{copy}: belongs to other weights; write the mean into another folder")
