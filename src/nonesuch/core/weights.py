@@ -6,7 +6,7 @@ measured, and the SHA-256 of the tensors, which is checked at every load.
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -154,8 +154,11 @@ def load_checked(weights: Path, card: Card) -> dict[str, Tensor]:
     return _load_safetensors(weights)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,)) -> dict[str, Any]:
     """Read `.safetensors`, or a PyTorch checkpoint with only tensors and plain values (`weights_only=True`).
+
+    Args:
+        classes: also let through. Published checkpoints hold their command line as a Namespace, which is plain data.
 
     Raises:
         NonesuchError: the file is missing, damaged, or would run code.
@@ -165,8 +168,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         return dict(_load_safetensors(path))
     try:
-        # Training checkpoints hold their command line as a Namespace, which is plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(list(classes)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = "it is damaged, not a PyTorch checkpoint, or holds objects that would run code"

@@ -61,6 +61,11 @@ class PlanRows:
         )
 
 
+def _kinds(schema: pa.Schema) -> tuple[list[str], list[pa.DataType]]:
+    """Names of columns and their types, but for the vectors, whose width varies."""
+    return schema.names, schema.types[:2]
+
+
 class Plan:
     """Reads the plan of a dataset folder, shard by shard.
 
@@ -76,7 +81,7 @@ class Plan:
         except (OSError, pa.ArrowException) as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
         schemas = self._images.schema_arrow, self._identities.schema_arrow
-        if not schemas[0].equals(PLAN_SCHEMA) or schemas[1].names != identities_schema(1).names:
+        if not schemas[0].equals(PLAN_SCHEMA) or _kinds(schemas[1]) != _kinds(identities_schema(1)):
             raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
         if self._images.num_row_groups != self._identities.num_row_groups:
             raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")

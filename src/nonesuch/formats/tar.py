@@ -40,13 +40,14 @@ def members(path: Path) -> list[Photograph]:
     try:
         with tarfile.open(path, "r:") as archive:
             images = [member for member in archive if member.isfile() and is_image(member.name)]
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
     found = [
         Photograph(member.name.removeprefix("./"), label_of(member.name), path, member.offset_data, member.size)
         for member in images
     ]
-    if found and max(item.offset + item.size for item in found) > path.stat().st_size:
+    ends = [item.offset + item.size if item.size >= 0 else -1 for item in found]  # a negative size would mean all of it
+    if found and (max(ends) > path.stat().st_size or min(ends) < 0):
         raise NonesuchError(f"{path}: truncated; copy it again")
     return sorted(found, key=lambda item: item.name)
 
