@@ -7,9 +7,32 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+
+# What pyarrow raises for damaged files; names and metadata that are not UTF-8 are a ValueError.
+UNREADABLE = (OSError, pa.ArrowException, ValueError)
+
+
+def read_parquet(path: Path, what: str) -> pa.Table:
+    """A Parquet table whose every value has been checked.
+
+    Args:
+        what: should be there, for the message.
+
+    Raises:
+        NonesuchError: the file is missing or damaged.
+    """
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)
+        assert all(isinstance(name, str) for name in table.column_names)  # decodes them
+    except UNREADABLE as error:
+        told = (str(error).splitlines() or [""])[0]
+        raise NonesuchError(f"{path}: not a readable {what} ({told})") from error
+    return table
 
 
 def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[Any]]:

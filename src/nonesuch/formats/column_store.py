@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.tables import UNREADABLE
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_file, have_columns, write_columns
 from nonesuch.formats.photographs import Photograph, signature
@@ -59,7 +60,7 @@ class ColumnStore:
             return have_columns(self._folder, group, part, made_by)
         try:
             metadata = pq.read_schema(self._place(group, part)).metadata or {}
-        except (OSError, pa.ArrowException):
+        except UNREADABLE:
             return False
         return (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
 
@@ -72,7 +73,7 @@ class ColumnStore:
         path = self._place(group, part)
         try:
             table = pq.read_table(path).replace_schema_metadata(None)
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
         return table.drop_columns(["key"]) if "key" in table.column_names else table
 

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.tables import UNREADABLE
 from nonesuch.formats.plan import Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 
@@ -44,7 +45,7 @@ def columns_problem(folder: Path, group: str, shard: int) -> str | None:
         return f"lacks the columns {group}"
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
+    except UNREADABLE:
         return f"its columns {group} are damaged"
     index = read_index(shard_files(folder, shard).index)
     metadata = table.schema.metadata or {}

@@ -107,10 +107,10 @@ def _vector(data: Any) -> NDArray[np.float32]:
     if not isinstance(data, bytes):
         raise TypeError("its vector is not bytes")
     content = io.BytesIO(data)
-    version = np.lib.format.read_magic(content)
-    if version not in _HEADERS:
-        raise ValueError(f"its vector is of .npy version {version}")
-    shape, _, dtype = _HEADERS[version](content)
+    try:
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(content)](content)
+    except Exception as error:  # numpy parses the header as Python's literals, which fail in many ways
+        raise ValueError(f"its vector is no .npy file: {type(error).__name__}") from error
     if dtype.kind not in "fiu":
         raise ValueError(f"its vector is an array of {dtype.name}")
     if any(side < 0 for side in shape) or math.prod(shape) * dtype.itemsize != len(data) - content.tell():

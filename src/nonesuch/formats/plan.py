@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings
+from nonesuch.core.tables import UNREADABLE, embeddings
 
 PLAN, IDENTITIES = "plan.parquet", "identities.parquet"
 
@@ -78,10 +78,11 @@ class Plan:
         try:
             self._images = pq.ParquetFile(folder / PLAN)
             self._identities = pq.ParquetFile(folder / IDENTITIES)
-        except (OSError, pa.ArrowException) as error:
+            images, people = self._images.schema_arrow, self._identities.schema_arrow
+            fits = images.equals(PLAN_SCHEMA) and _kinds(people) == _kinds(identities_schema(1))
+        except UNREADABLE as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
-        schemas = self._images.schema_arrow, self._identities.schema_arrow
-        if not schemas[0].equals(PLAN_SCHEMA) or _kinds(schemas[1]) != _kinds(identities_schema(1)):
+        if not fits:
             raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
         if self._images.num_row_groups != self._identities.num_row_groups:
             raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")
@@ -110,8 +111,10 @@ class Plan:
         try:
             images = self._images.read_row_group(shard)
             identities = self._identities.read_row_group(shard)
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
+        if any(column.null_count for column in [*images.columns, identities["identity"]]):
+            raise NonesuchError(f"{self.folder}: the plan lacks a value at shard {shard}")
         if not len(identities):
             raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
         labels = identities["identity"].to_numpy()

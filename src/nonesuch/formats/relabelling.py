@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 
@@ -107,10 +107,7 @@ def read(path: Path) -> Relabelling:
     Raises:
         NonesuchError: the file is damaged or not such a manifest, or its source is in neither place.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
+    table = tables.read_parquet(path, "manifest")
     source = _source(path, table.schema)
     if any(table[name].null_count for name in _SCHEMA.names):
         raise NonesuchError(f"{path}: a row lacks its file or its identity; clean the images again")
@@ -131,7 +128,7 @@ def chain(path: Path) -> list[Path]:
         found.append(path.resolve())
         try:
             path = _source(path, pq.read_schema(path))
-        except (OSError, pa.ArrowException) as error:
+        except tables.UNREADABLE as error:
             raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
     return found
 

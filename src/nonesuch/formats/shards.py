@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 
 INDEX_SCHEMA = pa.schema(
@@ -54,10 +55,7 @@ def read_index(path: Path) -> pa.Table:
     Raises:
         NonesuchError: the file is missing, damaged, or not an index.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable shard index ({error})") from error
+    table = tables.read_parquet(path, "shard index")
     if not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
         raise NonesuchError(f"{path}: its columns are not those of a shard index")
     whole = not any(column.null_count for column in table.columns)
@@ -77,7 +75,7 @@ def is_complete(files: ShardFiles, made_from: str) -> bool:
         return False
     try:
         metadata = pq.read_schema(files.index).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+    except tables.UNREADABLE as error:
         raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
     size_fits = metadata.get(TAR_BYTES) == str(files.tar.stat().st_size).encode()
     return size_fits and metadata.get(MADE_FROM) == made_from.encode()

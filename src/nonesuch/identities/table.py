@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings
+from nonesuch.core.tables import embeddings, read_parquet
 from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
@@ -75,10 +75,7 @@ def read(path: Path) -> VectorTable:
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable Parquet table ({error})") from error
+    table = read_parquet(path, "Parquet table")
     if missing := {"identity", "embedding"} - set(table.column_names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
     fields = {
