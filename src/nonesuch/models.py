@@ -91,8 +91,10 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
     """
     try:
         network = _find(name).build(**sizes)
-    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:  # torch raises these for impossible sizes
-        raise NonesuchError(f"{name}: {error}") from error
+    except NonesuchError:
+        raise
+    except Exception as error:  # sizes come from cards, too, and torch has many kinds for those that make no sense
+        raise NonesuchError(f"{name}: sizes {sizes}: {error}") from error
     if pretrained is True:
         path = shipped_weights(name)
         card = weights.read_card(path, _find(name).card)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nonesuch.core import images
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.models import load_detector
@@ -69,3 +70,25 @@ def test_known_landmarks_align_an_image_of_a_crops_size_too(photographs: list[Ph
     assert found is not None
     assert np.array_equal(found, align(photographs[0].read(), points))
     assert not np.array_equal(found, photographs[0].read())
+
+
+def test_known_landmarks_are_those_of_the_whole_photograph(
+    photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.array([[160.0, 160.0], [230.0, 160.0], [200.0, 200.0], [170.0, 240.0], [220.0, 240.0]])
+    expected, _ = aligned_face(photographs[1], None, landmarks=points)
+    monkeypatch.setattr(images, "_WHOLE", 50_000)  # so that the photograph counts as a large one
+    assert photographs[1].read().shape == (180, 210, 3)
+    found, _ = aligned_face(photographs[1], None, landmarks=points)
+    assert expected is not None
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan, np.inf, 1e300])
+def test_landmarks_that_are_none(photographs: list[Photograph], value: float) -> None:
+    points = np.full((5, 2), value)
+    if value == 1e300:
+        points[0] = 0.0
+    crop, problem = aligned_face(photographs[1], None, landmarks=points)
+    assert crop is None
+    assert problem == "1.png: its landmarks are all at one place, or no numbers"

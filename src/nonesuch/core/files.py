@@ -1,6 +1,8 @@
 """Writing files so that a half-written one never has its final name."""
 
+import codecs
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -10,11 +12,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import notice
 
+Content = TypeVar("Content")
 AnyPath = str | os.PathLike[str]  # what Python users may name a file by
 
 # Reading it means setting it, which is only safe before there are threads.
@@ -162,14 +167,35 @@ def read_json(path: Path) -> dict[str, Any]:
         NonesuchError: the file is missing, is not JSON, or holds no object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError as error:
         raise NonesuchError(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NonesuchError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no JSON object")
     return content
+
+
+def typed(content: dict[str, Any], kind: type[Content], where: str) -> Content:
+    """A dataclass from what a file holds, each field of its type and within the limits of its `msgspec.Meta`.
+
+    Raises:
+        NonesuchError: a field is missing, unknown, of another type, or out of its limits; `where` begins the message.
+    """
+    known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]  # always a dataclass
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    if missing or (unknown := sorted(set(content) - set(known))):
+        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        raise NonesuchError(f"{where}: it {what}")
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise NonesuchError(f"{where}: {str(error).replace('`$.', '`').lower()}") from error
 
 
 def sha256(path: Path) -> str:

@@ -8,6 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nonesuch.core.errors import NonesuchError
+
+# What pyarrow raises for damaged files; names and metadata that are not UTF-8 are a ValueError.
+UNREADABLE = (OSError, pa.ArrowException, ValueError)
+
 
 def opened(path: Path, mode: str = "rb") -> pa.NativeFile:
     """A file for pyarrow to read ("rb") or write ("wb"); raises OSError."""
@@ -18,6 +23,25 @@ def read_table(path: Path) -> pa.Table:
     """All of a file; raises OSError or pa.ArrowException."""
     with opened(path) as file:
         return pq.read_table(file)
+
+
+def read_checked(path: Path, what: str) -> pa.Table:
+    """All of a file, with every value checked.
+
+    Args:
+        what: should be there, for the message.
+
+    Raises:
+        NonesuchError: the file is missing or damaged.
+    """
+    try:
+        table = read_table(path)
+        table.validate(full=True)
+        assert all(isinstance(name, str) for name in table.column_names)  # decodes them
+    except UNREADABLE as error:
+        told = (str(error).splitlines() or [""])[0]
+        raise NonesuchError(f"{path}: not a readable {what} ({told})") from error
+    return table
 
 
 def read_schema(path: Path) -> pa.Schema:

@@ -86,7 +86,7 @@ def _read(path: Path, names: Sequence[str], as_text: Sequence[str]) -> pa.Table:
                     null_values=[""],
                 ),
             )
-    except (OSError, pa.ArrowException) as error:
+    except parquet.UNREADABLE as error:
         raise _not_a_table(path, error) from error
 
 
@@ -136,8 +136,12 @@ def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """A list column of equal lengths, without nulls -> (N, D) float32.
 
     Raises:
-        NonesuchError: the lists differ in length, or one is missing.
+        NonesuchError: the column holds something else, the lists differ in length, or one is missing.
     """
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise NonesuchError(f"the column of vectors holds {kind}, not lists of numbers")
     if column.null_count:
         raise NonesuchError(f"{column.null_count} rows hold no vector; remove them")
     values = column.combine_chunks()

@@ -16,6 +16,7 @@ from nonesuch.evaluation.names import ImageNames
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.templates import Enrolled, TemplateTest, template_figures
 from nonesuch.formats.photographs import Photograph
+from nonesuch.perception.alignment import usable
 
 _LANDMARKS = 10  # numbers behind a name
 
@@ -128,7 +129,7 @@ def _landmarks(path: Path, names: list[str], places: NDArray[np.int64]) -> NDArr
             found[place[name]] = np.array(fields[:_LANDMARKS], dtype=np.float64).reshape(5, 2)
         except ValueError as error:
             raise NonesuchError(f"{path}: line {number} is not a name with five points") from error
-    bad = ~np.isfinite(found).all((1, 2)) | (np.ptp(found, axis=1) == 0).all(1)
+    bad = ~usable(found)
     if bad.any():
         raise NonesuchError(f"{path}: {int(bad.sum())} of {len(found)} images have no landmarks in it")
     return found

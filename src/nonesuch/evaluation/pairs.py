@@ -16,6 +16,7 @@ from nonesuch.formats import safe_pickle
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 
 _FOLDS = 10
+_LARGEST_CROP = 1 << 20  # bytes of an encoded crop, which has 37,632 uncompressed
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
 
 
@@ -165,7 +166,7 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
     for number, data in enumerate(encoded):
         item = safe_pickle.plain(data)
         raw = item.tobytes() if isinstance(item, np.ndarray) else item
-        if not isinstance(raw, bytes):
+        if not isinstance(raw, bytes) or len(raw) > _LARGEST_CROP:
             raise NonesuchError(f"{path}: image {number} is not an encoded image")
         height, width = images.decode(raw, f"{path}: image {number}").shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):

@@ -62,7 +62,7 @@ class ColumnStore:
             return False
         try:
             metadata = parquet.read_schema(self._place_apart(self._apart, group, part)).metadata or {}
-        except (OSError, pa.ArrowException):
+        except parquet.UNREADABLE:
             return False
         found = (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
         if found:
@@ -78,7 +78,7 @@ class ColumnStore:
         path = self._place(group, part)
         try:
             table = parquet.read_table(path).replace_schema_metadata(None)
-        except (OSError, pa.ArrowException) as error:
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
         return table.drop_columns(["key"]) if "key" in table.column_names else table
 

@@ -43,7 +43,7 @@ def columns_problem(folder: Path, group: str, shard: int) -> str | None:
         return f"lacks the columns {group}"
     try:
         table = parquet.read_table(path)
-    except (OSError, pa.ArrowException):
+    except parquet.UNREADABLE:
         return f"its columns {group} are damaged"
     index = read_index(shard_files(folder, shard).index)
     metadata = table.schema.metadata or {}

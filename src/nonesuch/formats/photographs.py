@@ -61,9 +61,10 @@ class Photograph:
         """The encoded image.
 
         Raises:
-            NonesuchError: the file cannot be read any more, or is shorter than it was.
+            NonesuchError: the file cannot be read any more, is too large, or is shorter than it was.
         """
         try:
+            images.check_size(self.container.stat().st_size if self.size < 0 else self.size, self.name)
             if self.size < 0:
                 return self.container.read_bytes()
             with self.container.open("rb") as handle:
@@ -75,9 +76,9 @@ class Photograph:
             raise NonesuchError(f"{self.container}: truncated, {self.name} is cut off; copy the file again")
         return data
 
-    def read(self) -> Pixels:
-        """Decode it: (H, W, 3) uint8 RGB; errors as in `nonesuch.core.images.decode`."""
-        return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
+    def read(self, whole: bool = False) -> Pixels:
+        """Decode it: (H, W, 3) uint8 RGB; `whole` and errors as in `nonesuch.core.images.decode`."""
+        return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}", whole)
 
     def read_crop(self) -> Pixels:
         """Decode an aligned crop: (112, 112, 3) uint8 RGB.

@@ -62,6 +62,11 @@ class PlanRows:
         )
 
 
+def _kinds(schema: pa.Schema) -> tuple[list[str], list[pa.DataType]]:
+    """Names of columns and their types, but for the vectors, whose width varies."""
+    return schema.names, schema.types[:2]
+
+
 class Plan:
     """Reads the plan of a dataset folder, shard by shard.
 
@@ -74,10 +79,11 @@ class Plan:
         try:
             self._images = pq.ParquetFile(parquet.opened(folder / PLAN))
             self._identities = pq.ParquetFile(parquet.opened(folder / IDENTITIES))
-        except (OSError, pa.ArrowException) as error:
+            images, people = self._images.schema_arrow, self._identities.schema_arrow
+            fits = images.equals(PLAN_SCHEMA) and _kinds(people) == _kinds(identities_schema(1))
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
-        schemas = self._images.schema_arrow, self._identities.schema_arrow
-        if not schemas[0].equals(PLAN_SCHEMA) or schemas[1].names != identities_schema(1).names:
+        if not fits:
             raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
         if self._images.num_row_groups != self._identities.num_row_groups:
             raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")
@@ -106,8 +112,10 @@ class Plan:
         try:
             images = self._images.read_row_group(shard)
             identities = self._identities.read_row_group(shard)
-        except (OSError, pa.ArrowException) as error:
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
+        if any(column.null_count for column in [*images.columns, identities["identity"]]):
+            raise NonesuchError(f"{self.folder}: the plan lacks a value at shard {shard}")
         if not len(identities):
             raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
         labels = identities["identity"].to_numpy()

@@ -43,7 +43,7 @@ def members(path: Path) -> list[Photograph]:
     try:
         with tarfile.open(path, "r:") as archive:
             everything = [member for member in archive if not member.isdir()]
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
     found, skipped = [], Counter[str]()
     for member in everything:
@@ -56,7 +56,8 @@ def members(path: Path) -> list[Photograph]:
             name = readable(member.name.removeprefix("./"))
             found.append(Photograph(name, "", path, member.offset_data, member.size))
     tell_skipped(path, skipped)
-    if found and max(item.offset + item.size for item in found) > path.stat().st_size:
+    ends = [item.offset + item.size if item.size >= 0 else -1 for item in found]  # a negative size would mean all of it
+    if found and (max(ends) > path.stat().st_size or min(ends) < 0):
         raise NonesuchError(f"{path}: truncated; copy it again")
     return sorted(found, key=lambda item: item.name)
 

@@ -7,17 +7,21 @@ subclass of `Generator` that says what an image draws from its seed and how vect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
+from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from nonesuch.core.arguments import AT_LEAST_1, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
-from nonesuch.core.weights import Card
+from nonesuch.core.weights import Card, Cosine, Positive, Width
+
+_NUMBER = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
+_PART = rf"{_NUMBER}(:{_NUMBER})?"  # of a mix: sigma:share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +42,14 @@ class GeneratorCard(Card):
 
     kind: ClassVar[str] = "generator"
 
-    feature_dim: int
+    feature_dim: Width
     embedder: str
     embedder_sha256: str
-    vector_scale: float = 1.0
-    vector_norm: float = 22.6
-    sigma_mix: str = "0.3:40,0.5:40,0.7:20"
-    max_similarity: float = 0.4
-    statistics: str = ""
+    vector_scale: Positive = 1.0
+    vector_norm: Positive = 22.6
+    sigma_mix: Annotated[str, Meta(pattern=rf"^{_PART}(,{_PART})*$")] = "0.3:40,0.5:40,0.7:20"
+    max_similarity: Cosine = 0.4
+    statistics: Annotated[str, Meta(pattern=r"^(?!\.\.?$)[^/\\\0]*$")] = ""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,10 @@ def load(path: Path) -> Statistics:
         with safe_open(path, framework="numpy") as handle:
             metadata = handle.metadata() or {}
             mean, axes, spread = (handle.get_tensor(name) for name in ("mean", "axes", "spread"))
+            if mean.ndim != 1 or axes.shape != (len(spread), len(mean)) or spread.ndim != 1:
+                raise ValueError("their shapes do not fit")
+            if not all(part.dtype.kind == "f" and np.isfinite(part).all() for part in (mean, axes, spread)):
+                raise ValueError("they hold NaN, infinity or no numbers")
             return Statistics(mean, axes, spread, metadata["embedder_sha256"], int(metadata["people"]))
     except (SafetensorError, KeyError, OSError, ValueError) as error:
         raise NonesuchError(f"{path}: not a file of identity statistics ({error})") from error

@@ -74,13 +74,13 @@ def read(path: Path) -> VectorTable:
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
-    try:
-        table = parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable Parquet table ({error})") from error
+    table = parquet.read_checked(path, "Parquet table")
     if missing := {"identity", "embedding"} - set(table.column_names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
-    fields = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    fields = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in (table.schema.metadata or {}).items()
+    }
     if "embedder" not in fields:
         raise NonesuchError(f"{path}: does not name its embedder; make it with 'nonesuch embed' or 'identities'")
     table = table.filter(table["embedding"].is_valid())

@@ -66,7 +66,7 @@ def recorded_images(folder: Path) -> pa.Table | None:
         return None
     try:
         return parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+    except parquet.UNREADABLE as error:
         raise NonesuchError(f"{path}: damaged ({error}); put it back, or move the run away to start again") from error
 
 

@@ -89,11 +89,14 @@ def aligned_face(
         (112, 112, 3) uint8 RGB or None, and in words why there is none ("" where there is one).
     """
     try:
-        image = photograph.read()
+        image = photograph.read(whole=landmarks is not None)
     except NonesuchError as error:
         return None, str(error)
     if landmarks is not None:
-        return align(image, landmarks), ""
+        try:
+            return align(image, landmarks), ""
+        except NonesuchError as error:
+            return None, f"{photograph.name}: {error}"
     if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
         return image, ""
     if detector is None:

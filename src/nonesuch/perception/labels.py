@@ -12,6 +12,7 @@ from nonesuch.core.images import CROP_SIZE
 from nonesuch.formats.photographs import Photograph, plain_name
 from nonesuch.formats.readers import find
 from nonesuch.formats.tar import rows_by_name, table_beside
+from nonesuch.perception.alignment import usable
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.pose import head_pose
 
@@ -92,8 +93,9 @@ def _labels_of(tar: Path, split: str | None) -> LabelledPhotographs:
 
     landmarks = numbers(LANDMARKS)
     pose = np.full((len(order), 2), np.nan, dtype=np.float32)
-    known = np.isfinite(landmarks).all(1)
-    pose[known] = head_pose(landmarks[known].reshape(-1, 5, 2).astype(np.float64))[:, :2]
+    points = landmarks.reshape(-1, 5, 2).astype(np.float64)
+    known = usable(points)
+    pose[known] = head_pose(points[known])[:, :2]
     face, attributes = numbers(_FACE), numbers(list(ATTRIBUTES))
     if not any(np.isfinite(part).any() for part in (pose, face, attributes)):
         raise NonesuchError(f"{table}: holds neither landmarks, nor age, gender and ethnicity, nor the attributes")

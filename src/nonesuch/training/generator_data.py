@@ -104,7 +104,7 @@ def generator_card(
         embedder=embedder.name,
         embedder_sha256=embedder.card.sha256,
         vector_scale=vector_scale(norm, embedder.card.embedding_dim),
-        vector_norm=round(norm, 2),
+        vector_norm=max(round(norm, 2), 0.01),
         statistics=f"{preset}.statistics.safetensors",
     )
 

@@ -248,9 +248,10 @@ def _init_file(init: Path) -> Path:
 
 def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder) -> Vec2FaceCard | None:
     """Load weights, or all networks of another run's folder; returns the generator's card where there is one."""
-    loaded = weights.load_checkpoint(_init_file(init))
+    loaded = weights.load_checkpoint(init / STATE, classes=()) if init.is_dir() else weights.load_checkpoint(init)
     if init.is_dir():
-        if "networks" not in loaded:
+        saved = loaded.get("networks")
+        if not isinstance(saved, list) or not all(isinstance(network, dict) for network in saved):
             raise NonesuchError(f"{init / STATE}: not a state of this kind of training; name a weight file instead")
         for player, saved in zip(task.players, loaded["networks"], strict=False):
             weights.load_into(player.network, saved, str(init / STATE))
