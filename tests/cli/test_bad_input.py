@@ -97,7 +97,7 @@ def test_vectors_that_do_not_fit(cli: Cli, tmp_path: Path, tiny_generator: Path)
     good = np.ones((2, 192)).tolist()
     for vectors, hash_, name, says in [
         (np.full((2, 192), np.nan).tolist(), sha256, "mobilefacenet", "NaN"),
-        (np.ones((2, 512)).tolist(), sha256, "mobilefacenet", "width 192, these have 512"),
+        (np.ones((2, 512)).tolist(), sha256, "mobilefacenet", "takes vectors of width 192, (N, 192), not (2, 512)"),
         (good, "0" * 64, "mobilefacenet", "vectors of mobilefacenet (00000000)"),
         (good, sha256, "arcface", "vectors of arcface"),
     ]:
