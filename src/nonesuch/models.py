@@ -23,6 +23,11 @@ from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
+from nonesuch.generators.idiff.first_stage import IDiffFirstStage
+from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
+from nonesuch.generators.idiff.presets import IDIFF
+from nonesuch.generators.idiff.unet import IDiffUNet
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import VEC2FACE
@@ -55,6 +60,9 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(FaceViT, **sizes), EmbedderCard) for name, sizes in VITS.items()},
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
+    **{name: _Model(partial(LatentDiffusion, **sizes), IDiffCard, IDiffGenerator) for name, sizes in IDIFF.items()},
+    "idiff_unet": _Model(IDiffUNet, PartCard),
+    "idiff_first_stage": _Model(IDiffFirstStage, PartCard),
 }
 
 
