@@ -192,7 +192,7 @@ class IDiffFirstStage(nn.Module):
         self.decoder = Decoder(channels, width, multipliers, blocks)
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] -> (B, channels, H / 4, W / 4) latents before the codebook, which is what is diffused."""
+        """(B, 3, H, W) in [-1, 1] -> (B, channels, H / 4, W / 4) latents, not yet codes; these are diffused."""
         return self.quant_conv(self.encoder(images))
 
     def quantise(self, latents: Tensor) -> tuple[Tensor, Tensor]:

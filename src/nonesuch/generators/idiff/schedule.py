@@ -15,7 +15,7 @@ _MOST_BETA = 0.999
 
 def linear(first: float = 1e-4, last: float = 0.02) -> NDArray[np.float64]:
     """(1000,) shares of signal variance, alpha-bar; beta grows linearly, as published for DDPM and IDiff-Face."""
-    return np.cumprod(1.0 - np.linspace(first, last, TIMES, dtype=np.float64))
+    return np.cumprod(1.0 - np.linspace(first, last, TIMES), dtype=np.float64)
 
 
 def cosine() -> NDArray[np.float64]:
