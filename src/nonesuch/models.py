@@ -125,10 +125,9 @@ def shipped_weights(name: str) -> Path:
     Raises:
         NonesuchError: there is none.
     """
-    path = ASSETS / f"{name}.safetensors"
-    if not path.is_file():
+    if name not in shipped_names():  # names come from cards, too: none may lead elsewhere
         raise NonesuchError(f"the package ships no weights named {name!r}; it ships {', '.join(shipped_names())}")
-    return path
+    return ASSETS / f"{name}.safetensors"
 
 
 def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32", threads: int = 0) -> Embedder:
@@ -179,10 +178,9 @@ def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto",
 
 def shipped_embedder_card(name: str, sha256: str) -> EmbedderCard | None:
     """The card of an embedder that ships with the package, if it has that hash."""
-    path = ASSETS / f"{name}.safetensors"
-    if not path.is_file():
+    if name not in shipped_names() or _find(name).card is not EmbedderCard:
         return None
-    card = weights.read_card(path, EmbedderCard)
+    card = weights.read_card(shipped_weights(name), EmbedderCard)
     return card if card.sha256 == sha256 else None
 
 

@@ -222,8 +222,10 @@ def _alike(paths: list[Path]) -> list[Card]:
 def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
     """Copy the identity statistics that lie beside a generator's weights, if there are any; others are not replaced."""
     name = getattr(card, "statistics", "")
-    source, copy = weights_file.parent / name, out.parent / name
-    if not name or not source.is_file():
+    if not name:
+        return
+    source, copy = (files.inside(folder, name) for folder in (weights_file.parent, out.parent))
+    if not source.is_file():
         return
     if copy.is_file() and files.sha256(copy) != files.sha256(source):
         raise NonesuchError(f"{copy}: belongs to other weights; write the mean into another folder")

@@ -4,52 +4,67 @@ import copy
 
 import pytest
 
-from nonesuch.audit.verdict import verdict
+from nonesuch.audit.figures.catalogue import IDENTITY_FIGURES, IMAGE_FIGURES
+from nonesuch.audit.figures.listed import Listed
+from nonesuch.audit.summary import tables
+from nonesuch.audit.verdict import Light, verdict
+from nonesuch.measures.figure import UndefinedFigureError
 
 
 def _share(value: float | None, low: float | None = None, high: float | None = None) -> dict:
     return {"value": value, "low": low, "high": high}
 
 
-FIGURES = {
-    "counts": {"found": 1000, "left_out": 0, "lost_identities": 0},
-    "embedders": {
-        "e": {
-            "separability": {"twice": {"identities": 0, "share": _share(0.0, 0.0, 0.0)}},
-            "consistency": {"at": {"fmr 0.0001": {"refused": _share(0.0, 0.0, 0.0)}}},
-            "study": {
-                "eer": _share(0.01, 0.0, 0.02),
-                "false_matches": {"fmr 0.001": _share(0.001, 0.0, 0.002)},
-                "mated_mean": 0.7,
-                "non_mated_mean": 0.0,
-            },
-            "leakage": {
-                "images": {
-                    "copies": 0,
-                    "excess": {"control 0.01": _share(0.0, -0.01, 0.01), "control 0.001": _share(0.0, -0.001, 0.001)},
-                },
-                "people": {"excess": {"control 0.01": _share(0.0, -0.01, 0.01)}},
-            },
-            "realism": {"coverage": _share(0.6, 0.5, 0.7)},
-            "realism_of_control": {"coverage": _share(0.6, 0.5, 0.7)},
-        }
-    },
-    "duplicates": {"share": _share(0.0, 0.0, 0.0)},
-    "quality": {"no_face_in_crop": _share(0.0, 0.0, 0.0)},
-    "variation": {"yaw": {"within": _share(9.0, 8.0, 10.0)}},
-    "balance": {"gender": {"shares": {"female": _share(0.5), "male": _share(0.5)}, "distance": None}},
-}
+def _place(figures: dict, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        figures = figures.setdefault(key, {})
+    figures[last] = value
+
+
+def _green(listed: tuple[Listed, ...]) -> dict:
+    """Every figure of the list, at its green bound or 0."""
+    figures: dict = {}
+    for item in listed:
+        measure, bounds = item.measure, item.measure.bounds
+        at = bounds.at if bounds is not None else ""
+        path = f"{item.part}/{measure.key.replace('*', at or 'x')}"
+        value = bounds.green if bounds is not None else 0.0
+        _place(figures, path, _share(value, value, value) if measure.interval else value)
+        for beside in filter(None, (measure.count, measure.deviation)):
+            _place(figures, f"{path.rpartition('/')[0]}/{beside}", 0)
+    return figures
+
+
+def _figures() -> dict:
+    """All lights green: the catalogue's figures at their bounds, and what lights of several figures read."""
+    by, figures = _green(IDENTITY_FIGURES), _green(IMAGE_FIGURES)
+    by["study"] |= {"mated_mean": 0.7, "non_mated_mean": 0.0}
+    clean = {"control 0.01": _share(0.0, -0.01, 0.009), "control 0.001": _share(0.0, -0.001, 0.001)}
+    by["leakage"]["images"] |= {"excess": clean}
+    by["leakage"]["people"] = {"excess": {"control 0.01": _share(0.0, -0.01, 0.009)}}
+    by["realism"]["coverage"], by["realism_of_control"]["coverage"] = _share(0.6, 0.5, 0.7), _share(0.6, 0.5, 0.7)
+    figures["counts"] |= {"found": 1000, "lost_identities": 0}
+    figures["balance"]["gender"] = {"shares": {"female": _share(0.5), "male": _share(0.5)}, "distance": None}
+    return {**figures, "embedders": {"e": by}}
+
+
+FIGURES = _figures()
 E = ("embedders", "e")
 IMAGES = (*E, "leakage", "images")
 
 
-def _colour(about: str, place: tuple[str, ...], value: object) -> str:
+def _light(about: str, place: tuple[str, ...], value: object) -> Light:
     figures = copy.deepcopy(FIGURES)
     part = figures
     for key in place[:-1]:
         part = part[key]
     part[place[-1]] = value
-    return next(light.colour for light in verdict(figures) if light.about == about)
+    return next(light for light in verdict(figures) if light.about == about)
+
+
+def _colour(about: str, place: tuple[str, ...], value: object) -> str:
+    return _light(about, place, value).colour
 
 
 def test_all_green() -> None:
@@ -75,10 +90,38 @@ def test_bounds(about: str, place: tuple[str, ...], values: tuple[float, float, 
     assert [_colour(about, place, value) for value in values] == ["green", "amber", "red"]
 
 
+def test_a_copy() -> None:
+    assert _colour("no copy of a training photograph", (*IMAGES, "copies"), 1) == "red"
+    assert _colour("no copy of a training photograph", (*IMAGES, "copies"), None) == "grey"
+
+
+@pytest.mark.parametrize(
+    ("about", "place"),
+    [
+        ("no copy of a training photograph", (*E, "leakage")),
+        ("no training person shown", (*E, "leakage")),
+        ("no training person shown", (*IMAGES, "excess")),
+        ("looks like the real set", (*E, "realism")),
+        ("looks like the real set", (*E, "realism_of_control")),
+    ],
+)
+def test_what_was_not_tested_is_grey_and_says_how_to_test(about: str, place: tuple[str, ...]) -> None:
+    light = _light(about, place, {"unknown": "give --against"})
+    assert (light.colour, light.told) == ("grey", "not tested: give --against")
+
+
+@pytest.mark.parametrize("part", ["leakage", "realism", "realism_of_control", "separability_of_people"])
+def test_a_renamed_part_is_an_error(part: str) -> None:
+    figures = copy.deepcopy(FIGURES)
+    by = figures["embedders"]["e"]
+    by["renamed"] = by.pop(part)
+    with pytest.raises(UndefinedFigureError):
+        tables({"d": figures})
+
+
 @pytest.mark.parametrize(
     ("place", "value", "colour"),
     [
-        ((*IMAGES, "copies"), 1, "red"),
         ((*IMAGES, "excess", "control 0.01"), _share(-0.01, -0.02, -0.001), "green"),
         ((*IMAGES, "excess", "control 0.01"), _share(0.02, -0.01, 0.05), "amber"),
         ((*IMAGES, "excess", "control 0.01"), _share(0.008, 0.001, 0.02), "amber"),
@@ -94,7 +137,7 @@ def test_leaks(place: tuple[str, ...], value: object, colour: str) -> None:
 
 def test_what_the_figures_do_not_suffice_for() -> None:
     assert _colour("EER", (*E, "study"), {"unknown": "few"}) == "grey"
-    assert _colour("no identity twice", (*E, "separability", "twice", "identities"), None) == "grey"
+    assert _colour("no identity twice", (*E, "separability", "twice", "share"), _share(None)) == "grey"
     assert _colour("heads turn", ("variation", "yaw", "within", "value"), None) == "grey"
     assert _colour("images of an identity differ", (*E, "study", "non_mated_mean"), 1.0) == "red"
 

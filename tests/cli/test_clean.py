@@ -278,3 +278,33 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -
     assert "no space left" in errors[0]
     assert "Traceback" not in run.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["decisions.csv"]
+
+
+def test_photographs_are_cleaned_aligned_and_trained_on(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
+    """The chain of the docs: planted errors in photographs of any size are still put right in the crops."""
+    photographs = tmp_path / "photographs"
+    for person in range(4):
+        for image in range(3):
+            canvas = Image.new("RGB", (300, 280), (110, 110, 110))
+            canvas.paste(Image.fromarray(faces[person, image]).resize((224, 224), Image.Resampling.BICUBIC), (40, 30))
+            label = "ABAC"[person] if (person, image) == (2, 2) else "ABCD"[person]  # an image of C under A
+            _save(np.asarray(canvas), photographs / label / f"{person}{image}.png")
+    (photographs / "D" / "32.png").rename(photographs / "32.png")  # and one of D under its own name
+    outcome = cli("clean", photographs, "--out", tmp_path / "cleaned")
+    assert outcome.status == 0, outcome.err
+    manifest, crops = tmp_path / "cleaned" / "cleaned.parquet", tmp_path / "crops"
+    kept = _kept(tmp_path / "cleaned")
+    assert kept["A/22.png"] == "C"
+    assert kept["32.png"] == kept["D/30.png"]
+    options = ["--preset", "tiny", "--epochs", 1, "--batch", 4]
+    refused = cli("recognize", "train", tmp_path / "run", "--data", manifest, *options)
+    assert "make them with 'nonesuch embed IN --crops FOLDER'" in refused.error
+    outcome = cli("embed", manifest, "--out", tmp_path / "vectors.parquet", "--crops", crops)
+    assert outcome.status == 0, outcome.err
+    table = pq.read_table(tmp_path / "vectors.parquet")
+    labels = dict(zip(table["file"].to_pylist(), table["identity"].to_pylist(), strict=True))
+    found = {path.stem: path.relative_to(crops).parts[0] for path in crops.rglob("*.png")}
+    assert found == {Path(name).stem: identity for name, identity in labels.items()}
+    outcome = cli("recognize", "train", tmp_path / "run2", "--data", crops, *options)
+    assert outcome.status == 0, outcome.err
+    assert "12 images of 4 identities" in (tmp_path / "run2" / "tiny.json").read_text()

@@ -1,6 +1,7 @@
 """Photographs of people who don't exist, through the command line."""
 
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,17 @@ def test_vectors_from_the_identities_command_show_no_one(cli: Cli, tmp_path: Pat
     assert cli("generate", tmp_path / "b", *direct, *options).status == 0
     vectors = [pq.read_table(tmp_path / name / "identities.parquet")["embedding"].to_pylist() for name in ("a", "b")]
     assert vectors[0] == vectors[1]
+
+
+def test_the_identities_of_a_table_are_those_of_the_crops(cli: Cli, crops: np.ndarray, tmp_path: Path) -> None:
+    """A flat tar whose people are named by the table beside it alone."""
+    with tarfile.open(tmp_path / "flat.tar", "w") as archive:
+        for row in range(3):
+            Image.fromarray(crops[row]).save(tmp_path / f"{row}.png")
+            archive.add(tmp_path / f"{row}.png", arcname=f"{row}.png")
+    (tmp_path / "flat.csv").write_text("file,identity\n0.png,007\n1.png,8\n2.png,007\n")
+    outcome = cli("embed", tmp_path / "flat.tar", "--out", tmp_path / "v.parquet", "--crops", tmp_path / "crops")
+    assert outcome.status == 0, outcome.err
+    written = sorted(path.relative_to(tmp_path / "crops").as_posix() for path in (tmp_path / "crops").rglob("*.png"))
+    assert len(written) == 3
+    assert len({name.split("/")[0] for name in written}) == 2

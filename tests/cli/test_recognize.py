@@ -15,6 +15,7 @@ from PIL import Image
 
 from nonesuch import load_embedder
 from nonesuch.core.devices import one_core
+from nonesuch.loop import distributed
 from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import planted_person
@@ -103,6 +104,24 @@ def test_under_torchrun(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert torch.load(run / "state.pt", weights_only=True)["networks"][0]["head.centres"].shape == (8, 32)
     _to_the_end(cli, folder, run)
     assert len((run / "log.jsonl").read_text().splitlines()) == 120
+
+
+def test_batch_norm_over_all_processes(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It trains the same network by the same names; one process gives what it gives without; CPUs are refused."""
+    options = ["--data", folder / "train", "--preset", "tiny", "--images-seen", "32", "--device", "cpu"]
+    seen: list[str] = []
+    forward = torch.nn.SyncBatchNorm.forward
+    monkeypatch.setattr(torch.nn.SyncBatchNorm, "forward", lambda layer, x: seen.append("") or forward(layer, x))
+    with one_core(torch.device("cpu")):
+        for name, more in (("plain", []), ("synchronised", ["--sync-batch-norm"])):
+            assert cli("recognize", "train", tmp_path / name, *options, *more).status == 0
+            assert bool(seen) == (name == "synchronised")
+    plain, synchronised = ((tmp_path / name / "tiny.safetensors").read_bytes() for name in ("plain", "synchronised"))
+    assert plain == synchronised
+    assert "sync batch norm" in cli("recognize", "train", tmp_path / "plain", *options, "--sync-batch-norm").error
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    refused = cli("recognize", "train", tmp_path / "other", *options, "--sync-batch-norm")
+    assert "--sync-batch-norm: works on GPUs alone" in refused.error
 
 
 def test_two_sources_and_people_left_out(cli: Cli, folder: Path, tmp_path: Path) -> None:

@@ -68,3 +68,58 @@ def test_a_file_that_claims_billions_of_pixels_is_refused_before_decoding() -> N
 
 def test_a_harmless_oddity_in_a_jpeg_is_read(picture: np.ndarray) -> None:
     assert images.decode(images.encode(picture, "jpeg", 95) + b"\0\0trailing", "x").shape == picture.shape
+
+
+def _saved(values: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+_RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _saved(_RAMP.astype(np.uint16) * 257, "PNG"),
+        _saved(_RAMP.astype(np.uint16) * 257, "TIFF"),
+        _saved((_RAMP.astype(np.uint16) * 257).astype(">u2"), "TIFF"),
+        _saved(np.uint16(65535) - _RAMP.astype(np.uint16) * 257, "TIFF", tiffinfo={262: 0}),  # 0 is white
+        _saved((_RAMP / 255).astype(np.float32), "TIFF"),
+        _saved(_RAMP.astype(np.float32), "TIFF"),
+    ],
+    ids=["16-bit PNG", "16-bit TIFF", "big-endian", "0 is white", "floats 0..1", "floats 0..255"],
+)
+def test_wide_grey_is_scaled_not_cut_off(data: bytes) -> None:
+    """The same ramp as in 8 bits, in three equal channels."""
+    assert np.array_equal(images.decode(data, "x"), np.repeat(_RAMP[..., None], 3, 2))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        _RAMP.astype(np.uint16),  # 8 bits in 16: black if it were scaled
+        _RAMP.astype(np.uint16) * 16,  # 12 bits in 16
+        _RAMP.astype(np.int32) * 257,  # 32 bits
+        _RAMP.astype(np.float32) - 1,
+        (_RAMP / 128).astype(np.float32),
+        _RAMP.astype(np.float32) * 257,
+        np.full((9, 9), np.nan, np.float32),
+    ],
+)
+def test_grey_of_an_unknown_scale_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(NonesuchError, match="of an unknown scale; save it with 8 bits per colour"):
+        images.decode(_saved(values, "TIFF"), "x")
+
+
+def test_colour_of_16_bits_is_scaled() -> None:
+    """Written by hand, as Pillow writes none: a PNG of one row whose channels are 0, half and full."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    row = zlib.compress(b"\0" + struct.pack(">3H", 0, 0x8080, 0xFFFF))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", row) + chunk(b"IEND", b"")
+    assert images.decode(data, "x").tolist() == [[[0, 128, 255]]]

@@ -67,6 +67,17 @@ def test_groups_by_hand() -> None:
         fairness(scores, mated, np.array(["a"] * 8), 0.5, left, right)
 
 
+def test_groups_without_an_error_are_not_without_doubt() -> None:
+    """No error of 60 people: up to 3/30 of each group, and nothing bounds how many times more the one may have."""
+    people = np.repeat(np.arange(60), 2)
+    found = fairness(np.ones(120), np.ones(120, dtype=bool), np.array(["a", "b"])[people % 2], 0.5, people, people)
+    for group in found.groups.values():
+        assert group.fnmr is not None
+        assert (group.fnmr.value, group.fnmr.low, group.fnmr.high) == (0.0, 0.0, pytest.approx(0.1))
+    ratio = found.skewed_error_ratio
+    assert (ratio.value, ratio.low, ratio.high) == (1.0, 1.0, np.inf)
+
+
 def test_intervals_of_groups_hold_what_new_people_show() -> None:
     """Of 200 sets of people, whose true FNMR is known, about 95% have it in their interval."""
     draws = np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """Thresholds, folds and all pairs against brute force and other libraries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
@@ -7,6 +9,7 @@ from sklearn.metrics import roc_curve
 from nonesuch.core.errors import NonesuchError
 from nonesuch.evaluation.all_pairs import Rates, compare_all, rates_with_intervals
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
+from nonesuch.measures.intervals import people_drawn
 from nonesuch.measures.metrics import fmr, threshold_at, true_match_rate
 from nonesuch.measures.similarity import normalised
 
@@ -82,6 +85,39 @@ def test_all_pairs_of_planted_people() -> None:
     for figure in (found.eer, found.tar["0.01"]):
         assert figure.low <= figure.value <= figure.high
         assert 0 < figure.high - figure.low < 0.2
+
+
+@pytest.mark.parametrize("squeezed", [1.0, 0.01])
+def test_intervals_heed_the_order_of_scores_alone(squeezed: float) -> None:
+    """Cosines that all lie between .99 and 1 say the same as those of the same order in -1..1."""
+    draws = np.random.default_rng(0)
+    people = np.repeat(np.arange(60), 5)
+    vectors = draws.normal(size=(60, 16))[people] + 0.5 * draws.normal(size=(300, 16))
+    pairs = compare_all(normalised(vectors.astype(np.float32)), people)
+    wide = rates_with_intervals(pairs, people, (1e-2, 1e-3), 50)
+    scores = (1.0 - squeezed * (1.0 - pairs.scores.astype(np.float64)) / 2).astype(np.float64)
+    found = rates_with_intervals(replace(pairs, scores=scores), people, (1e-2, 1e-3), 50)
+    for one, other in zip((wide.eer, *wide.tar.values()), (found.eer, *found.tar.values()), strict=True):
+        assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high), abs=2e-3)
+        assert other.low <= other.value <= other.high
+
+
+def test_resampled_rates_are_those_of_scikit_learn() -> None:
+    """A person drawn k times counts k times, and two drawn k and l times count k * l times."""
+    draws = np.random.default_rng(3)
+    people = np.repeat(np.arange(40), 4)
+    vectors = draws.normal(size=(40, 16))[people] + 0.7 * draws.normal(size=(160, 16))
+    pairs = compare_all(normalised(vectors.astype(np.float32)), people)
+    found = rates_with_intervals(pairs, people, (1e-2,), 20)
+    tars = []
+    for number in range(20):
+        drawn = people_drawn(40, number)
+        left, right = people[pairs.left], people[pairs.right]
+        weight = np.where(left == right, drawn[left], drawn[left] * drawn[right])
+        fmr, tar, _ = roc_curve(pairs.mated, pairs.scores, sample_weight=weight, drop_intermediate=False)
+        tars.append(tar[fmr <= 0.01 + 1e-12].max())
+    low, high = np.percentile(tars, (2.5, 97.5), method="nearest")
+    assert (found.tar["0.01"].low, found.tar["0.01"].high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_intervals_cover_what_other_people_give() -> None:

@@ -12,6 +12,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.source import Source
 from tests.conftest import Cli
+from tests.faults import read_only
 
 
 def test_a_folder_keeps_its_columns_where_it_is_told(folder: Path, tmp_path: Path) -> None:
@@ -62,3 +63,37 @@ def test_a_dataset_keeps_its_columns_itself(cli: Cli, tiny_generator: Path, tmp_
     assert source.shows_real_people is True
     with pytest.raises(NonesuchError, match="not complete"):
         _ = Source.at(path).columns
+
+
+def test_a_dataset_that_cannot_be_written_keeps_new_columns_apart(
+    cli: Cli, tiny_generator: Path, tmp_path: Path
+) -> None:
+    path, place = tmp_path / "faces", tmp_path / "columns"
+    options = ["--identities", "2", "--images", "2", "--no-summary"]
+    assert cli("generate", path, "--generator", tiny_generator, *options).status == 0
+    Source.at(path, columns_in=place).columns.write("known", 0, "a model", pa.table({"age": [1, 2, 3, 4]}))
+    table = pa.table({"age": [4, 3, 2, 1]})
+    with read_only(path):
+        store = Source.at(path, columns_in=place).columns
+        with store.locked():
+            store.write("seen", 0, "a model", table)
+        again = Source.at(path, columns_in=place).columns
+        assert again.has("seen", 0, "a model")
+        assert again.has("known", 0, "a model")
+        assert not again.has("known", 0, "another model")
+        assert again.read("seen", 0).equals(table)
+        assert again.read("known", 0)["age"].to_pylist() == [1, 2, 3, 4]
+        assert "name a table to write with --out" in cli("perceive", path).error
+    assert not (path / "columns" / "seen").exists()
+
+
+def test_a_dataset_that_cannot_be_written_is_audited(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    path = tmp_path / "faces"
+    options = ["--identities", "3", "--images", "2", "--no-summary"]
+    assert cli("generate", path, "--generator", tiny_generator, *options).status == 0
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
+    with read_only(path):
+        outcome = cli("audit", path, "--embedder", "mobilefacenet", "--out", tmp_path / "report")
+    assert outcome.status == 0, outcome.err
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before

@@ -54,8 +54,8 @@ def _settings(**changes: object) -> TrainSettings:
     return TrainSettings(**{"images": 160, "batch": 8, "lr": 1e-2, "warmup": 16, "ema_images": 50, **changes})
 
 
-def _trainer(folder: Path, task: Line | None = None, **changes: object) -> Trainer:
-    return Trainer(task or Line(), Points(), _settings(**changes), folder, CPU, {"data": "line"})
+def _trainer(folder: Path, task: Line | None = None, what: dict[str, str] | None = None, **changes: object) -> Trainer:
+    return Trainer(task or Line(), Points(), _settings(**changes), folder, CPU, what or {"data": "line"})
 
 
 def _run(trainer: Trainer, stop_after: int | None = None, stop_with: int = signal.SIGINT) -> None:
@@ -201,7 +201,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_terms_named(tmp_path: Path) ->
 def test_a_damaged_state_is_refused(tmp_path: Path, damage: bytes) -> None:
     _run(_trainer(tmp_path), stop_after=2)
     (tmp_path / "state.pt").write_bytes(damage)
-    with pytest.raises(NonesuchError, match="damaged training state"):
+    with pytest.raises(NonesuchError, match="not a sound state"):
         _trainer(tmp_path)
 
 

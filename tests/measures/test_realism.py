@@ -40,13 +40,30 @@ def test_kernel_distance_is_scikit_learns() -> None:
     within = [polynomial_kernel(part, **kernel) for part in (real, generated)]
     expected = sum((k.sum() - np.trace(k)) / (50 * 49) for k in within)
     expected -= 2 * polynomial_kernel(real, generated, **kernel).mean()
-    found = kernel_distance(real, generated)
+    found = kernel_distance(real, np.arange(50), generated, np.arange(50))
     assert found.value == pytest.approx(expected, rel=1e-9)
-    assert found.high - found.low == pytest.approx(0.0, abs=1e-9)  # every draw holds all 50
+    assert found.low < found.value < found.high
     draws = np.random.default_rng(1)
-    same = kernel_distance(draws.normal(size=(1100, 6)), draws.normal(size=(1100, 6)))
-    far = kernel_distance(draws.normal(size=(1100, 6)), 1.0 + draws.normal(size=(1100, 6)))
+    sets = [draws.normal(size=(1100, 6)) for _ in range(4)]
+    everyone = np.arange(1100)
+    same = kernel_distance(sets[0], everyone, sets[1], everyone)
+    far = kernel_distance(sets[2], everyone, sets[3] + 1.0, everyone)
     assert abs(same.value) < 0.05 < far.low
+
+
+@pytest.mark.parametrize("people", [20, 60])
+def test_the_kernel_distances_interval_holds_what_other_people_give(people: int) -> None:
+    """Three images of each person, whose spread is the people's: of 20 draws most intervals hold the true distance."""
+    draws = np.random.default_rng(people)
+
+    def drawn(count: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.repeat(np.arange(count), 3)
+        return shift + draws.normal(size=(count, 6))[labels] + 0.3 * draws.normal(size=(len(labels), 6)), labels
+
+    truth = kernel_distance(*drawn(600, 0.0), *drawn(600, 0.5)).value
+    found = [kernel_distance(*drawn(people, 0.0), *drawn(people, 0.5)) for _ in range(20)]
+    assert sum(figure.low <= truth <= figure.high for figure in found) >= 16
+    assert all(figure.low < figure.high for figure in found)
 
 
 def test_neighbourhoods_by_brute_force() -> None:
@@ -80,7 +97,7 @@ def test_features_that_cannot_be_compared() -> None:
     with pytest.raises(NonesuchError, match="cannot be compared"):
         frechet_distance(real, generated[:, :3])
     with pytest.raises(NonesuchError, match="1 generated images are too few"):
-        kernel_distance(real, generated[:1])
+        kernel_distance(real, np.arange(len(real)), generated[:1], np.arange(1))
     generated[3, 2] = np.nan
     with pytest.raises(NonesuchError, match="generated images hold NaN"):
         neighbourhoods(real, generated)

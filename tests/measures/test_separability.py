@@ -1,10 +1,18 @@
 """Separability against brute force, for any block, and with people merged on purpose."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.separability import separability
+from nonesuch.measures.separability import (
+    half_similarity,
+    identity_centres,
+    matches_another,
+    separability,
+    threshold_at,
+)
 from nonesuch.measures.similarity import normalised
 
 
@@ -74,3 +82,31 @@ def test_what_cannot_be_compared() -> None:
         centres[3] = bad
         with pytest.raises(NonesuchError, match="embedding 3 is zero or holds NaN"):
             separability(centres)
+
+
+def test_people_twice_are_found_though_their_own_images_are_alike() -> None:
+    """Each person is there under two labels, each label with four variants of one photograph: no identity's halves are
+    as far apart as two photographs of one person, so only a threshold from elsewhere can tell."""
+    draws = np.random.default_rng(0)
+    people, width = 100, 64
+    photographs = draws.normal(size=(people, 1, width)) + 0.6 * draws.normal(size=(people, 2, width))
+    labels = np.repeat(np.arange(2 * people), 4)
+    vectors = (photographs.reshape(-1, width)[labels] + 0.05 * draws.normal(size=(len(labels), width))).astype("f4")
+    found = separability(identity_centres(vectors, labels))
+    assert not (found.largest >= np.quantile(half_similarity(vectors, labels), 0.05)).any()
+    unit = normalised(vectors).astype(np.float64)
+    between = (unit @ unit.T).reshape(2 * people, 4, 2 * people, 4).mean((1, 3)) - 2 * np.eye(2 * people)
+    for threshold in (0.5, 0.7, 0.75):
+        expected = (between >= threshold).any(1)
+        assert np.array_equal(matches_another(vectors, labels, found.largest, threshold), expected)
+    assert matches_another(vectors, labels, found.largest, 0.5).mean() > 0.95
+
+
+def test_thresholds_beyond_the_known_ones() -> None:
+    """Of normal scores: the quantile itself."""
+    normal = NormalDist(0.1, 0.12)
+    known = {fmr: normal.inv_cdf(1 - fmr) for fmr in (1e-3, 1e-4, 1e-5)}
+    for fmr in (1e-3, 3e-4, 1e-5, 1e-6, 1e-8):
+        assert threshold_at(known, fmr) == pytest.approx(-NormalDist(-0.1, 0.12).inv_cdf(fmr), abs=1e-6)
+    assert threshold_at({1e-3: 0.4}, 1e-9) == 0.4
+    assert threshold_at({}, 1e-3) is None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ from torch import nn
 
 from nonesuch.loop import distributed
 from nonesuch.loop.settings import TrainSettings
-from nonesuch.loop.trainer import Trainer
+from nonesuch.loop.split_parameters import own_rows, sharded
+from nonesuch.loop.trainer import Player, Trainer
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.task import Recogniser, RecogniserTask
@@ -36,6 +38,36 @@ class Faces:
         pixels = (draws * 40 + 128).clamp(0, 255).to(torch.uint8)
         rows = torch.from_numpy(indices)
         return {"pixels": pixels[rows], "labels": rows % CLASSES, "draws": torch.ones(len(rows), 16)}
+
+
+class Overflowing:
+    # A shared layer and rows in parts; in the second step the last process's rows overflow, nobody else's.
+
+    def __init__(self):
+        self.network = nn.Linear(4, 4)
+        self.network.rows = sharded(torch.ones(len(range(6)[own_rows(6)]), 4), 6)
+        self.players = [Player(self.network, self.losses)]
+
+    def losses(self, batch, seen):
+        last = distributed.rank() == distributed.world_size() - 1
+        overflow = 1e37 if last and seen == 16 else 1.0
+        shared = self.network(batch["draws"][:, :4]).float().square().mean()
+        return {"shared": shared, "own": overflow * 1e-2 * self.network.rows.sum()}
+
+
+def overflow(folder):
+    torch.manual_seed(0)
+    task = Overflowing()
+    settings = TrainSettings(images=48, batch=16, lr=0.01, dtype="float16")
+    trainer = Trainer(task, Faces(), settings, Path(folder) / "overflow", torch.device("cpu"), {})
+    kept = []
+
+    def step(progress):
+        weights = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
+        kept.append({"scale": trainer.scalers[0].get_scale(), **weights})
+
+    trainer.run(step, lambda: None)
+    torch.save(kept, Path(folder) / f"overflow{distributed.rank()}.pt")
 
 
 def work():
@@ -58,6 +90,7 @@ def work():
             trainer.run(step, lambda: None, checkpoint_seconds=0)
         except InterruptedError:
             pass
+    overflow(Path(folder).parent)
     # A share so small that a process may hold none of a step's classes, all of which are the first one's here.
     embeddings = torch.randn(4, 8, requires_grad=True)
     loss = create_head("arcface", 8, CLASSES, share=0.05)(embeddings, torch.zeros(4, dtype=torch.int64))
@@ -82,11 +115,23 @@ def _run(processes: int, script: Path, *jobs: str) -> None:
     subprocess.run(command, check=True, capture_output=True, env=environment)
 
 
+def _check_overflow(*ranks: list[dict[str, torch.Tensor]]) -> None:
+    """In float16, all processes skip the step in which one's own rows overflow, and lower their scales alike."""
+    for steps in ranks:
+        scales = [step["scale"] for step in steps]
+        assert scales[1] == scales[2] == scales[0] / 2
+        assert all(torch.equal(steps[1][name], steps[0][name]) for name in ("weight", "bias", "rows"))
+        assert not torch.equal(steps[2]["weight"], steps[1]["weight"])
+    assert torch.equal(ranks[0][2]["weight"], ranks[1][2]["weight"])
+
+
 def test_two_processes_equal_one_and_may_go_on_as_one(tmp_path: Path) -> None:
     script = tmp_path / "ranks.py"
     script.write_text(_RANKS)
     # One process resumes what two processes saved after six steps.
     _run(2, script, f"{tmp_path}/two@-1", f"{tmp_path}/both@112")
+    _check_overflow(*(torch.load(tmp_path / f"overflow{rank}.pt", weights_only=True) for rank in (0, 1)))
+    shutil.rmtree(tmp_path / "overflow")
     _run(1, script, f"{tmp_path}/one@-1", f"{tmp_path}/both@-1")
     for head in HEADS:
         states = [torch.load(tmp_path / run / head / "state.pt", weights_only=True) for run in ("one", "two", "both")]

@@ -11,11 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.audit.figures.catalogue import measured_against, measured_by_embedder, measured_of_images
+from nonesuch.audit.figures.catalogue import measured_by_embedder, measured_of_images
 from nonesuch.audit.figures.identities import known_thresholds
-from nonesuch.audit.figures.real import fid_figures, leakage_figures
 from nonesuch.audit.figures.view import EmbedderView, ImageView
-from nonesuch.audit.judges.inception import figure_name
 from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
@@ -24,9 +22,10 @@ from nonesuch.formats.photographs import signature
 from nonesuch.formats.source import Source
 from nonesuch.measures.consistency import consistency
 from nonesuch.measures.figure import plain
+from nonesuch.measures.leakage import Search
+from nonesuch.measures.similarity import nearest
 
 _GROUP = "audit"
-_MOST_PROBLEMS = 20
 
 
 def audit(
@@ -48,48 +47,26 @@ def audit(
         target: see `check_target`.
         on_step: told what is being measured.
     """
-    sizes = np.bincount(seen.identities)
-    figures: dict[str, Any] = {
-        "counts": {
-            "found": len(source.photographs),
-            "images": len(seen.photographs),
-            "identities": len(seen.people),
-            "left_out": len(seen.problems),
-            "lost_identities": seen.lost,
-            "empty_folders": _empty_folders(source.path),
-            "single_image_identities": int((sizes == 1).sum()),
-            "images_per_identity": {"least": sizes.min(), "median": float(np.median(sizes)), "most": sizes.max()},
-            "problems": seen.problems[:_MOST_PROBLEMS],
-        },
-        "embedders": {},
-    }
+    figures: dict[str, Any] = {"embedders": {}}
     images: dict[str, NDArray[Any]] = {}
     for name, embedder in eyes.embedders.items():
         on_step(f"identities by {name}")
         each = consistency(seen.vectors[name], seen.identities)
         images[f"own_{name}"] = each.own
         images[f"other_{name}"] = np.where(np.isfinite(each.other), each.other, np.nan)
-        view = EmbedderView(seen, name, known_thresholds(embedder.card), each)
-        by = measured_by_embedder(view)
+        among = None
         if reference is not None:
             on_step(f"real photographs by {name}")
-            by["leakage"], images[f"training_{name}"] = leakage_figures(view, reference)
-            by |= measured_against(view, reference)
-        figures["embedders"][name] = by
-    if reference is not None and eyes.inception is not None:
-        on_step("FID")
-        figures["fid"] = {"name": figure_name(eyes.inception), **fid_figures(seen, reference)}
+            among = Search(*nearest(seen.vectors[name], reference.training.vectors[name]))
+            images[f"training_{name}"] = among.cosine
+        view = EmbedderView(seen, name, known_thresholds(embedder.card), each, reference, among)
+        figures["embedders"][name] = measured_by_embedder(view)
     on_step("images")
-    figures |= measured_of_images(ImageView(seen, target, [judge.name for judge in eyes.judges]))
+    judged = [judge.name for judge in eyes.judges]
+    figures |= measured_of_images(ImageView(source, seen, target, judged, reference, eyes.inception))
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images
-
-
-def _empty_folders(path: Path) -> int:
-    """Folders that hold nothing, though they may be meant as identities."""
-    folders = [place for place in path.rglob("*") if place.is_dir()] if path.is_dir() else []
-    return sum(next(folder.iterdir(), None) is None for folder in folders)
 
 
 def write_image_columns(
@@ -102,8 +79,8 @@ def write_image_columns(
 ) -> Path:
     """Write what the audit says about each image; null for images that cannot be used.
 
-    A dataset of ours gets them as columns, for `--where`; for other sources a table is written to `out`, with `file`,
-    `identity` and all that was seen.
+    A dataset of ours gets them as columns, for `--where`; one that cannot be written, columns apart from it. For other
+    sources a table is written to `out`, with `file`, `identity` and all that was seen.
 
     Args:
         images: the columns of `audit`.
@@ -128,8 +105,8 @@ def write_image_columns(
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()
         with source.columns.locked():
             for part, span in enumerate(source.columns.spans):
-                source.columns.write(_GROUP, part, made_by, table(images)[span])
-        return source.path / "columns" / _GROUP
+                out = source.columns.write(_GROUP, part, made_by, table(images)[span])
+        return out
     whole = table({**seen.columns, **images})
     whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in source.photographs]))
     whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in source.photographs]))

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nonesuch.audit.figures.catalogue import CONTROL, LEAKAGE, Found, known_part
-from nonesuch.audit.figures.listed import part_of
+from nonesuch.audit.figures.catalogue import Found
+from nonesuch.audit.figures.leakage import LEAKAGE
+from nonesuch.audit.figures.listed import known_part, part_of
 from nonesuch.measures.balance import SHARES
 from nonesuch.measures.figure import Figures, why_unknown
 from nonesuch.pages.plots import SIZE, Picture, as_svg, bars, colour, label, line, picture, style
@@ -75,7 +76,8 @@ def _separability(by: Found, embedder: str) -> list[Picture]:
 
 
 def _leakage(by: Found, embedder: str) -> list[Picture]:
-    known = {name: found["images"] for name, found in _known(by, LEAKAGE).items() if CONTROL.is_met(by[name])}
+    searches = {name: found["images"] for name, found in _known(by, LEAKAGE).items()}
+    known = {name: row for name, row in searches.items() if "histogram" in row}  # with a control
     if not known:
         return []
 
@@ -101,7 +103,7 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
 
 def _balance(found: Found) -> Picture:
     figure = Figure(figsize=(2 * SIZE[0], 5.2), layout="constrained")
-    parts = {name: part_of(figures, "balance") for name, figures in found.items()}
+    parts = _known(found, "balance")
     for panel, (grouping, share) in zip(figure.subplots(2, 2).ravel(), SHARES.items(), strict=True):
         groups = list(dict.fromkeys(group for part in parts.values() for group in share.family(part)))
         for number, (name, part) in enumerate(parts.items()):

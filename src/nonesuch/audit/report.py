@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from nonesuch.audit.drawing import draw_all
-from nonesuch.audit.figures.catalogue import BRISQUE, CLIP_IQA, INCEPTION, LEAKAGE, Found, known_part
+from nonesuch.audit.figures.catalogue import BRISQUE, CLIP_IQA, INCEPTION, Found
+from nonesuch.audit.figures.leakage import LEAKAGE
+from nonesuch.audit.figures.listed import known_part
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.summary import tables
 from nonesuch.formats.photographs import Photograph
-from nonesuch.measures.figure import Figures
+from nonesuch.measures.figure import NO_FIGURE, Figures
 from nonesuch.pages.page import write_page
 from nonesuch.pages.thumbnails import Thumbnails
 
@@ -88,7 +90,7 @@ def _about(found: Mapping[str, Any]) -> str:
 
 def _absent(figures: Figures) -> list[str]:
     """Measures that need files from the user, where none were given."""
-    return [name for name, need in _BROUGHT.items() if not need.is_met(figures)]
+    return [name for name, item in _BROUGHT.items() if item.cell(figures) == NO_FIGURE]
 
 
 def _galleries(name: str, figures: Figures, thumbnails: Thumbnails) -> Iterator[Gallery]:

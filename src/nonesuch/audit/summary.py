@@ -6,7 +6,7 @@ from itertools import groupby
 from nonesuch.audit.figures import catalogue
 from nonesuch.audit.figures.catalogue import Found
 from nonesuch.audit.figures.listed import Listed
-from nonesuch.measures.figure import NO_FIGURE, Figures
+from nonesuch.measures.figure import Figures
 
 Row = tuple[str, list[str]]
 
@@ -25,15 +25,15 @@ def tables(found: Found) -> list[tuple[str, list[Row]]]:
 
 
 def _rows(listed: Sequence[Listed], by: Sequence[Figures]) -> list[Row]:
-    """A figure that a dataset lacks is shown as unknown; rows that no dataset has are left out."""
+    """A figure that was not measured is shown as unknown."""
     rows = []
     for _, group in groupby(listed, _family):
         together = list(group)  # the figures of one threshold follow one another
-        keys = dict.fromkeys(key for of_dataset in by for key in together[0].family(of_dataset))
+        keys = dict.fromkeys(key for of_dataset in by for key in together[0].family(of_dataset)) or ["any"]
         rows += [
             (item.title(key), [item.cell(of_dataset, key) for of_dataset in by]) for key in keys for item in together
         ]
-    return [(title, cells) for title, cells in rows if set(cells) != {NO_FIGURE}]
+    return rows
 
 
 def _family(item: Listed) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nonesuch.audit.figures import catalogue
-from nonesuch.audit.figures.catalogue import CONTROL, COUNTS, LEAKAGE, PHOTOGRAPHS
-from nonesuch.audit.figures.listed import Listed, part_of
+from nonesuch.audit.figures.counts import COUNTS, FOUND, LEFT_OUT, LOST
+from nonesuch.audit.figures.leakage import LEAKAGE
+from nonesuch.audit.figures.listed import Listed
 from nonesuch.measures.balance import DISTANCES, SHARES
 from nonesuch.measures.figure import Better, Bounds, Figures, NotMeasuredError
 from nonesuch.measures.leakage import EXCESSES
@@ -32,9 +33,9 @@ _LEAKS = Bounds(
     "no training person shown",
     0.0,
     0.01,
-    "red with an image as near to a training photograph as a copy of it would be. Otherwise by the excess, by images "
-    "and by people's centres: the share of images beyond the cosine that 1% of held-out people's exceed, minus that "
-    "1%. Amber above 1%, or where an interval (of 0.1% too) lies above 0; red where both hold; grey without a control",
+    "the excess, by images and by people's centres: the share of images beyond the cosine that 1% of held-out people's "
+    "exceed, minus that 1%. "
+    "Amber above 1%, or where an interval (of 0.1% too) lies above 0; red where both hold; grey without a control",
 )
 _COVERS = Bounds(
     "looks like the real set",
@@ -50,11 +51,12 @@ _BALANCED = Bounds(
     "share of the rarer: green from 40%, amber from 20% (a target of your own: --target)",
 )
 
+_FOUND, _LEFT_OUT, _LOST = (Listed(COUNTS, measure) for measure in (FOUND, LEFT_OUT, LOST))
 _MATED, _NON_MATED = Listed("study", MATED_MEAN), Listed("study", NON_MATED_MEAN)
-_EXCESSES = {kind: Listed(LEAKAGE, measure, CONTROL) for kind, measure in EXCESSES.items()}
+_EXCESSES = {kind: Listed(LEAKAGE, measure) for kind, measure in EXCESSES.items()}
 _JUDGED_AT = "control 0.01"  # the excess that is large or not
-_COVERAGE = Listed("realism", COVERAGE, PHOTOGRAPHS)
-_COVERAGE_OF_CONTROL = Listed("realism_of_control", COVERAGE, CONTROL)
+_COVERAGE = Listed("realism", COVERAGE)
+_COVERAGE_OF_CONTROL = Listed("realism_of_control", COVERAGE)
 _GENDERS, _GENDER_DISTANCE = Listed("balance", SHARES["gender"]), Listed("balance", DISTANCES["gender"])
 
 
@@ -90,8 +92,7 @@ def verdict(figures: Figures) -> list[Light]:
     for name, by in figures["embedders"].items():
         lights += [_by_bounds(item, by, name) for item in _with_bounds(catalogue.IDENTITY_FIGURES)]
         lights.append(_light(_VARIED, _varied, by, name))
-        if PHOTOGRAPHS.is_met(by):
-            lights += [_light(_LEAKS, _leaks, by, name), _light(_COVERS, _covers, by, name)]
+        lights += [_light(_LEAKS, _leaks, by, name), _light(_COVERS, _covers, by, name)]
     lights += [_by_bounds(item, figures) for item in _with_bounds(catalogue.IMAGE_FIGURES) if item != _GENDER_DISTANCE]
     return [*lights, _gender(figures)]
 
@@ -120,7 +121,7 @@ def _light(bounds: Bounds, judge: Callable[[Figures], Judgement], figures: Figur
     try:
         colour, told = judge(figures)
     except NotMeasuredError as reason:
-        colour, told = GREY, f"not measured: {reason}"
+        colour, told = GREY, f"not tested: {reason}"
     return Light(bounds.about, by, colour, told, bounds.rule)
 
 
@@ -132,11 +133,10 @@ def _graded(value: float, bounds: Bounds, better: Better) -> str:
 
 
 def _usable(figures: Figures) -> Judgement:
-    counts = part_of(figures, COUNTS)
-    told = f"{counts['left_out']} of {counts['found']} images left out"
-    if counts["lost_identities"]:
-        told += f", {counts['lost_identities']} identities with them"
-    return _graded(counts["left_out"] / counts["found"], _USABLE, Better.LOWER), told
+    told = f"{_LEFT_OUT.told(figures)} of {_FOUND.told(figures)} images left out"
+    if _LOST.read(figures).value:
+        told += f", {_LOST.told(figures)} identities with them"
+    return _graded(_LEFT_OUT.read(figures).value / _FOUND.read(figures).value, _USABLE, Better.LOWER), told
 
 
 def _varied(by: Figures) -> Judgement:
@@ -150,10 +150,7 @@ def _varied(by: Figures) -> Judgement:
 
 def _leaks(by: Figures) -> Judgement:
     excesses = {kind: item.told(by, _JUDGED_AT) for kind, item in _EXCESSES.items()}
-    copies = part_of(by, LEAKAGE)["images"]["copies"]
-    told = f"{copies} copies; excess by " + "; by ".join(f"{kind} {excess}" for kind, excess in excesses.items())
-    if copies:
-        return RED, told
+    told = "; ".join(f"by {kind} {excess}" for kind, excess in excesses.items())
     surely = any(item.read(by, key).low > 0 for item in _EXCESSES.values() for key in item.family(by))
     large = any(item.read(by, _JUDGED_AT).value > _LEAKS.amber for item in _EXCESSES.values())
     return (GREEN, AMBER, RED)[surely + large], told

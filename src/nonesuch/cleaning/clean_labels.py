@@ -16,6 +16,7 @@ from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
+from nonesuch.formats.labels import LABEL
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
@@ -48,7 +49,7 @@ class CleanedLabels:
     result: CleanedSet
 
 
-@checked(fmr=FMR, same=COSINE, merge=COSINE, rounds=AT_LEAST_1, review=Number(0, whole=True), dtype=DTYPE)
+@checked(label=LABEL, fmr=FMR, same=COSINE, merge=COSINE, rounds=AT_LEAST_1, review=Number(0, whole=True), dtype=DTYPE)
 def clean_labels(
     dataset: AnyPath,
     out: AnyPath,
@@ -58,6 +59,7 @@ def clean_labels(
     same: float | None = None,
     merge: float | None = None,
     align: bool = False,
+    label: str | None = None,
     rounds: int = MOST_ROUNDS,
     answers: AnyPath | Sequence[AnyPath] = (),
     review: int = 100,
@@ -75,6 +77,8 @@ def clean_labels(
         same: that threshold as a cosine, instead of `fmr`.
         merge: cosine of their means from which two identities count as one person; None for `thresholds`' choice.
         align: detect and align 112x112 images too, which otherwise count as aligned.
+        label: the folder that names the identity where images lie several folders deep: "first" or "last", the
+            innermost; None for the first, unless that is called train or the like.
         rounds: the most rounds to make.
         answers: files that the page saved; what a person decided wins over every threshold.
         review: most questions on the page, 0 for no page.
@@ -95,7 +99,7 @@ def clean_labels(
     manifest = out / MANIFEST
     if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
         raise NonesuchError(f"--out {out}: {MANIFEST} there is the dataset, and would be replaced; name another folder")
-    photographs = find(dataset)
+    photographs = find(dataset, label=label)
     check_names(photographs)
     model = load_embedder(embedder, device, dtype)
     limits = thresholds(model.card, _FMR if fmr is None else fmr, same, merge)
@@ -113,7 +117,7 @@ def clean_labels(
     no_review = "there is nothing to ask" if review else "--review 0"
     if cases:
         no_review = _write_page(out / REVIEW, cases, result, detector, align, on_progress)
-    relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits))
+    relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
     return CleanedLabels(manifest, out / DECISIONS, None if no_review else out / REVIEW, no_review, len(cases), result)
 
 

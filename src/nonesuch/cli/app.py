@@ -3,13 +3,16 @@
 import importlib
 import os
 import sys
+from typing import NoReturn
 
 import click
 
+from nonesuch.cli.notices import notices_shown
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
+_SHARED = ("recognize", "train-generator", "train-perceiver")  # commands whose work torchrun's processes share
 
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
@@ -55,7 +58,8 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(VERSION, prog_name="nonesuch")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Faces of no one: labelled face datasets of people who don't exist.
 
     \b
@@ -63,6 +67,12 @@ def app() -> None:
       nonesuch generate faces --identities 100 --images 10
       nonesuch verify faces
     """
+    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and ctx.invoked_subcommand not in _SHARED:
+        raise NonesuchError(
+            f"{ctx.invoked_subcommand}: torchrun would do the same work in every process; start it without torchrun, "
+            f"which is for {', '.join(_SHARED)}"
+        )
 
 
 def main() -> None:
@@ -71,7 +81,8 @@ def main() -> None:
 
     keep_memory()
     try:
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with notices_shown():
+            status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except NonesuchError as error:
         _fail(str(error), 1)
     except click.ClickException as error:
@@ -86,6 +97,6 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)

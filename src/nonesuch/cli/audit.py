@@ -5,14 +5,15 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from nonesuch.audit.audit_datasets import audit_datasets
 from nonesuch.cli import options
-from nonesuch.cli.options import console, section
+from nonesuch.cli.options import section
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop.progress import progress_bar
 
-_SIGNS = {"green": "[green]●[/] green", "amber": "[yellow]●[/] amber", "red": "[red]●[/] red", "grey": "○ grey"}
+_SIGNS = {"green": ("●", "green"), "amber": ("●", "yellow"), "red": ("●", "red"), "grey": ("○", "")}
 
 
 @click.command(cls=options.SectionedCommand)
@@ -93,5 +94,6 @@ def _print_verdict(name: str, figures: dict[str, Any]) -> None:
     counts = figures["counts"]
     shown = Table("", "", "by", "found", title=f"{name}: {counts['identities']} identities, {counts['images']} images")
     for light in figures["verdict"]:
-        shown.add_row(_SIGNS[light["colour"]], light["about"], light["by"], light["told"])
-    console.print(shown)
+        sign = Text.assemble(_SIGNS[light["colour"]], " ", light["colour"])
+        shown.add_row(sign, light["about"], light["by"], light["told"])
+    options.print_table(shown)

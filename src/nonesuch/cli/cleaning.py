@@ -11,7 +11,6 @@ from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
 from nonesuch.cli import options
-from nonesuch.cli.options import console
 from nonesuch.loop.progress import progress_bar
 
 _COSINE = click.FloatRange(-1, 1)
@@ -34,6 +33,7 @@ _COSINE = click.FloatRange(-1, 1)
     "FMR 10^-6.5, extrapolated from those at 1e-3 and 1e-5 on its card]",
 )
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@options.label
 @click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
 @click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")
 @click.option(
@@ -58,7 +58,8 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
     Examples:
       nonesuch clean photographs/ --out cleaned
       nonesuch clean photographs/ --out cleaned --answers answers.csv
-      nonesuch recognize train run --data cleaned/cleaned.parquet
+      nonesuch embed cleaned/cleaned.parquet --out vectors.parquet --crops crops
+      nonesuch recognize train run --data crops
     """
     with progress_bar() as bar:
         cleaned = clean_labels(dataset, out, **chosen, on_progress=bar)
@@ -87,6 +88,6 @@ def _show(result: CleanedSet) -> None:
             before = numbers.get(f"{title} before")
             shown.add_row(title, str(number) if before is None else f"{before} -> {number}")
     shown.add_row("stable", "yes" if result.cleaned.stable else "no, more --rounds would change more")
-    console.print(shown)
+    options.print_table(shown)
     if len(result.before) == len(np.unique(result.before)):
         click.echo("each identity has one image: wrong labels cannot be found, only identities that are one person")

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.options import console, section
+from nonesuch.cli.options import section
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.generate_dataset import GeneratedDataset, generate_dataset
 from nonesuch.dataset.verify_dataset import verify_dataset
@@ -165,7 +165,7 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
             f"{found.eer:.2%}",
             "-" if found.kept_apart is None else f"{found.kept_apart:.1%}",
         )
-    console.print(shown)
+    options.print_table(shown)
     click.echo(
         "consistency: mean cosine between an identity's vector and its images; mated, non-mated: mean cosine of two\n"
         f"images of one identity, of two identities; kept apart: identities that no other matches at FMR {fmr:g}"

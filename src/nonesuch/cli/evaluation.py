@@ -8,7 +8,6 @@ import click
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.options import console
 from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
 from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
 from nonesuch.loop.progress import progress_bar
@@ -74,4 +73,4 @@ def _print(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     shown = Table(*columns, title=title)
     for row in rows:
         shown.add_row(*row, end_section=not row[-1])
-    console.print(shown)
+    options.print_table(shown)

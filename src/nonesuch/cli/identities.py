@@ -61,7 +61,10 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
-@click.option("--crops", type=options.PATH, help="Also write the aligned crops into this folder, as PNG.")
+@options.label
+@click.option(
+    "--crops", type=options.PATH, help="Also write the aligned crops as PNG, in a folder per identity below this one."
+)
 @click.option(
     "--min-face", type=click.IntRange(12), default=40, show_default=True, help="Side of the smallest face, in pixels."
 )
@@ -73,7 +76,7 @@ def embed(source: Path, out: Path, **chosen: Any) -> None:
 
     IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the largest face is found
     and aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`,
-    `identity` (its folder's name), `embedding` (raw float32) and `detected`.
+    `identity` (the first folder's name, or what a table beside a tar says), `embedding` (raw float32) and `detected`.
 
     \b
     Example:

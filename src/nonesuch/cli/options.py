@@ -1,20 +1,22 @@
 """Options that several commands share, and how results are shown."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.labels import FIRST, LAST
 from nonesuch.loop import distributed
 
 _MOST_PROBLEMS_SHOWN = 10
+_UNBOUNDED = 1_000_000  # columns of a pipe or a file
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-console = Console(highlight=False)  # for tables; lines go through click.echo, which never wraps them
 
 PATH = click.Path(path_type=Path)
 
@@ -114,6 +116,12 @@ fmr = click.option(
     type=click.FloatRange(0, 1, min_open=True),
     help="The same, as a false match rate of the embedder: 1e-3, 1e-4 (the default) or 1e-5.",
 )
+label = click.option(
+    "--label",
+    type=click.Choice([FIRST, LAST]),
+    help="Folder that names the identity where images lie several folders deep; last is the innermost.  [default: the "
+    "first below the source]",
+)
 exclude = click.option(
     "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
 )
@@ -131,7 +139,9 @@ epochs = click.option(
     type=click.FloatRange(0, min_open=True),
     help="The same, as a multiple of the data.  [default: as the recipe says]",
 )
-batch = click.option("--batch", type=click.IntRange(1), help="Images per step.  [default: the recipe's]")
+batch = click.option(
+    "--batch", type=click.IntRange(1), help="Images per step, of all processes.  [default: the recipe's]"
+)
 accumulate = click.option(
     "--accumulate",
     type=click.IntRange(1),
@@ -179,3 +189,12 @@ def show_problems(problems: Sequence[str], where: str = "rows with detected = fa
         click.echo(f"skipped: {problem}", err=True)
     if len(problems) > _MOST_PROBLEMS_SHOWN:
         click.echo(f"skipped: {len(problems) - _MOST_PROBLEMS_SHOWN} more ({where})", err=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole: in a pipe or a file as wide as it is, on a narrow terminal with long words on several lines.
+    Square brackets in names are no markup."""
+    for column in table.columns:
+        column.overflow = "fold"
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    Console(highlight=False, markup=False, width=width).print(table)

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.cli.options import console
 from nonesuch.dataset.perceive_faces import perceive_faces
 from nonesuch.loop.progress import progress_bar
 
@@ -56,7 +55,7 @@ def _show(found: pa.Table) -> None:
     shown = Table("", "5%", "median", "95%", title=f"what {len(found)} images show")
     for name in ("yaw", "pitch", "age", "quality"):
         shown.add_row(name, *(f"{value.as_py():.0f}" for value in pc.quantile(found[name], [0.05, 0.5, 0.95])))
-    console.print(shown)
+    options.print_table(shown)
     for name in ("gender", "ethnicity"):
         counts = sorted(pc.value_counts(found[name].drop_null()).to_pylist(), key=lambda item: -item["counts"])
         total = sum(item["counts"] for item in counts)

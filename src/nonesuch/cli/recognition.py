@@ -53,6 +53,11 @@ def recognize() -> None:
         type=click.FloatRange(0, 1, min_open=True),
         help="Share of the class centres in a step (Partial FC).  [default: the recipe's]",
     ),
+    click.option(
+        "--sync-batch-norm",
+        is_flag=True,
+        help="Under torchrun, batch norm takes its statistics over the images of all GPUs.",
+    ),
 )
 @options.schedule()
 @options.card
@@ -62,7 +67,8 @@ def train(**given: Any) -> None:
 
     The last state is written (of the averaged weights, where the recipe averages), never one chosen by a test set.
     OUT/NAME.safetensors is an embedder: give it wherever --embedder is taken. The same command resumes after an
-    interruption. Under torchrun each process holds its part of the class centres.
+    interruption. Under torchrun each process holds its part of the class centres, and --batch counts the images of all
+    processes.
 
     \b
     Examples:

@@ -8,7 +8,6 @@ from rich.table import Table
 
 import nonesuch.weight_files as weight_files
 from nonesuch.cli import options
-from nonesuch.cli.options import console
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import card_path
 from nonesuch.models import card_type, list_models, shipped_names
@@ -31,7 +30,7 @@ def models(pattern: str) -> None:
     for name in names:
         kind = card_type(name).kind
         shown.add_row(name, kind, "ship with the package" if name in shipped else "import-weights or train")
-    console.print(shown)
+    options.print_table(shown)
 
 
 @click.command()

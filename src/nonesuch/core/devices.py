@@ -48,6 +48,12 @@ def channels_last(network: NetworkType) -> NetworkType:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of a GPU or the main one did not suffice."""
+    # torch raises a plain RuntimeError for main memory.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
     """Mixed precision in `dtype`; does nothing for float32."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

@@ -5,12 +5,15 @@ import errno
 import hashlib
 import json
 import os
+import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 
 AnyPath = str | os.PathLike[str]  # what Python users may name a file by
 
@@ -60,6 +63,37 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The place below a folder that a name out of an archive, a card or a table means.
+
+    As tarfile's data filter: leading slashes do not count, and what the rest leads to, links followed, must lie in the
+    folder.
+
+    Raises:
+        NonesuchError: the name leads out of the folder, or is none.
+    """
+    try:
+        path = folder.joinpath(name.lstrip("/" + os.sep))
+        root, real = folder.resolve(), path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL byte
+        raise NonesuchError(f"{folder}: {name!r} is no name of a file there ({error}); rename it") from error
+    if root not in real.parents:
+        raise NonesuchError(f"{folder}: {name!r} leads out of the folder; rename it, or name a folder without links")
+    return path
+
+
+def is_half_written(path: Path) -> bool:
+    """Whether a file has a name that `temporary_beside` gives."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None
+
+
+def clear_half_written(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder; no living one may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        if is_half_written(path):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well and removed when it does not.
@@ -83,7 +117,10 @@ def publish(temporary: Path, path: Path) -> None:
     """Make sure that a file's content is on the disk and readable by others, then move it to its final name."""
     with temporary.open("rb") as handle:
         os.fsync(handle.fileno())
-    temporary.chmod(0o666 & ~_UMASK)
+    try:
+        temporary.chmod(0o666 & ~_UMASK)
+    except OSError as error:  # CIFS and some of FUSE have no modes
+        notice(f"{path.parent}: this file system sets no file modes ({error.strerror}); others may be unable to read")
     temporary.replace(path)
 
 
@@ -124,6 +161,15 @@ def sha256(path: Path) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder; permissions alone do not say so of a mount."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def make_folder(path: Path) -> None:

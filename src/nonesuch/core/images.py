@@ -25,6 +25,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CROP_SIZE = 112  # side of a face crop aligned to the ArcFace template
 CODECS = {"jpeg": ".jpg", "png": ".png"}
 _ORIENTATION = 274  # EXIF tag
+_BITS, _PHOTOMETRIC = 258, 262  # TIFF tags: bits per sample; 0 where 0 is white
+_DARKEST_FLOAT = 16.0  # floats that reach less than that, but more than 1, are neither 0..1 nor 0..255
 MAX_PIXELS = 100_000_000  # refused before decoding: a file of a few bytes can claim any size
 
 
@@ -50,8 +52,11 @@ def codec_version(codec: str) -> str:
 def decode(data: bytes, name: str) -> Pixels:
     """File bytes -> (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
+    Grey of 16 bits, and floats in 0..1 or 0..255, are scaled to 0..255.
+
     Raises:
-        NonesuchError: the bytes are empty, truncated, not an image, or claim more than MAX_PIXELS.
+        NonesuchError: the bytes are empty, truncated, not an image, claim more than MAX_PIXELS, or hold grey values of
+            an unknown scale: negative, NaN, of 32 bits, or of 16 bits that reach less than a 16th of white.
     """
     if not data:
         raise NonesuchError(f"{name}: the file is empty; replace it or leave it out")
@@ -65,13 +70,34 @@ def decode(data: bytes, name: str) -> Pixels:
         plain_jpeg = image.format == "JPEG" and image.mode == "RGB" and not image.getexif().get(_ORIENTATION)
         if plain_jpeg and (pixels := _decode_jpeg(data)) is not None:
             return pixels
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: Pillow's own view is read-only
+        return _rgb(image)
     except NonesuchError:
         raise
     except UnidentifiedImageError as error:
         raise NonesuchError(f"{name}: not a readable image (unknown format); replace it or leave it out") from error
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise NonesuchError(f"{name}: not a readable image ({error}); replace it or leave it out") from error
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    """Grey of 16 bits or of floats is scaled: Pillow would cut it off at 255, to white or to black."""
+    upright = ImageOps.exif_transpose(image)
+    if image.mode[0] not in "IF":
+        return np.array(upright.convert("RGB"))  # a copy: Pillow's own view is read-only
+    values = np.asarray(upright).astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    if image.mode == "F":
+        white, known = (1.0, low >= 0) if high <= 1 else (255.0, low >= 0 and _DARKEST_FLOAT <= high <= 255)
+    else:
+        bits = int(np.ravel(tags.get(_BITS, 16))[0])
+        white = 2.0**bits - 1
+        known = bits <= 16 and low >= 0 and (high == 0 or white / 16 < high <= white)
+    if not known:
+        raise ValueError(f"grey values from {low:g} to {high:g}, of an unknown scale; save it with 8 bits per colour")
+    if tags.get(_PHOTOMETRIC) == 0:
+        values = white - values
+    return np.repeat(np.rint(values * (255 / white)).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _decode_jpeg(data: bytes) -> Pixels | None:

@@ -10,11 +10,13 @@ from typing import Any
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.locks import LOCK
+from nonesuch.core.notices import notice
 from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.rendering import RenderSettings, render_missing
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.manifest import Manifest
+from nonesuch.formats.manifest import MANIFEST, Manifest
 from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 from nonesuch.generators.generator import Generator, check_identity_vectors
@@ -125,8 +127,9 @@ def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettin
     if request.images_per_shard < 1 or settings.micro_batch < 1:
         raise NonesuchError("--shard-images and --micro-batch must be at least 1")
     files.make_folder(folder)
+    ours = (LOCK, PLAN, IDENTITIES, *(() if _holds_shards(folder) else ("shards",)))
     if not manifests.is_dataset(folder) and any(
-        path.name not in (".lock", PLAN, IDENTITIES) and not path.name.endswith(".tmp") for path in folder.iterdir()
+        path.name not in ours and not files.is_half_written(path) for path in folder.iterdir()
     ):
         raise NonesuchError(f"{folder}: holds other files and no dataset; name a new or empty folder")
 
@@ -157,12 +160,16 @@ def _planned(
     }
     if manifests.is_dataset(folder):
         old = manifests.read(folder)
-        manifests.check_same(folder, old, dataclasses.replace(old, **record))
-        manifests.check_plan(folder, old)
-        if old.complete:  # until every shard is known to be there
-            old = dataclasses.replace(old, complete=False, shards=[])
-            manifests.write(folder, old)
-        return old
+        new = dataclasses.replace(old, **record, complete=False, shards=[])
+        if old.complete or _holds_shards(folder):
+            manifests.check_same(folder, old, new)
+        if manifests.have_one_plan(old, new):
+            manifests.check_plan(folder, old)
+            if new != old:  # it is not complete until every shard is known to be there
+                manifests.write(folder, new)
+            return new
+        notice(f"{folder}: its plan, of which no image was made, is replaced")
+        (folder / MANIFEST).unlink()  # first, so that it never stands beside another plan
     names, vectors = request.vectors.fetch(lambda done, total: on_progress("identities", done, total))
     check_identity_vectors(vectors, card)
     write_plan(
@@ -184,6 +191,10 @@ def _planned(
     )
     manifests.write(folder, manifest)
     return manifest
+
+
+def _holds_shards(folder: Path) -> bool:
+    return any((folder / "shards").glob("[!.]*"))
 
 
 def _shard_record(folder: Path, number: int) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nonesuch.core import files
 from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.dataset.perceived_columns import GROUP, perceive_dataset, perceive_photographs
 from nonesuch.formats.columns import read_columns
+from nonesuch.formats.labels import FIRST
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -68,12 +70,14 @@ def perceive_faces(
         raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
     if out is None and align:
         raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    if out is None and not files.can_write(folder):
+        raise NonesuchError(f"{folder}: cannot be written; name a table to write with --out TABLE.parquet")
     perceiver = load_perceiver(model, device, dtype)
     if out is None:
         looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         place = folder / "columns" / GROUP
         return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, ())
-    found = find(folder)
+    found = find(folder, label=FIRST)  # labels play no part here
     problems = perceive_photographs(
         found,
         perceiver,

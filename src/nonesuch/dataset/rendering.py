@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import images
-from nonesuch.core.devices import exact
+from nonesuch.core.devices import exact, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.formats.columns import have_columns, write_columns
@@ -241,8 +241,14 @@ def render_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) 
 def _enough_memory(generator: Generator, settings: RenderSettings) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise NonesuchError(f"{generator.device}: out of memory; lower --micro-batch {settings.micro_batch}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        lower = "--workers or --micro-batch" if generator.device.type == "cpu" else "--micro-batch"
+        raise NonesuchError(
+            f"{generator.device}: out of memory; lower {lower} {settings.micro_batch} "
+            "(a folder that holds shards keeps its --micro-batch; name another one)"
+        ) from error
 
 
 def image_vectors(rows: PlanRows, generator: Generator) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from nonesuch.measures.figure import Figure
 from nonesuch.measures.intervals import RESAMPLES, with_intervals
 from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
-_BINS = 4_000  # of a cosine, for the intervals; the figures themselves are exact
+_BINS = 8_000  # of each kind's scores, for the intervals; the figures themselves are exact
 _MOST_IMAGES = 10_000  # 50 million pairs, two gigabytes
 
 
@@ -88,7 +88,8 @@ def rates_with_intervals(
     exact |= {f"{fmr:g}": true_match_rate(mated, non_mated, fmr) for fmr in fmrs}
 
     labels = np.unique(people, return_inverse=True)[1].astype(np.int32)
-    bins = np.clip((pairs.scores + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+    edges = rank_edges(mated, non_mated)
+    bins = np.searchsorted(edges, pairs.scores, side="left").astype(np.uint16)  # a threshold lies just above an edge
     own, first, second = (
         labels[pairs.left[pairs.mated]],
         labels[pairs.left[~pairs.mated]],
@@ -97,12 +98,28 @@ def rates_with_intervals(
     mated_bins, other_bins = bins[pairs.mated], bins[~pairs.mated]
 
     def resampled(weight: NDArray[np.float64]) -> dict[str, float]:
-        hits = np.bincount(mated_bins, weight[own], _BINS).astype(np.float64)
-        misses = np.bincount(other_bins, weight[first] * weight[second], _BINS).astype(np.float64)
+        hits = np.bincount(mated_bins, weight[own], len(edges) + 1).astype(np.float64)
+        misses = np.bincount(other_bins, weight[first] * weight[second], len(edges) + 1).astype(np.float64)
         return _binned(hits, misses, fmrs) if hits.sum() and misses.sum() else dict.fromkeys(exact, np.nan)
 
-    tar = with_intervals(exact, int(labels.max()) + 1, resampled, resamples, seed)
+    shares_of = dict.fromkeys(exact, len(np.unique(own)))
+    tar = with_intervals(exact, int(labels.max()) + 1, resampled, shares_of, resamples, seed)
     return Rates(tar.pop("eer"), tar)
+
+
+def rank_edges(mated: NDArray[np.floating], non_mated: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Observed scores that divide all scores by rank, ascending, however narrow the range that they lie in.
+
+    They are all of them where there are few. Otherwise each kind's ranks are dense where errors are rare, among the
+    highest non-mated and the lowest mated scores: the first few hundred, then every score whose rank is 0.2% higher.
+    """
+    edges = []
+    for scores in (-non_mated, mated):
+        count = len(scores)
+        few = count <= _BINS
+        ranks = np.arange(count) if few else np.unique(np.geomspace(1, count, _BINS).astype(np.int64)) - 1
+        edges.append(np.sort(scores)[ranks])
+    return np.unique(np.concatenate([-edges[0], edges[1]]))
 
 
 def _binned(hits: NDArray[np.float64], misses: NDArray[np.float64], fmrs: tuple[float, ...]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded, embed_images
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
+from nonesuch.formats.labels import FIRST
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
@@ -63,7 +64,8 @@ class Protocol:
         """Read them."""
         if self.is_packed:
             return packed_benchmark(self.data, self.folds)
-        photographs = find(self.data)
+        named = (self.pairs or self.templates) and self.groups is None  # by file: labels play no part
+        photographs = find(self.data, label=FIRST if named else None)
         if self.pairs is not None:
             return pair_benchmark(photographs, self.pairs, self.folds, self.groups)
         if self.templates is not None:

@@ -28,43 +28,50 @@ class ColumnStore:
 
     Args:
         photographs: all photographs of a source, in the order of `find`.
-        folder: the dataset that they are in, or a folder for the columns.
-        in_dataset: whether it is a dataset of ours.
+        dataset: the dataset of ours that they are in; None where they are in none.
+        apart: a folder for the columns, used where there is no dataset, or one that cannot be written.
 
     Raises:
         NonesuchError: a dataset of ours is not complete, or its files are not in the order of its plan.
     """
 
-    def __init__(self, photographs: Sequence[Photograph], folder: Path, in_dataset: bool) -> None:
+    def __init__(self, photographs: Sequence[Photograph], dataset: Path | None, apart: Path | None) -> None:
         self._photographs = photographs
-        self._folder, self._in_dataset = folder, in_dataset
-        if not in_dataset:
+        self._dataset = dataset
+        self._apart = apart if dataset is None or not files.can_write(dataset) else None
+        self._kept_apart: set[tuple[str, int]] = set()  # groups and parts whose columns are not in the dataset
+        if dataset is None:
             count = len(photographs)
             self.spans = [slice(start, min(start + _PART, count)) for start in range(0, count, _PART)]
             return
-        if not manifests.read(folder).complete:
-            raise NonesuchError(f"{folder}: not complete; run the command that made it again")
+        if not manifests.read(dataset).complete:
+            raise NonesuchError(f"{dataset}: not complete; run the command that made it again")
         keys = [key_of(photograph.name) for photograph in photographs]
         self.spans, start = [], 0
-        for shard in range(Plan(folder).shards):
-            expected = read_index(shard_files(folder, shard).index)["key"].to_pylist()
+        for shard in range(Plan(dataset).shards):
+            expected = read_index(shard_files(dataset, shard).index)["key"].to_pylist()
             self.spans.append(slice(start, start + len(expected)))
             if keys[self.spans[-1]] != expected:
-                raise NonesuchError(f"{folder}: shard {shard:06d} does not match its index; see 'nonesuch verify'")
+                raise NonesuchError(f"{dataset}: shard {shard:06d} does not match its index; see 'nonesuch verify'")
             start += len(expected)
 
     def has(self, group: str, part: int, made_by: str) -> bool:
         """Whether a part has these columns, made by what `made_by` names (a model's hash) from the same images."""
-        if self._in_dataset:
-            return have_columns(self._folder, group, part, made_by)
+        if self._dataset is not None and have_columns(self._dataset, group, part, made_by):
+            return True
+        if self._apart is None:
+            return False
         try:
-            metadata = pq.read_schema(self._place(group, part)).metadata or {}
+            metadata = pq.read_schema(self._place_apart(self._apart, group, part)).metadata or {}
         except (OSError, pa.ArrowException):
             return False
-        return (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
+        found = (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
+        if found:
+            self._kept_apart.add((group, part))
+        return found
 
     def read(self, group: str, part: int) -> pa.Table:
-        """The columns of a part, without keys or metadata.
+        """The columns of a part that `has` or `write` was asked about last, without keys or metadata.
 
         Raises:
             NonesuchError: the file cannot be read.
@@ -76,27 +83,42 @@ class ColumnStore:
             raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
         return table.drop_columns(["key"]) if "key" in table.column_names else table
 
-    def write(self, group: str, part: int, made_by: str, columns: pa.Table) -> None:
-        """Keep the columns of a part, a row per image; raises NonesuchError where they cannot be written."""
-        if self._in_dataset:
-            write_columns(self._folder, group, part, made_by, columns)
-            return
-        path = self._place(group, part)
+    def write(self, group: str, part: int, made_by: str, columns: pa.Table) -> Path:
+        """Keep the columns of a part, a row per image; returns the folder of the group.
+
+        Raises:
+            NonesuchError: they cannot be written.
+        """
+        if self._apart is None:
+            assert self._dataset is not None
+            write_columns(self._dataset, group, part, made_by, columns)
+            return columns_file(self._dataset, group, part).parent
+        self._kept_apart.add((group, part))
+        path = self._place_apart(self._apart, group, part)
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             told = {_MADE_BY: made_by.encode(), _IMAGES: self._signature(part)}
             pq.write_table(columns.replace_schema_metadata(told), temporary)
+        return path.parent
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing to a dataset of ours; raises NonesuchError where one does."""
-        with manifests.locked(self._folder) if self._in_dataset else contextlib.nullcontext():
+        if self._dataset is None or self._apart is not None:
+            yield
+            return
+        with manifests.locked(self._dataset):
             yield
 
     def _place(self, group: str, part: int) -> Path:
-        if self._in_dataset:
-            return columns_file(self._folder, group, part)
-        return self._folder / group / f"{part:06d}.parquet"
+        if self._dataset is not None and (group, part) not in self._kept_apart:
+            return columns_file(self._dataset, group, part)
+        assert self._apart is not None
+        return self._place_apart(self._apart, group, part)
+
+    @staticmethod
+    def _place_apart(folder: Path, group: str, part: int) -> Path:
+        return folder / group / f"{part:06d}.parquet"
 
     def _signature(self, part: int) -> bytes:
         images = self._photographs[self.spans[part]]

@@ -1,8 +1,8 @@
-"""Images in a folder and in the folders below it: a person is a folder, or a lone image."""
+"""Images in a folder and in the folders below it."""
 
 from pathlib import Path
 
-from nonesuch.formats.photographs import Photograph, is_image, label_of
+from nonesuch.formats.photographs import Photograph, is_image
 
 
 def takes(path: Path) -> bool:
@@ -13,4 +13,4 @@ def takes(path: Path) -> bool:
 def find(path: Path, split: str | None) -> list[Photograph]:
     """All images, in name order, named by their path in the folder; a folder has no splits, so `split` is ignored."""
     names = sorted(place.relative_to(path).as_posix() for place in path.rglob("*") if place.is_file())
-    return [Photograph(name, label_of(name), path / name) for name in names if is_image(name)]
+    return [Photograph(name, "", path / name) for name in names if is_image(name)]

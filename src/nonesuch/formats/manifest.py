@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nonesuch.core import files
+from nonesuch.core import files, locks
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.formats.plan import IDENTITIES, PLAN
@@ -122,13 +121,22 @@ def check_plan(folder: Path, manifest: Manifest) -> None:
 def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises NonesuchError, naming the first difference, unless both describe the same dataset."""
     for part in ("options", "generator", "render"):
-        before, now = getattr(old, part), getattr(new, part)
-        for key in sorted(set(before) | set(now)):
-            if before.get(key) != now.get(key):
-                raise NonesuchError(
-                    f"{folder}: made with {key.replace('_', ' ')} {before.get(key)}, not {now.get(key)}; "
-                    "repeat its options to resume, or name another folder"
-                )
+        if key := _first_difference(part, old, new):
+            before, now = getattr(old, part).get(key), getattr(new, part).get(key)
+            raise NonesuchError(
+                f"{folder}: made with {key.replace('_', ' ')} {before}, not {now}; "
+                "repeat its options to resume, or name another folder"
+            )
+
+
+def have_one_plan(old: Manifest, new: Manifest) -> bool:
+    """Whether both describe the same plan; they may differ in how it is rendered."""
+    return not any(_first_difference(part, old, new) for part in ("options", "generator"))
+
+
+def _first_difference(part: str, old: Manifest, new: Manifest) -> str:
+    before, now = getattr(old, part), getattr(new, part)
+    return next((key for key in sorted(set(before) | set(now)) if before.get(key) != now.get(key)), "")
 
 
 @contextlib.contextmanager
@@ -136,18 +144,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of a dataset folder, and clear what a killed one left half-written.
 
     Raises:
-        NonesuchError: another process is working there.
+        NonesuchError: another process is working there, or the folder cannot be written.
     """
-    import fcntl
-
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise NonesuchError(f"{folder}: another process is writing here; wait for it, or name another") from error
-        for leftover in [*folder.glob(".*.tmp"), *folder.glob("shards/.*.tmp"), *folder.glob("columns/*/.*.tmp")]:
-            leftover.unlink(missing_ok=True)
+    with locks.exclusive(folder, "shards", "columns/*"):
         yield
-    finally:
-        os.close(handle)

@@ -14,6 +14,8 @@ from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
 
+_NOT_OURS = ("__MACOSX", "@eaDir")  # folders with thumbnails and notes, which archives and network disks add
+
 
 @dataclass(frozen=True)
 class Photograph:
@@ -21,7 +23,7 @@ class Photograph:
 
     Attributes:
         name: path inside its source, with forward slashes.
-        identity: the person's label: from the source's table, otherwise the folder's name, otherwise the image's own.
+        identity: the person's label; "" where a reader knows none, which `nonesuch.formats.labels` then fills in.
         container: the file that holds the bytes.
         offset, size: which bytes; size -1 for the whole file.
     """
@@ -127,16 +129,14 @@ def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[
     return names
 
 
-def label_of(name: str) -> str:
-    """The label of an image without another label: the name of its folder, or its own name where it is in none."""
-    path = PurePosixPath(name)
-    return path.parent.name or path.stem
-
-
 def is_image(name: str) -> bool:
-    """Whether a path is that of an image, by its suffix; hidden files do not count."""
-    file = PurePosixPath(name).name
-    return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
+    """Whether a path inside a source is that of an image, by its suffix; what is hidden does not count."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path inside a source is that of a hidden file, or one in a hidden folder or a file manager's own."""
+    return any(part.startswith(".") or part in _NOT_OURS for part in PurePosixPath(name).parts)
 
 
 def signature(photographs: Iterable[Photograph]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import IMAGE_SUFFIXES
 from nonesuch.formats import dataset, folder, image_file, lmdb_records, manifest, relabelling, tar
+from nonesuch.formats.labels import labelled
 from nonesuch.formats.photographs import Photograph
 
 
@@ -20,14 +21,14 @@ class Reader:
     Attributes:
         takes: whether a path that exists is of this kind, by its name or by the folder's content.
         find: its images, of one split or of all (None), in an order that is the same each time; raises NonesuchError
-            where it is damaged. A reader without splits ignores them.
+            where it is damaged. A reader without splits ignores them; one without labels leaves them to `labelled`.
     """
 
     takes: Callable[[Path], bool]
     find: Callable[[Path, str | None], list[Photograph]]
 
 
-def find(path: Path, split: str | None = None) -> list[Photograph]:
+def find(path: Path, split: str | None = None, label: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 
     A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, an LMDB set
@@ -37,17 +38,18 @@ def find(path: Path, split: str | None = None) -> list[Photograph]:
     Args:
         path: where to look.
         split: where the table names splits, only the images of this one.
+        label: which folder names the identity, see `nonesuch.formats.labels`.
 
     Raises:
-        NonesuchError: nothing is there, the tar is damaged or empty, no image is found, or the images of a manifest
-            have moved or changed.
+        NonesuchError: nothing is there, the tar is damaged or empty, no image is found, the images of a manifest
+            have moved or changed, or the folders are not those of people.
     """
     if not path.exists():
         raise NonesuchError(f"{path}: no such file or folder")
     found = next(reader for reader in READERS if reader.takes(path)).find(path, split)
     if not found:
         raise NonesuchError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return found
+    return labelled(found, path, label)
 
 
 # The first that takes a path reads it: a dataset of ours is a folder too, and a tar is what no other reader takes.

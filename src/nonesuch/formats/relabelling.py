@@ -13,7 +13,8 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
-_SOURCE, _RELATIVE = b"source", b"relative_source"
+_SOURCE, _RELATIVE, _LABEL = b"source", b"relative_source", b"label"
+FindImages = Callable[[Path, str | None, str | None], list[Photograph]]
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class Relabelling:
     Attributes:
         source: where the images are; any source that `readers.find` takes.
         labels: by the image's name in the source.
+        label: which folder of the source named the identities before, see `nonesuch.formats.labels`.
     """
 
     source: Path
     labels: dict[str, Label]
+    label: str | None
 
 
 def takes(path: Path) -> bool:
@@ -42,9 +45,7 @@ def takes(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def find(
-    path: Path, split: str | None, find_images: Callable[[Path, str | None], list[Photograph]]
-) -> list[Photograph]:
+def find(path: Path, split: str | None, find_images: FindImages) -> list[Photograph]:
     """The images that a manifest keeps, under its labels.
 
     Args:
@@ -55,10 +56,10 @@ def find(
         NonesuchError: as in `read` and `find_images`; or the images are no longer those that were cleaned.
     """
     manifest = read(path)
-    found = find_images(manifest.source, split)
+    found = find_images(manifest.source, split, manifest.label)
     missing = set(manifest.labels) - {item.name for item in found}
     if missing and split is not None:
-        missing -= {item.name for item in find_images(manifest.source, None)}
+        missing -= {item.name for item in find_images(manifest.source, None, manifest.label)}
     mend = f"make {path.name} again with 'nonesuch clean'"
     if missing:
         raise NonesuchError(
@@ -76,7 +77,13 @@ def find(
     return kept
 
 
-def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: Mapping[str, str]) -> None:
+def write(
+    path: Path,
+    source: Path,
+    rows: Sequence[tuple[str, Label]],
+    made_by: Mapping[str, str],
+    label: str | None = None,
+) -> None:
     """Write a manifest (`file`, `identity`, `was`).
 
     Its metadata hold the place of the images, absolute and relative to the manifest, and `made_by`: what found the
@@ -86,6 +93,7 @@ def write(path: Path, source: Path, rows: Sequence[tuple[str, Label]], made_by: 
         NonesuchError: the disk is full or the place cannot be written.
     """
     where = {
+        **({} if label is None else {_LABEL: label.encode()}),
         _SOURCE: os.fsencode(source.resolve()),
         _RELATIVE: os.fsencode(Path(os.path.relpath(source.resolve(), path.resolve().parent)).as_posix()),
     }
@@ -124,4 +132,5 @@ def read(path: Path) -> Relabelling:
     if source.resolve() == path.resolve():
         raise NonesuchError(f"{path}: names itself as its source; clean the images again")
     rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-    return Relabelling(source, {name: Label(identity, was) for name, identity, was in rows})
+    labels = {name: Label(identity, was) for name, identity, was in rows}
+    return Relabelling(source, labels, metadata[_LABEL].decode() if _LABEL in metadata else None)

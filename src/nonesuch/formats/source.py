@@ -18,7 +18,8 @@ class Source:
     Attributes:
         path: the file or folder.
         photographs: its images, or the wanted ones among them.
-        columns_in: folder for the columns of a source that is not a dataset of ours; None where no columns are made.
+        columns_in: folder for the columns of a source that is not a dataset of ours, or that cannot be written; None
+            where no columns are made.
     """
 
     path: Path
@@ -44,13 +45,17 @@ class Source:
     def columns(self) -> ColumnStore:
         """The place for columns of the images: beside the shards of a dataset of ours, otherwise below `columns_in`.
 
+        Columns that are to be added to a dataset of ours which cannot be written go below `columns_in` too.
+
         Raises:
             NonesuchError: a dataset of ours is not complete, or its files are not in the order of its plan.
         """
+        apart = None
+        if self.columns_in is not None:
+            place = self.path.resolve()
+            apart = self.columns_in / f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
         if self.is_dataset:
-            return ColumnStore(self.photographs, self.path, in_dataset=True)
-        if self.columns_in is None:
+            return ColumnStore(self.photographs, self.path, apart)
+        if apart is None:
             raise ValueError(f"{self.path}: columns_in names no place for columns")
-        place = self.path.resolve()
-        name = f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
-        return ColumnStore(self.photographs, self.columns_in / name, in_dataset=False)
+        return ColumnStore(self.photographs, None, apart)

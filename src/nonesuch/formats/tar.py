@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import Photograph, is_image, label_of
+from nonesuch.formats.photographs import Photograph, is_image
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
@@ -34,7 +34,7 @@ def find(path: Path, split: str | None) -> list[Photograph]:
 
 
 def members(path: Path) -> list[Photograph]:
-    """The images of a tar, in name order, by their folders' names; errors as in `find`."""
+    """The images of a tar, in name order, without labels; errors as in `find`."""
     if path.stat().st_size == 0:
         raise NonesuchError(f"{path}: the file is empty; copy it again")
     try:
@@ -42,10 +42,7 @@ def members(path: Path) -> list[Photograph]:
             images = [member for member in archive if member.isfile() and is_image(member.name)]
     except (tarfile.TarError, OSError, EOFError) as error:
         raise NonesuchError(f"{path}: not an image and not a readable uncompressed tar ({error})") from error
-    found = [
-        Photograph(member.name.removeprefix("./"), label_of(member.name), path, member.offset_data, member.size)
-        for member in images
-    ]
+    found = [Photograph(member.name.removeprefix("./"), "", path, member.offset_data, member.size) for member in images]
     if found and max(item.offset + item.size for item in found) > path.stat().st_size:
         raise NonesuchError(f"{path}: truncated; copy it again")
     return sorted(found, key=lambda item: item.name)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nonesuch.core import files
 from nonesuch.core.arguments import DTYPE, Number, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
+from nonesuch.formats.labels import LABEL
 from nonesuch.formats.readers import find
 from nonesuch.identities.embedding import embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -28,12 +30,13 @@ class EmbeddedPhotographs:
     problems: tuple[str, ...]
 
 
-@checked(min_face=Number(12, whole=True), dtype=DTYPE)
+@checked(label=LABEL, min_face=Number(12, whole=True), dtype=DTYPE)
 def embed_photographs(
     source: AnyPath,
     out: AnyPath,
     *,
     align: bool = False,
+    label: str | None = None,
     crops: AnyPath | None = None,
     min_face: int = 40,
     embedder: str = "mobilefacenet",
@@ -50,22 +53,28 @@ def embed_photographs(
         source: an image, a folder, an uncompressed tar, or a dataset.
         out: Parquet file to write.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        crops: folder for the aligned crops, as PNG.
+        label: the folder that names the identity where images lie several folders deep: "first" or "last", the
+            innermost; None for the first, unless that is called train or the like.
+        crops: folder for the aligned crops, as PNG in a folder per identity, which other functions take.
         min_face: side of the smallest face to find, in pixels.
         embedder: a shipped embedder, or a file with its card.
         device, dtype: of the networks.
         on_progress: told how many are done.
 
     Raises:
-        NonesuchError: there are no images, none gives a vector, or a place cannot be written.
+        NonesuchError: there are no images, none gives a vector, a place cannot be written, or a photograph's name leads
+            out of `crops`.
 
     Example:
         nonesuch.embed_photographs("holiday", "people.parquet", crops="crops")
     """
-    found = find(as_path(source))
+    found, folder = find(as_path(source), label=label), path_or_none(crops)
+    if folder is not None:  # an archive may hold any name: told before the work, not in the middle of it
+        for photograph in found:
+            files.inside(folder, photograph.name)
     model = load_embedder(embedder, device, dtype)
     results = embed_each(found, model, load_detector(device, min_face), always_align=align)
     problems = write_embeddings(
-        results, model, as_path(out), path_or_none(crops), lambda done: on_progress("embedding", done, len(found))
+        results, model, as_path(out), folder, lambda done: on_progress("embedding", done, len(found))
     )
     return EmbeddedPhotographs(as_path(out), len(found), model.name, tuple(problems))

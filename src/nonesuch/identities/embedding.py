@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import LmdbPhotograph, Record
 from nonesuch.formats.photographs import Photograph
+from nonesuch.identities.crops import CropFolder
 from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
@@ -100,7 +101,7 @@ def write_embeddings(
 
     Args:
         out: Parquet file.
-        crops: folder for the aligned crops (PNG), under the photographs' own names; None for none.
+        crops: folder for the aligned crops, see `CropFolder`; None for none.
         on_image: told how many are done.
 
     Returns:
@@ -112,6 +113,7 @@ def write_embeddings(
     schema = SCHEMA.with_metadata(table_metadata(embedder.name, embedder.card.sha256, PHOTOGRAPHS))
     problems: list[str] = []
     total = 0
+    folder = None if crops is None else CropFolder(crops)
     with files.replacing(out) as temporary, pq.ParquetWriter(temporary, schema) as table:
         rows: list[EmbeddedPhotograph] = []
         for result in results:
@@ -120,14 +122,16 @@ def write_embeddings(
             rows.append(result)
             if result.problem:
                 problems.append(result.problem)
-            if crops is not None and result.crop is not None:
-                _write_crop(crops, result.photograph.name, result.crop)
+            if folder is not None and result.crop is not None:
+                folder.write(result.photograph, result.crop)
             if len(rows) == 16 * BATCH:
                 table.write_batch(_record_batch(rows, schema))
                 rows.clear()
         table.write_batch(_record_batch(rows, schema))
         if len(problems) == total:
             raise NonesuchError(f"none of {total} photographs gave a vector; the first: {problems[0]}")
+    if folder is not None:
+        folder.close()
     return problems
 
 
@@ -139,12 +143,3 @@ def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.Recor
         pa.array([row.vector is not None for row in rows], pa.bool_()),
     ]
     return pa.record_batch(columns, schema=schema)
-
-
-def _write_crop(folder: Path, name: str, crop: Pixels) -> None:
-    # A name from an archive may lead out of the folder.
-    parts = [part for part in PurePosixPath(name).with_suffix(".png").parts if part not in ("/", "..")]
-    path = folder.joinpath(*parts)
-    files.make_folder(path.parent)
-    with files.replacing(path) as temporary:
-        temporary.write_bytes(images.encode(crop, "png", 100))

@@ -1,7 +1,7 @@
 """What all trainings have in common: options over a recipe, the processes, and the results."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from nonesuch.core.arguments import ABOVE_0, AT_LEAST_1, DTYPE, SEED, Choice, Nu
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_paths
-from nonesuch.loop import distributed
+from nonesuch.loop import distributed, run_folder
 from nonesuch.loop.settings import TrainSettings
 
 Paths = AnyPath | Sequence[AnyPath]  # one, or several
@@ -154,6 +154,14 @@ class RunOptions:
             dtype=self.dtype,
             **recipe.settings_for(images),
         )
+
+    def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any]) -> AbstractContextManager[None]:
+        """Inside the block the folder belongs to this run; see `nonesuch.loop.run_folder.claimed`.
+
+        A longer run is one only where the options say how long: the recipe's length could be a forgotten option.
+        """
+        says_how_long = self.schedule.images_seen is not None or self.schedule.epochs is not None
+        return run_folder.claimed(folder, settings, what, may_extend=says_how_long)
 
     @contextmanager
     def processes(self) -> Iterator[torch.device]:

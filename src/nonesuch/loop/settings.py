@@ -1,17 +1,10 @@
-"""How long and how fast a training runs, and the folder that belongs to one run."""
+"""How long and how fast a training runs."""
 
-import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop import distributed
-
-SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,32 +67,3 @@ class TrainSettings:
         """The weight average's decay for the step that reaches `seen` images."""
         half_life = min(self.ema_images, 0.05 * seen)
         return 0.5 ** (self.batch / max(half_life, 1e-8))
-
-
-def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any]) -> None:
-    """Make a run's folder, or make sure that it holds this run; a claim without a saved state may be replaced.
-
-    Args:
-        what: names the data, preset and losses, JSON-ready.
-
-    Raises:
-        NonesuchError: it holds a run with other settings; nothing was changed.
-    """
-    files.make_folder(folder)
-    path = folder / SETTINGS
-    now = json.loads(json.dumps({"settings": dataclasses.asdict(settings), "what": what}))
-    if set(folder.iterdir()) <= {path} or not path.exists():
-        files.write_json(path, now)
-        return
-    before = files.read_json(path)
-    usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
-    for part in now:
-        for key in now[part] | before.get(part, {}):
-            # A setting that the run's release did not have yet had what is now its default.
-            old, new = before.get(part, {}).get(key, usual.get(part, {}).get(key)), now[part].get(key)
-            old = list(old) if isinstance(old, tuple) else old
-            if old != new:
-                raise NonesuchError(
-                    f"{folder}: holds a run with {key} {old}, not {new}; "
-                    "repeat its options to resume, or name another folder"
-                )

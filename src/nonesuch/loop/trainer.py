@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core import files, seeding
-from nonesuch.core.devices import autocast
+from nonesuch.core.devices import autocast, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
 from nonesuch.loop.progress import OnProgress
-from nonesuch.loop.settings import TrainSettings, claim_folder
+from nonesuch.loop.run_folder import LOG, STATE, claim_folder, note_divergence
+from nonesuch.loop.settings import TrainSettings
 
 Batch = dict[str, Tensor]
 _MOMENTUM = 0.9
-STATE, LOG = "state.pt", "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Trainer:
         self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
         self.step = self.seen = 0
         self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        self._what = json.dumps(what, sort_keys=True)
         distributed.first_does(lambda: claim_folder(folder, settings, what))
         if (folder / STATE).exists():
             self._resume()
@@ -177,6 +178,7 @@ class Trainer:
     def _write_state(self, tensors: dict[str, Any]) -> None:
         state = {
             **tensors,
+            "what": self._what,
             "step": self.step,
             "seen": self.seen,
             "scalers": [scaler.state_dict() for scaler in self.scalers],
@@ -196,6 +198,8 @@ class Trainer:
         path = self.folder / STATE
         try:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            if state.get("what", self._what) != self._what:
+                raise NonesuchError("of another run")
             for player, saved in zip(self.players, state["networks"], strict=True):
                 player.network.load_state_dict(split_parameters.network_part(player.network, saved))
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -206,7 +210,9 @@ class Trainer:
                 self.average[name].copy_(tensor)
             self.step, self.seen, log_bytes = state["step"], state["seen"], state["log_bytes"]
         except Exception as error:
-            raise NonesuchError(f"{path}: damaged training state; remove the folder to start again") from error
+            raise NonesuchError(
+                f"{path}: not a sound state of this run; put back the right one, or move it away to start again"
+            ) from error
         if distributed.rank():
             return
         # Lines written after the state would appear twice.
@@ -233,7 +239,15 @@ class Trainer:
 
     def _timed_step(self) -> tuple[dict[str, float], float]:
         start = time.monotonic()
-        losses = self._step()
+        try:
+            losses = self._step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise NonesuchError(
+                f"{self.device}: out of memory; run the same command with a larger --accumulate than "
+                f"{self.settings.accumulate}, which splits the batch"
+            ) from error
         return losses, self.settings.batch / (time.monotonic() - start)
 
     def _step(self) -> dict[str, float]:
@@ -289,6 +303,9 @@ class Trainer:
         distributed.average_(shared)
         for gradient in ours:
             gradient /= distributed.world_size()
+        if ours and scaler.is_enabled() and distributed.any_of_us(not all(map(_is_finite, ours))):
+            # All must skip the step and lower their scales, not only the process whose own rows overflowed.
+            ours[0].fill_(torch.inf)
         scaler.unscale_(optimizer)
         norm = nn.utils.get_total_norm(shared)
         if ours:
@@ -300,8 +317,9 @@ class Trainer:
         scaler.update()
 
     def _diverged(self, what: str) -> NonesuchError:
+        note_divergence(self.folder, self.step)
         return NonesuchError(
-            f"{what} at step {self.step}; start a new run with a lower --lr, perhaps from what {self.folder} holds"
+            f"{what} at step {self.step}; run the same command with a lower --lr: it goes on from the last save"
         )
 
     def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:
@@ -325,6 +343,10 @@ class Trainer:
             except OSError as error:
                 raise files.write_error(path, error) from error
         return Progress(self.seen, self.settings.images, losses, images_per_second)
+
+
+def _is_finite(gradient: Tensor) -> bool:
+    return bool(gradient.isfinite().all())
 
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:

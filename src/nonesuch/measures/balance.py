@@ -80,10 +80,10 @@ def balance(
     def distance(of: NDArray[np.float64], target: NDArray[np.float64]) -> float:
         return float(np.abs(of - target).sum() / 2)
 
-    exact = shares(np.ones(len(place)))
-    drawn = np.stack([shares(people_drawn(int(people.max()) + 1, number)[people]) for number in range(RESAMPLES)])
+    exact, count = shares(np.ones(len(place))), int(people.max()) + 1
+    drawn = np.stack([shares(people_drawn(count, number)[people]) for number in range(RESAMPLES)])
     return Balance(
-        {name: with_interval(float(exact[at]), drawn[:, at].tolist()) for at, name in enumerate(names)},
+        {name: with_interval(float(exact[at]), drawn[:, at].tolist(), count) for at, name in enumerate(names)},
         float((~known).mean()),
         None if target is None else with_interval(distance(exact, target), [distance(row, target) for row in drawn]),
         float(exact.min() / exact.max()),

@@ -1,5 +1,8 @@
 """How much the images of an identity differ."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,6 +74,15 @@ def within_identities(values: NDArray[np.floating], identities: NDArray[np.int64
             deviations.append(known.std(ddof=1))
     between = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
     return mean_over_identities(deviations, np.arange(len(deviations))), between
+
+
+def spreads(columns: Mapping[str, NDArray[Any]], identities: NDArray[np.int64]) -> dict[str, dict[str, Figure | float]]:
+    """`within_identities` of pose, age, quality and light: the figures of `SPREADS`, as "within" and "between"."""
+    found: dict[str, dict[str, Figure | float]] = {}
+    for column in SPREADS:
+        within, between = within_identities(columns[column], identities)
+        found[column] = {"within": within, "between": between}
+    return found
 
 
 def vendi_of_identities(unit: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -101,12 +101,24 @@ def fairness(
     for place, name in enumerate(names.tolist()):
         same = int((mated & (group == place)).sum())
         other = int((~mated & (group == place)).sum())
+        shown = [np.concatenate([left[rows], right[rows]]) for rows in _of_kinds(mated, group == place)]
         fmr, fnmr, accuracy = (
-            with_interval(float(exact[0][kind, place]), of_groups[:, kind, place].tolist()) for kind in range(3)
+            with_interval(float(exact[0][kind, place]), of_groups[:, kind, place].tolist(), len(np.unique(people)))
+            for kind, people in enumerate(shown)
         )
         found[name] = GroupRates(same, other, fmr if other else None, fnmr if same else None, accuracy)
-    mean, deviation, trade_off, ratio = (with_interval(exact[1][kind], spreads[:, kind].tolist()) for kind in range(4))
+    mean, deviation, trade_off, ratio = (
+        with_interval(exact[1][kind], spreads[:, kind].tolist(), share_of)
+        for kind, share_of in enumerate((count, 0, count, 0))
+    )
+    if mean.value == 1.0:  # no error was seen, so nothing bounds the ratio of errors
+        ratio = Figure(1.0, 1.0, np.inf)
     return Fairness(threshold, found, mean, deviation, trade_off, ratio)
+
+
+def _of_kinds(mated: NDArray[np.bool_], inside: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], ...]:
+    """The comparisons of a group that FMR, FNMR and accuracy are shares of."""
+    return inside & ~mated, inside & mated, inside
 
 
 def _rates(

@@ -203,6 +203,8 @@ def _reach(part: Figures, path: str, at: str) -> Any:
         if key != "*" and key not in found:
             raise UndefinedFigureError(f"no figure is called {path}; there are {', '.join(found)}")
         found = found[at if key == "*" else key]
+    if isinstance(found, Mapping) and (reason := why_unknown(found)) is not None:
+        raise NotMeasuredError(reason)
     return found
 
 

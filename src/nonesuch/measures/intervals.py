@@ -10,6 +10,7 @@ from nonesuch.measures.figure import Figure
 
 RESAMPLES = 200
 _INTERVAL = (2.5, 97.5)  # percent
+_RULE_OF_THREE = 3.0
 
 
 def people_drawn(people: int, number: int, seed: int = 0) -> NDArray[np.float64]:
@@ -22,33 +23,50 @@ def people_drawn(people: int, number: int, seed: int = 0) -> NDArray[np.float64]
     return np.bincount(picks, minlength=people).astype(np.float64)
 
 
-def with_interval(value: float, resampled: Sequence[float]) -> Figure:
-    """A figure with the interval of its resampled values; NaN among them is ignored."""
+def with_interval(value: float, resampled: Sequence[float], share_of: int = 0) -> Figure:
+    """A figure with the interval of its resampled values; NaN among them is ignored.
+
+    A figure that no resample changes has no interval: nothing was seen to vary. For a share of 0 or 1 the rule of three
+    says what resamples cannot: with 95% confidence fewer than 3 in n people are what none of n people is (Hanley and
+    Lippman-Hand, 1983; ISO/IEC 19795-1).
+
+    Args:
+        share_of: for a share, in 0..1: the number of people that it is of; 0 for other figures.
+    """
     known = np.array(resampled, dtype=np.float64)
     known = known[~np.isnan(known)]
-    if not len(known):
+    low = high = value
+    if len(known):
+        low, high = np.percentile(known, _INTERVAL, method="nearest").tolist()  # no arithmetic: a ratio may be infinite
+    if share_of and value in (0.0, 1.0):
+        three = min(_RULE_OF_THREE / share_of, 1.0)
+        return Figure(value, min(low, 1.0 - three), 1.0) if value else Figure(value, 0.0, max(high, three))
+    if not len(known) or np.isclose(known.min(), known.max(), rtol=1e-9, atol=0.0):
         return Figure(value)
-    low, high = np.percentile(known, _INTERVAL, method="nearest")  # without arithmetic: a ratio may be infinite
-    return Figure(value, float(low), float(high))
+    return Figure(value, low, high)
 
 
 def with_intervals(
     exact: Mapping[str, float],
     people: int,
     resampled: Callable[[NDArray[np.float64]], Mapping[str, float]],
+    shares_of: Mapping[str, int],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Several figures of the same people, each with its interval.
+    """Several shares of the same people, each with its interval.
 
     Args:
-        exact: the figures by name.
+        exact: the shares by name.
         people: number of people.
-        resampled: the same figures where (people,) weights say how often each person was drawn; NaN where a resample
+        resampled: the same shares where (people,) weights say how often each person was drawn; NaN where a resample
             says nothing.
+        shares_of: by name, the number of people that each share is of.
     """
     drawn = [resampled(people_drawn(people, number, seed)) for number in range(resamples)]
-    return {name: with_interval(value, [found[name] for found in drawn]) for name, value in exact.items()}
+    return {
+        name: with_interval(value, [found[name] for found in drawn], shares_of[name]) for name, value in exact.items()
+    }
 
 
 def mean_over_identities(values: ArrayLike, identities: NDArray[np.int64], seed: int = 0) -> Figure:
@@ -60,8 +78,10 @@ def mean_over_identities(values: ArrayLike, identities: NDArray[np.int64], seed:
     """
     drawn = resampled_means(values, identities, seed)
     known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    return with_interval(float(known.mean()) if len(known) else np.nan, drawn.tolist())
+    there = ~np.isnan(known)
+    mean = float(known[there].mean()) if there.any() else np.nan
+    share_of = len(np.unique(identities[there])) if np.asarray(values).dtype == np.bool_ else 0
+    return with_interval(mean, drawn.tolist(), share_of)
 
 
 def resampled_means(values: ArrayLike, identities: NDArray[np.int64], seed: int = 0) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, permutation
-from nonesuch.measures.figure import SHARE, Better, Figure, Measure
+from nonesuch.measures.figure import COUNT, SHARE, Better, Bounds, Figure, Measure
 from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
 from nonesuch.measures.separability import check_vectors
 from nonesuch.measures.similarity import nearest
@@ -22,6 +22,21 @@ EXCESSES = {
     "images": Measure("images/excess/*", "excess near training photographs over {}", SHARE, Better.LOWER),
     "people": Measure("people/excess/*", "excess near training people's centres over {}", SHARE, Better.LOWER),
 }
+COPIES = Measure(
+    "images/copies",
+    "images that are copies of a training photograph",
+    COUNT,
+    Better.LOWER,
+    interval=False,
+    null="the embedder's card states no threshold at FMR 1e-3",
+    bounds=Bounds(
+        "no copy of a training photograph",
+        0.0,
+        0.0,
+        "images whose cosine to a training photograph is at least that of copies of one picture, 1 - (1 - t) / 8 with "
+        "the embedder's threshold t at FMR 1e-3: red with one",
+    ),
+)
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
@@ -141,5 +156,6 @@ def _excess(
         copies = people_drawn(int(people.max()) + 1, number, derive_seed(seed, 1))[people].astype(np.int64)
         if weight.any() and copies.any():
             cut = _cut(control.repeat(copies), share)
-            drawn.append(float(weight @ (generated > cut) / weight.sum()) - share)
-    return with_interval(float((generated > _cut(control, share)).mean()) - share, drawn)
+            drawn.append(float(weight @ (generated > cut) / weight.sum()))
+    beyond = with_interval(float((generated > _cut(control, share)).mean()), drawn, int(place.max()) + 1)
+    return Figure(beyond.value - share, beyond.low - share, beyond.high - share)

@@ -120,7 +120,8 @@ def study(
         matches = {name: float(pairs[rows].sum() / total) if total else np.nan for name, rows in hits.items()}
         return _weighted(ranked, weight[owner], other_ranked, pairs[other_order], rates) | matches
 
-    figures = with_intervals(exact, count, resampled, seed=seed)
+    shares_of = {name: count if name in hits else len(np.unique(whose)) for name in exact}
+    figures = with_intervals(exact, count, resampled, shares_of, seed=seed)
     edges = np.linspace(-1.0, 1.0, _BINS + 1)
     histograms = [(np.histogram(part.clip(-1, 1), edges)[0] / len(part)).tolist() for part in (mated, non_mated)]
     return Study(

@@ -1,14 +1,15 @@
 """How many identities of a dataset are different people: Vec2Face's separability (arXiv 2409.02979), exact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.figure import SHARE, Better, Bounds, Measure
-from nonesuch.measures.grouping import group_sums, rows_by_identity
+from nonesuch.measures.grouping import group_means, group_sums, rows_by_identity
 from nonesuch.measures.similarity import normalised
 
 _BLOCK = 2048
@@ -17,17 +18,18 @@ _COUNTED_AT_ONCE = 65_536  # what stays in a core's cache: three times as fast a
 
 TWICE = Measure(
     "twice/share",
-    "identities as alike to another as their own halves are",
+    "identities as alike to another as one person is",
     SHARE,
     Better.LOWER,
     count="identities",
-    null="no identity has four images",
+    null="the embedder's card states no threshold; import-weights takes them as --threshold",
     bounds=Bounds(
         "no identity twice",
         0.001,
         0.01,
-        "identities as alike to another as the two halves of one identity are (all but the worst 5%): "
-        "green up to 0.1%, amber up to 1%",
+        "identities as alike to another as the two halves of one identity are (all but the worst 5%), or whose images "
+        "match another's on average at the embedder's threshold, corrected for the number of comparisons: green up to "
+        "0.1%, amber up to 1%",
     ),
 )
 SEPARABLE = Measure("at/*/share", "separable identities at {}", SHARE, Better.HIGHER, count="count")
@@ -120,6 +122,44 @@ def separability(
 def identity_centres(vectors: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float32]:
     """(P, D) mean of each identity's embeddings at length 1, in order of the labels 0..P-1."""
     return normalised(group_sums(normalised(vectors), identities).astype(np.float32))
+
+
+def threshold_at(thresholds: Mapping[float, float], rate: float) -> float | None:
+    """The cosine at a false match rate, from an embedder's cosines by FMR; None where there are none.
+
+    Non-mated cosines are taken as normal in the tail: between the known rates and below the smallest, the cosine is a
+    straight line of the rate's normal quantile. A single known cosine holds for every rate.
+    """
+    if not thresholds:
+        return None
+    places, cosines = zip(
+        *sorted((-NormalDist().inv_cdf(fmr), cosine) for fmr, cosine in thresholds.items()), strict=True
+    )
+    at = -NormalDist().inv_cdf(rate)
+    if len(places) > 1 and at > places[-1]:
+        return float(cosines[-1] + (at - places[-1]) * (cosines[-1] - cosines[-2]) / (places[-1] - places[-2]))
+    return float(np.interp(at, places, cosines))
+
+
+def matches_another(
+    vectors: NDArray[np.float32], identities: NDArray[np.int64], largest: NDArray[np.float32], threshold: float
+) -> NDArray[np.bool_]:
+    """(P,) whether the mean cosine of an identity's images to another's is at least a threshold above 0.
+
+    Args:
+        vectors, identities: (N, D) embeddings and (N,) labels 0..P-1.
+        largest: (P,) of `Separability`. The mean cosine of images is at most that of their means, so that only
+            identities whose means are near enough are compared.
+    """
+    means = group_means(normalised(vectors), identities).astype(np.float32)
+    rows = np.flatnonzero(largest >= threshold)
+    found = np.zeros(len(largest), dtype=bool)
+    for start in range(0, len(rows), _BLOCK):
+        mine = rows[start : start + _BLOCK]
+        for column in range(0, len(rows), _BLOCK):
+            theirs = rows[column : column + _BLOCK]
+            found[mine] |= ((means[mine] @ means[theirs].T >= threshold) & (mine[:, None] != theirs)).any(1)
+    return found
 
 
 def half_similarity(vectors: NDArray[np.float32], identities: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -102,27 +102,28 @@ def _adapt(
         settings = run.settings(recipe, len(samples))
         what = {**source, **recipe.record(), "embedder": base.card.sha256, "rank": rank}
         torch.manual_seed(run.seed)
-        black = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-        width = base.embed(black).shape[1]  # and the card's, or an error
-        network = _adapted(base, embedder, rank)
-        head = create_head(recipe.head, width, len(samples.identities), **recipe.head_options)
-        recogniser = Recogniser(network, head).to(place)
-        task = RecogniserTask(recogniser, recipe.augmentation, preprocessing=base.preprocessing)
-        measure_quality(network, task, samples, run.seed, place)
-        trainer = Trainer(task, samples, settings, path.parent, place, what)
-        card = replace(
-            base.card,
-            name=f"{base.name}-adapted",
-            sha256="",
-            licence=f"{base.card.licence}; the adapters: {run.licence}",
-            source=f"{base.name} ({base.card.sha256[:8]}) with adapters trained by 'nonesuch recognize adapt'; "
-            f"{base.name}: {base.card.source}",
-            training_data=f"{base.card.training_data} Adapters: {faces.about(samples, run.about_data)}",
-            measured={},
-            thresholds={},
-            adapter_rank=rank,
-        )
-        return to_the_end(trainer, samples, cache, path, card, on_progress)
+        with run.claimed(path.parent, settings, what):
+            black = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+            width = base.embed(black).shape[1]  # and the card's, or an error
+            network = _adapted(base, embedder, rank)
+            head = create_head(recipe.head, width, len(samples.identities), **recipe.head_options)
+            recogniser = Recogniser(network, head).to(place)
+            task = RecogniserTask(recogniser, recipe.augmentation, preprocessing=base.preprocessing)
+            measure_quality(network, task, samples, run.seed, place)
+            trainer = Trainer(task, samples, settings, path.parent, place, what)
+            card = replace(
+                base.card,
+                name=f"{base.name}-adapted",
+                sha256="",
+                licence=f"{base.card.licence}; the adapters: {run.licence}",
+                source=f"{base.name} ({base.card.sha256[:8]}) with adapters trained by 'nonesuch recognize adapt'; "
+                f"{base.name}: {base.card.source}",
+                training_data=f"{base.card.training_data} Adapters: {faces.about(samples, run.about_data)}",
+                measured={},
+                thresholds={},
+                adapter_rank=rank,
+            )
+            return to_the_end(trainer, samples, cache, path, card, on_progress)
 
 
 def _adapted(base: Embedder, name: str | Path, rank: int) -> AdaptedNetwork:

@@ -53,7 +53,9 @@ def _identity(images: Tensor, strength: Tensor) -> Tensor:
 
 def _moved(images: Tensor, columns: tuple[Tensor | float, ...]) -> Tensor:
     """By an affine map of output places to input places, (x, y) in half sides."""
-    entries = [torch.as_tensor(entry, dtype=images.dtype).expand(len(images)) for entry in columns]
+    entries = [
+        torch.as_tensor(entry, dtype=images.dtype, device=images.device).expand(len(images)) for entry in columns
+    ]
     grid = F.affine_grid(torch.stack(entries, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -50,6 +50,7 @@ class RecogniserRecipe(Recipe):
         warmup: share of the run with linear warm-up.
         milestones: shares of the run; after each the rate falls to a tenth. Half a cosine to 0 where there are none.
         average: half-life of the averaged weights, as a share of the run; 0 for the last weights as they are.
+        sync_batch_norm: batch norm takes its statistics over the images of all processes.
     """
 
     backbone: str
@@ -68,6 +69,7 @@ class RecogniserRecipe(Recipe):
     warmup: float = 0.0
     milestones: tuple[float, ...] = ()
     average: float = 0.0
+    sync_batch_norm: bool = False
 
     def images_over(self, size: int) -> int:
         """The recipe's epochs."""
@@ -89,6 +91,7 @@ class RecogniserRecipe(Recipe):
         return {
             "head": [self.head, self.head_options, self.share, self.symmetry],
             "augmentation": asdict(self.augmentation),
+            **({"sync batch norm": True} if self.sync_batch_norm else {}),
         }
 
 

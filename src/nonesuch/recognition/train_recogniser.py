@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from nonesuch.core import weights
 from nonesuch.core.arguments import ABOVE_0, Choice, Number, checked
@@ -13,6 +14,7 @@ from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import as_path
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, with_options
 from nonesuch.loop.settings import TrainSettings
@@ -49,6 +51,7 @@ def train_recogniser(
     straight_through: bool = False,
     symmetry: float | None = None,
     class_share: float | None = None,
+    sync_batch_norm: bool = False,
     images_seen: int | None = None,
     epochs: float | None = None,
     batch: int | None = None,
@@ -74,6 +77,7 @@ def train_recogniser(
         straight_through: pass gradients straight through the margin.
         symmetry: weight of SymFace's term.
         class_share: of the class centres in a step, in (0, 1] (Partial FC).
+        sync_batch_norm: under torchrun, batch norm takes its statistics over the images of all GPUs.
         images_seen, epochs: how long; at most one of them is given.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
         cache: keep all images decoded in memory, 38 KB each.
@@ -93,6 +97,7 @@ def train_recogniser(
     """
     faces = FaceSources.of(data, exclude, from_generator, where)
     recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
+    recipe = replace(recipe, sync_batch_norm=sync_batch_norm)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     return _train(as_path(out) / f"{preset}.safetensors", faces, recipe, run, cache, on_progress)
@@ -102,30 +107,35 @@ def _train(
     path: Path, faces: FaceSources, recipe: RecogniserRecipe, run: RunOptions, cache: bool, on_progress: OnProgress
 ) -> Trained:
     with run.processes() as place:
+        if recipe.sync_batch_norm and place.type == "cpu" and distributed.world_size() > 1:
+            raise NonesuchError("--sync-batch-norm: works on GPUs alone; leave it out, and raise --batch instead")
         samples, source = faces.samples(place)
         settings = run.settings(recipe, len(samples))
         what = {**source, **recipe.record(), "backbone": [recipe.backbone, recipe.backbone_options]}
         torch.manual_seed(run.seed)
         if recipe.head == "triplet":
             _check_triplets(samples, settings)
-        network = create_model(recipe.backbone, **recipe.backbone_options)
-        with torch.no_grad():
-            width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
-        head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
-        recogniser = channels_last(Recogniser(network, head).to(place))
-        task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
-        trainer = Trainer(task, samples, settings, path.parent, place, what)
-        card = EmbedderCard(
-            name=path.stem,
-            architecture=recipe.backbone,
-            sha256="",
-            licence=run.licence,
-            source="trained with 'nonesuch recognize train'",
-            training_data=faces.about(samples, run.about_data),
-            embedding_dim=width,
-            preprocessing={},
-        )
-        return to_the_end(trainer, samples, cache, path, card, on_progress)
+        with run.claimed(path.parent, settings, what):
+            network = create_model(recipe.backbone, **recipe.backbone_options)
+            with torch.no_grad():
+                width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
+            if recipe.sync_batch_norm:  # the same tensors by the same names
+                network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
+            recogniser = channels_last(Recogniser(network, head).to(place))
+            task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
+            trainer = Trainer(task, samples, settings, path.parent, place, what)
+            card = EmbedderCard(
+                name=path.stem,
+                architecture=recipe.backbone,
+                sha256="",
+                licence=run.licence,
+                source="trained with 'nonesuch recognize train'",
+                training_data=faces.about(samples, run.about_data),
+                embedding_dim=width,
+                preprocessing={},
+            )
+            return to_the_end(trainer, samples, cache, path, card, on_progress)
 
 
 def to_the_end(

@@ -18,8 +18,7 @@ from nonesuch.formats.readers import find
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities.embedding import embed_each, stored_embeddings, write_embeddings
 from nonesuch.loop.progress import OnProgress
-
-_VECTORS = "vectors.parquet"
+from nonesuch.loop.run_folder import VECTORS
 
 
 def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
@@ -43,7 +42,7 @@ def embed_once(
     Raises:
         NonesuchError: photographs are mixed with a set that has its own vectors, or none can be used.
     """
-    path = out / _VECTORS
+    path = out / VECTORS
     if path.exists():  # the folder is claimed for this data and embedder
         return
     stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
@@ -56,7 +55,7 @@ def embed_once(
 
 def read_vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
     """The N photographs that `embed_once` could use, under the table's labels, and their (N, D) raw vectors."""
-    table = pq.read_table(out / _VECTORS)
+    table = pq.read_table(out / VECTORS)
     readable = table["embedding"].is_valid().to_pylist()
     labels = table["identity"].to_pylist()
     kept = [

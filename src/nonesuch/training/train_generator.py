@@ -28,9 +28,9 @@ from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.run_folder import STATE
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources, with_options
-from nonesuch.loop.settings import claim_folder
-from nonesuch.loop.trainer import STATE, Trainer
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_detector, load_embedder
 from nonesuch.pages.contact_sheet import write_contact_sheet
 from nonesuch.perception.detection import Detector
@@ -194,29 +194,29 @@ def _train(
         photographs = find_photographs()
         settings = run.settings(recipe, len(photographs))
         what = {"embedder": judge.card.sha256, "data": signature(photographs), **networks.record()}
-        distributed.first_does(lambda: claim_folder(out, settings, what))
         torch.manual_seed(run.seed)
-        task, before = networks.task(judge, place)
-        distributed.first_does(lambda: embed_once(out, photographs, judge, on_skipped, on_progress))
-        usable, vectors = read_vectors(out, photographs)
-        card = generator_card(networks.preset, judge, usable, vectors, run.licence, run.about_data)
-        if before is not None:
-            card = continued(card, before)
-        fitted = statistics.fit(vectors, [item.identity for item in usable], judge.card.sha256)
-        draw = pca_gaussian(fitted) if recipe.losses.need_sampled_people else None
-        style_dim = task.generator.style_dim
-        samples = PhotographSamples(
-            usable, vectors, card.vector_scale, recipe.mask, style_dim, draw, recipe.prior_share
-        )
-        trainer = Trainer(task, samples, settings, out, place, what)
-        distributed.first_does(lambda: statistics.save(fitted, out / card.statistics))
-        path, sheet = out / f"{card.name}.safetensors", out / "samples.png"
+        with run.claimed(out, settings, what):
+            task, before = networks.task(judge, place)
+            distributed.first_does(lambda: embed_once(out, photographs, judge, on_skipped, on_progress))
+            usable, vectors = read_vectors(out, photographs)
+            card = generator_card(networks.preset, judge, usable, vectors, run.licence, run.about_data)
+            if before is not None:
+                card = continued(card, before)
+            fitted = statistics.fit(vectors, [item.identity for item in usable], judge.card.sha256)
+            draw = pca_gaussian(fitted) if recipe.losses.need_sampled_people else None
+            style_dim = task.generator.style_dim
+            samples = PhotographSamples(
+                usable, vectors, card.vector_scale, recipe.mask, style_dim, draw, recipe.prior_share
+            )
+            trainer = Trainer(task, samples, settings, out, place, what)
+            distributed.first_does(lambda: statistics.save(fitted, out / card.statistics))
+            path, sheet = out / f"{card.name}.safetensors", out / "samples.png"
 
-        def export() -> None:
-            _write_weights(path, trainer, card)
-            _write_samples(path, card, usable[:_SHOWN], vectors[:_SHOWN], sheet)
+            def export() -> None:
+                _write_weights(path, trainer, card)
+                _write_samples(path, card, usable[:_SHOWN], vectors[:_SHOWN], sheet)
 
-        trainer.run(lambda progress: progress.tell(on_progress), export)
+            trainer.run(lambda progress: progress.tell(on_progress), export)
     return TrainedGenerator(path, trainer.seen, sheet)
 
 

@@ -108,16 +108,17 @@ def _train(
             "labels": [files.sha256(table) for tar in tars if (table := table_beside(tar)) is not None],
         }
         torch.manual_seed(run.seed)
-        heads = create_model(preset)
-        assert isinstance(heads, AttributeHeads)
-        task = PerceiverTask(heads.to(place), below)
-        card = _card(preset, below, known, tars, run)
-        trainer = Trainer(task, LabelledSamples(known), settings, path.parent, place, what)
+        with run.claimed(path.parent, settings, what):
+            heads = create_model(preset)
+            assert isinstance(heads, AttributeHeads)
+            task = PerceiverTask(heads.to(place), below)
+            card = _card(preset, below, known, tars, run)
+            trainer = Trainer(task, LabelledSamples(known), settings, path.parent, place, what)
 
-        def export() -> None:
-            weights.save(path, weights.halved(trainer.averaged()), card)
+            def export() -> None:
+                weights.save(path, weights.halved(trainer.averaged()), card)
 
-        trainer.run(lambda progress: progress.tell(on_progress), export)
+            trainer.run(lambda progress: progress.tell(on_progress), export)
     return Trained(path, trainer.seen)
 
 

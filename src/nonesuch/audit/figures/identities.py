@@ -13,7 +13,13 @@ from nonesuch.measures.diversity import vendi_of_identities
 from nonesuch.measures.duplicates import has_near_twin, similar_hashes
 from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.scores import study
-from nonesuch.measures.separability import half_similarity, identity_centres, separability
+from nonesuch.measures.separability import (
+    half_similarity,
+    identity_centres,
+    matches_another,
+    separability,
+    threshold_at,
+)
 from nonesuch.measures.similarity import normalised
 
 FMRS = (1e-3, 1e-4, 1e-5)
@@ -21,6 +27,7 @@ PAPER_THRESHOLD = 0.4  # that of Vec2Face, for its own embedder
 _POINTS = 50  # of the curve over the dataset's size
 _LISTED = 12  # of the worst of everything
 _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which two identities may be one person
+_BY_CHANCE = 1e-3  # share of identities that the card's threshold, corrected, takes for another by chance
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
 
 
@@ -28,6 +35,11 @@ def known_thresholds(card: EmbedderCard) -> dict[str, float]:
     """The embedder's own thresholds, by their names in audit.json."""
     cosines = {f"fmr {fmr:g}": card.known_threshold(fmr) for fmr in FMRS}
     return {key: cosine for key, cosine in cosines.items() if cosine is not None}
+
+
+def by_rate(view: EmbedderView) -> dict[float, float]:
+    """The embedder's own thresholds by FMR."""
+    return {fmr: view.thresholds[key] for fmr in FMRS if (key := f"fmr {fmr:g}") in view.thresholds}
 
 
 def study_figures(view: EmbedderView) -> dict[str, Any]:
@@ -41,7 +53,10 @@ def separability_figures(view: EmbedderView) -> dict[str, Any]:
     found = separability(identity_centres(vectors, seen.identities))
     halves = half_similarity(vectors, seen.identities)
     least = float(np.quantile(halves, _HALVES)) if len(halves) else np.nan
-    twice = found.largest >= least
+    twice, card = found.largest >= least, threshold_at(by_rate(view), min(FMRS[-1], _BY_CHANCE / len(seen.people)))
+    if card is not None:
+        twice |= matches_another(vectors, seen.identities, found.largest, card)
+    known = card is not None or bool(twice.any())  # the set's own halves say little where all images are alike
     everyone = np.arange(len(seen.people))
     sizes = np.unique(np.linspace(1, len(everyone), _POINTS).round().astype(np.int64))
     thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **view.thresholds}
@@ -49,8 +64,9 @@ def separability_figures(view: EmbedderView) -> dict[str, Any]:
         "identities": len(everyone),
         "twice": {
             "cosine": least,
-            "identities": int(twice.sum()) if len(halves) else None,
-            "share": mean_over_identities(twice if len(halves) else np.full(len(everyone), np.nan), everyone),
+            "cosine_of_images": card,
+            "identities": int(twice.sum()) if known else None,
+            "share": mean_over_identities(twice if known else np.full(len(everyone), np.nan), everyone),
         },
         "at": {
             key: {

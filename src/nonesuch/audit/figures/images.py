@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.figures.view import ImageView
 from nonesuch.audit.judges import pixels
+from nonesuch.audit.judges.brought_files import BRISQUE, CLIP_IQA
 from nonesuch.audit.looking import Seen
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.balance import balance, joint_table
-from nonesuch.measures.diversity import SPREADS, within_identities
 from nonesuch.measures.figure import UNKNOWN
 from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.perception.attributes import ETHNICITIES
@@ -23,15 +23,6 @@ GROUPS = {"gender": ("female", "male"), "age": tuple(_AGES), "ethnicity": ETHNIC
 _QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 _BINS = 40
 Groups = dict[str, Sequence[str | None]]
-
-
-def variation_figures(view: ImageView) -> dict[str, Any]:
-    """Standard deviation of pose, age, quality and light within identities, and between the identities' means."""
-    seen, found = view.seen, {}
-    for column in SPREADS:
-        within, between = within_identities(seen.columns[column], seen.identities)
-        found[column] = {"within": within, "between": between}
-    return found
 
 
 def groups_of(seen: Seen) -> Groups:
@@ -79,6 +70,9 @@ def quality_figures(view: ImageView) -> dict[str, Any]:
         "no_face_in_crop": mean_over_identities(~seen.columns["face"].astype(bool), seen.identities),
         "faceless": [seen.photographs[row].name for row in np.flatnonzero(~seen.columns["face"].astype(bool))[:12]],
     }
+    for column, option in ((BRISQUE, "--brisque"), (CLIP_IQA, "--clip-iqa")):
+        if column not in view.judged:
+            found[column] = {UNKNOWN: f"its files were not given ({option})"}
     for column in ("quality", *pixels.NAMES, *view.judged):
         values = seen.columns[column].astype(np.float64)
         known = values[np.isfinite(values)]

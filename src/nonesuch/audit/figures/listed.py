@@ -1,31 +1,16 @@
-"""A figure's place in audit.json, and what it needs."""
+"""A figure's place in audit.json."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from nonesuch.measures.figure import NO_FIGURE, Figure, Figures, Measure, NotMeasuredError, UndefinedFigureError
-
-
-@dataclass(frozen=True)
-class Need:
-    """What must be given for a figure.
-
-    Attributes:
-        sign: the path that audit.json has where it was given.
-        why: why the figure was not measured without it.
-    """
-
-    sign: str
-    why: str
-
-    def is_met(self, figures: Figures) -> bool:
-        """Whether it was given."""
-        found: Any = figures
-        for key in self.sign.split("/"):
-            if key not in found:
-                return False
-            found = found[key]
-        return True
+from nonesuch.measures.figure import (
+    NO_FIGURE,
+    Figure,
+    Figures,
+    Measure,
+    NotMeasuredError,
+    UndefinedFigureError,
+    why_unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -35,13 +20,11 @@ class Listed:
     Attributes:
         part: the part that holds it.
         measure: what it is.
-        needs: what must be given for it, if anything.
         of: put before its title.
     """
 
     part: str
     measure: Measure
-    needs: Need | None = None
     of: str = ""
 
     def title(self, at: str = "") -> str:
@@ -51,17 +34,17 @@ class Listed:
     def family(self, figures: Figures) -> list[str]:
         """`Measure.family` in a dataset's figures; none where it was not measured."""
         try:
-            return self.measure.family(self._part(figures))
+            return self.measure.family(part_of(figures, self.part))
         except NotMeasuredError:
             return []
 
     def read(self, figures: Figures, at: str = "") -> Figure:
         """`Measure.read` in a dataset's figures, or those by one embedder. Errors as there."""
-        return self.measure.read(self._part(figures), at)
+        return self.measure.read(part_of(figures, self.part), at)
 
     def told(self, figures: Figures, at: str = "") -> str:
         """`Measure.told`, likewise."""
-        return self.measure.told(self._part(figures), at)
+        return self.measure.told(part_of(figures, self.part), at)
 
     def cell(self, figures: Figures, at: str = "") -> str:
         """`told`, or `NO_FIGURE` where it was not measured."""
@@ -70,14 +53,9 @@ class Listed:
         except NotMeasuredError:
             return NO_FIGURE
 
-    def _part(self, figures: Figures) -> Figures:
-        if self.needs is not None and not self.needs.is_met(figures):
-            raise NotMeasuredError(self.needs.why)
-        return part_of(figures, self.part)
-
 
 def part_of(figures: Figures, part: str) -> Figures:
-    """A part of audit.json's figures.
+    """A part of audit.json's figures. All parts are always there; one that was not measured holds the reason.
 
     Raises:
         UndefinedFigureError: none has that name.
@@ -86,3 +64,9 @@ def part_of(figures: Figures, part: str) -> Figures:
         raise UndefinedFigureError(f"audit.json has no part {part}; it has {', '.join(figures)}")
     found: Figures = figures[part]
     return found
+
+
+def known_part(figures: Figures, part: str) -> Figures | None:
+    """The content of a part, to draw and list; None where it was not measured. Errors as in `part_of`."""
+    found = part_of(figures, part)
+    return None if why_unknown(found) is not None else found

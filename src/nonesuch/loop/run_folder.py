@@ -1,0 +1,108 @@
+"""The folder that belongs to one training run: whose it is, and what a later call may change."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nonesuch.core import files, locks
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
+from nonesuch.loop import distributed
+from nonesuch.loop.settings import TrainSettings
+
+SETTINGS, STATE, LOG = "settings.json", "state.pt", "log.jsonl"
+VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
+_DIVERGED = "diverged"  # of the settings file: the step at which the run did
+_FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, settings: TrainSettings, what: dict[str, Any], may_extend: bool = False) -> Iterator[None]:
+    """Inside the block the folder belongs to this run, and to no second process but those of its own group.
+
+    Arguments and errors as in `claim_folder`.
+
+    Raises:
+        NonesuchError: another process is at work there.
+    """
+    with contextlib.ExitStack() as held:
+
+        def claim() -> None:
+            files.make_folder(folder)
+            _check_ours(folder)
+            held.enter_context(locks.exclusive(folder))
+            claim_folder(folder, settings, what, may_extend)
+
+        distributed.first_does(claim)
+        yield
+
+
+def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any], may_extend: bool = False) -> None:
+    """Make a run's folder, or make sure that it holds this run; a claim without a saved state may be replaced.
+
+    A run that is resumed may split its batches into other parts. Once it has diverged, it may have a lower rate.
+
+    Args:
+        what: names the data, preset and losses, JSON-ready.
+        may_extend: whether it may have become longer.
+
+    Raises:
+        NonesuchError: it holds a run with other settings, or other files and no run; nothing was changed.
+    """
+    files.make_folder(folder)
+    _check_ours(folder)
+    path = folder / SETTINGS
+    now = json.loads(json.dumps({"settings": dataclasses.asdict(settings), "what": what}))
+    if not (folder / STATE).exists():
+        if path.exists() and _read(path)["what"] != now["what"]:
+            (folder / VECTORS).unlink(missing_ok=True)
+        files.write_json(path, now)
+        return
+    before = _read(path)
+    usual = {"settings": {field.name: field.default for field in dataclasses.fields(TrainSettings)}}
+    changed = {}
+    for part in now:
+        for key in now[part] | before[part]:
+            # A setting that the run's release did not have yet had what is now its default.
+            old, new = before[part].get(key, usual.get(part, {}).get(key)), now[part].get(key)
+            old = list(old) if isinstance(old, tuple) else old
+            if old != new:
+                changed[key] = (old, new)
+    longer = may_extend and "images" in changed and changed["images"][1] > changed["images"][0]
+    for key, (old, new) in changed.items():
+        if not (
+            key == "accumulate"
+            or (key == "lr" and _DIVERGED in before and new < old)
+            or (longer and key in ("images", *_FOLLOW_THE_LENGTH))
+        ):
+            raise NonesuchError(
+                f"{folder}: holds a run with {key} {old}, not {new}; "
+                "repeat its options to resume, or name another folder"
+            )
+    if longer:
+        notice(f"{folder}: the run of {changed['images'][0]:,} images goes on to {changed['images'][1]:,}")
+    if changed:
+        files.write_json(path, now)
+
+
+def note_divergence(folder: Path, step: int) -> None:
+    """Keep that a run diverged, so that it may go on with a lower rate."""
+    files.write_json(folder / SETTINGS, {**_read(folder / SETTINGS), _DIVERGED: step})
+
+
+def _check_ours(folder: Path) -> None:
+    """Raises NonesuchError where a folder holds files and no run, so that nobody's files are taken for a run's."""
+    if (folder / SETTINGS).exists():
+        _read(folder / SETTINGS)
+    elif any(path.name != locks.LOCK and not files.is_half_written(path) for path in folder.iterdir()):
+        raise NonesuchError(f"{folder}: holds other files and no run; name a new or empty folder")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = files.read_json(path)
+    if not all(isinstance(content.get(part), dict) for part in ("settings", "what")):
+        raise NonesuchError(f"{path}: not the settings of a run; name a new or empty folder")
+    return content
