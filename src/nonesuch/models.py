@@ -1,7 +1,7 @@
 """Every model by its name: bare torch modules, and modules with their weights and card."""
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,13 +80,13 @@ def list_backbones() -> list[str]:
     return sorted(name for name, model in _MODELS.items() if model.card is EmbedderCard and model.crop == 112)
 
 
-def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any) -> nn.Module:
+def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path] = False, **sizes: Any) -> nn.Module:
     """Build a network.
 
     Args:
         name: one of `list_models()`.
         pretrained: True for the weights that ship with the package, or a checkpoint file (`.safetensors`, `.pth`) in
-            the published tensor names.
+            the published tensor names, or several that together hold a model.
         sizes: arguments that differ from the preset, as the network's class names them.
 
     Returns:
@@ -105,8 +105,24 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
         card = weights.read_card(path, _find(name).card)
         weights.load_into(network, weights.load_checked(path, card), name)
     elif pretrained:
-        weights.load_into(network, weights.load_checkpoint(Path(pretrained)), str(pretrained))
+        paths = [Path(pretrained)] if isinstance(pretrained, str | Path) else list(map(Path, pretrained))
+        _load_published(network, paths)
     return network
+
+
+def _load_published(network: nn.Module, paths: Sequence[Path]) -> None:
+    """Load checkpoints; those of a latent diffusion hold one of its two networks each, or a part of one."""
+    names, checkpoint = ", ".join(map(str, paths)), weights.merged([weights.load_checkpoint(path) for path in paths])
+    if not isinstance(network, LatentDiffusion) or "unet.image_proj.weight" in checkpoint:
+        weights.load_into(network, checkpoint, names)
+        return
+    for part in (network.unet, network.first_stage):
+        try:
+            weights.load_into(part, checkpoint, names)
+        except NonesuchError as error:
+            raise NonesuchError(
+                f"{error}; give U-Net and first stage, one as the checkpoint, others by --part"
+            ) from error
 
 
 def card_type(name: str) -> type[Card]:

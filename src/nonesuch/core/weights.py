@@ -6,7 +6,7 @@ measured, and the SHA-256 of the tensors, which is checked at every load.
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -21,7 +21,7 @@ from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 
 # Prefixes that wrappers of training code put before a network's own tensor names.
-_WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.")
+_WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.", "eps_model.")
 # Keys under which training code nests a network's state dict.
 _NESTS = ("model_vec2face", "state_dict", "model", "ema")
 
@@ -172,6 +172,24 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no state dict")
     return content
+
+
+def merged(checkpoints: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Checkpoints as one, each taken out of the key under which training code nests a state dict.
+
+    Raises:
+        NonesuchError: two of them hold a tensor of the same name.
+    """
+    if len(checkpoints) == 1:
+        return dict(checkpoints[0])
+    whole: dict[str, Any] = {}
+    for checkpoint in checkpoints:
+        nest = next((checkpoint[key] for key in _NESTS if isinstance(checkpoint.get(key), dict)), checkpoint)
+        both = sorted(whole.keys() & nest.keys())
+        if both:
+            raise NonesuchError(f"two of the files hold {both[0]}; give each part of the model once")
+        whole |= nest
+    return whole
 
 
 def load_into(
