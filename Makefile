@@ -3,7 +3,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.*
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fuzz clean
 
 demo: .venv/installed ## the main job, end to end, with the default models
 	rm -rf demo
@@ -12,6 +12,9 @@ demo: .venv/installed ## the main job, end to end, with the default models
 
 test: .venv/installed-for-tests lint ## everything that must hold
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+
+fuzz: .venv/installed-for-tests ## damaged files, a thousand for each reader
+	FUZZ=1000 OMP_NUM_THREADS=1 $(BIN)/pytest tests/fuzz
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

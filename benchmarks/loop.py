@@ -28,9 +28,10 @@ from nonesuch import create_model, load_embedder
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
-from nonesuch.evaluation.all_pairs import compare_all, rates_with_intervals
+from nonesuch.evaluation.all_pairs import compare_all
 from nonesuch.evaluation.figures import comparison_scores
 from nonesuch.evaluation.pairs import read_pairs
+from nonesuch.evaluation.rates import rates_with_intervals
 from nonesuch.evaluation.verification import fold_accuracies
 from nonesuch.formats.photographs import read_names
 from nonesuch.formats.readers import find
@@ -119,7 +120,8 @@ class Bench:
         found = rates_with_intervals(compare_all(unit[self.capped], self.people), self.people)
         return {
             "accuracy": float(fold_accuracies(scores, self.pairs.mated, self.pairs.folds).mean()),
-            **plain(found),
+            "eer": plain(found.eer),
+            "tar": plain(found.tar),
         }
 
     def sources(self, row: Row) -> tuple[list[Path], set[str]]:

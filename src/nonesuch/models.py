@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nonesuch.core import files, weights
+from nonesuch.core.arguments import LEAST_FACE, Number, checked
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
@@ -98,8 +99,10 @@ def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path]
     """
     try:
         network = _find(name).build(**sizes)
-    except TypeError as error:
-        raise NonesuchError(f"{name}: {error}") from error
+    except NonesuchError:
+        raise
+    except Exception as error:  # sizes come from cards, too, and torch has many kinds for those that make no sense
+        raise NonesuchError(f"{name}: sizes {sizes}: {error}") from error
     if pretrained is True:
         path = shipped_weights(name)
         card = weights.read_card(path, _find(name).card)
@@ -146,6 +149,7 @@ def shipped_weights(name: str) -> Path:
     return ASSETS / f"{name}.safetensors"
 
 
+@checked(threads=Number(0, whole=True))
 def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "float32", threads: int = 0) -> Embedder:
     """An embedder with its weights and card.
 
@@ -154,7 +158,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
             with its JSON card beside it.
         device: "auto", "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or (on a GPU) "float16".
-        threads: of an ONNX session on a CPU, 0 for as many as there are cores; torch has its own setting.
+        threads: of an ONNX session on a CPU, 0 for as many as torch has; torch has its own setting.
 
     Raises:
         NonesuchError: unknown name, missing or damaged weights, weights that are not an embedder's.
@@ -169,6 +173,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
     return Embedder(card, freeze(_network(path, card), place), place, precision)
 
 
+@checked(min_face=LEAST_FACE)
 def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
     """The MTCNN detector that ships with the package; errors as in `load_embedder`."""
     place = pick_device(device)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nonesuch.core import files, weights
@@ -14,13 +15,16 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.weights import Card, read_card
-from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.embedders.embedder import Embedder, EmbedderCard, Network
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.models import card_type, create_model, load_embedder, weights_path
 
 _WEIGHTS = (".safetensors", ".onnx")
+_TRIED = 3  # images that an imported embedder is tried on
+_SAME = 0.01  # distance of two embeddings of one image, as a share of their length; float16 rounds
+_MEND_BATCH = "export it in evaluation mode, with a dynamic batch axis"
 _OF_ONE_RUN = ("name", "sha256", "source", "training_data", "licence", "measured", "limits")  # may differ in a mean
 
 
@@ -73,7 +77,8 @@ def import_weights(
 
     Raises:
         NonesuchError: the checkpoint is missing, does not fit the architecture or would run code, `out` is the
-            checkpoint itself or has another suffix, or the model is neither an embedder nor a generator.
+            checkpoint itself, has another suffix or the name of another weight file's card, the model is neither an
+            embedder nor a generator, or an embedder, tried on random images, gives no vector for each.
 
     Example:
         nonesuch.import_weights("magface.pth", "magface.safetensors", architecture="iresnet100", colour="bgr")
@@ -86,7 +91,7 @@ def import_weights(
     for path in (checkpoint, *parts):
         if not path.is_file():
             raise NonesuchError(f"{path}: no such weight file")
-    _check_is_new(out, [checkpoint, *parts])
+    _check_place(out, [checkpoint, *parts])
     common: dict[str, Any] = {
         "name": name or out.stem,
         "architecture": architecture,
@@ -135,17 +140,38 @@ def _import_embedder(
         session = OnnxNetwork(checkpoint)
         side = session.size or CROP_SIZE
         width = session(torch.zeros(1, 3, side, side)).shape[1]
+        card = EmbedderCard(**fields, embedding_dim=width, preprocessing={**preprocessing, "size": side})
+        weights.check_card(card)
+        _check_gives_vectors(card, session, checkpoint)
         with files.replacing(out) as temporary:
             shutil.copyfile(checkpoint, temporary)
-        preprocessing = {**preprocessing, "size": side}
-        return weights.write_card(out, EmbedderCard(**fields, embedding_dim=width, preprocessing=preprocessing))
+        return weights.write_card(out, card)
     if card_type(fields["architecture"]) is not EmbedderCard:
         raise NonesuchError(f"--architecture {fields['architecture']}: neither an embedder nor a generator")
     network = create_model(fields["architecture"], pretrained=checkpoint).eval()
     with torch.inference_mode():
         width = network(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]
     card = EmbedderCard(**fields, embedding_dim=width, preprocessing=preprocessing)
+    _check_gives_vectors(card, network, checkpoint)
     return weights.save(out, network.state_dict(), card)
+
+
+def _check_gives_vectors(card: EmbedderCard, network: Network, checkpoint: Path) -> None:
+    """Raises NonesuchError unless random images give finite vectors that differ, and the same together as alone."""
+    embedder = Embedder(card, network, torch.device("cpu"))
+    crops = np.random.default_rng(0).integers(0, 256, (_TRIED, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    alone = np.concatenate([embedder.embed(crops[row : row + 1]) for row in range(_TRIED)])
+    if not np.isfinite(alone).all() or np.allclose(alone, alone[0], rtol=1e-6, atol=0):
+        raise NonesuchError(
+            f"{checkpoint}: its embeddings of random images are all the same, or NaN or infinity; check the weights, "
+            "--mean and --std"
+        )
+    try:
+        apart = np.linalg.norm(embedder.embed(crops) - alone, axis=1) / np.linalg.norm(alone, axis=1)
+    except NonesuchError as error:
+        raise NonesuchError(f"{checkpoint}: takes one image at a time only ({error}); {_MEND_BATCH}") from error
+    if not (apart <= _SAME).all():
+        raise NonesuchError(f"{checkpoint}: an image's embedding depends on its neighbours in a batch; {_MEND_BATCH}")
 
 
 def export_weights(embedder: AnyPath, out: AnyPath) -> ExportedEmbedder:
@@ -168,9 +194,7 @@ def export_weights(embedder: AnyPath, out: AnyPath) -> ExportedEmbedder:
     out = as_path(out)
     if out.suffix != ".onnx":
         raise NonesuchError(f"{out}: the name must end in .onnx")
-    _check_is_new(out, [as_path(embedder)])
-    if weights.card_path(out).exists() and not out.exists():
-        raise NonesuchError(f"{weights.card_path(out)}: is the card of other weights; give {out} another name")
+    _check_place(out, [as_path(embedder)])
     model = load_embedder(str(embedder), "cpu")
     difference = export_onnx(model, out)
     source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
@@ -201,7 +225,7 @@ def average_weights(inputs: Sequence[AnyPath], out: AnyPath) -> Card:
         raise NonesuchError(f"{out}: the name must end in .safetensors")
     if len(paths) < 2:
         raise NonesuchError("give at least two weight files to average")
-    _check_is_new(out, paths)
+    _check_place(out, paths)
     cards = _alike(paths)
     mean = weights.mean([weights.load_checked(path, card) for path, card in zip(paths, cards, strict=True)])
     _bring_statistics(paths[0], cards[0], out)
@@ -229,10 +253,8 @@ def _alike(paths: list[Path]) -> list[Card]:
 def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
     """Copy the identity statistics that lie beside a generator's weights, if there are any; others are not replaced."""
     name = getattr(card, "statistics", "")
-    if not name:
-        return
-    source, copy = (files.inside(folder, name) for folder in (weights_file.parent, out.parent))
-    if not source.is_file():
+    source, copy = weights_file.parent / name, out.parent / name  # the card's check lets no other name through
+    if not name or not source.is_file():
         return
     if copy.is_file() and files.sha256(copy) != files.sha256(source):
         raise NonesuchError(f"{copy}: belongs to other weights; write the mean into another folder")
@@ -240,10 +262,19 @@ def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _check_is_new(out: Path, inputs: Iterable[Path]) -> None:
-    """Raises NonesuchError where the file to write is one of those that it is made from."""
+def _check_place(out: Path, inputs: Iterable[Path]) -> None:
+    """Raises NonesuchError where the file to write is one of those that it is made from, or its card another file's."""
     if any(path.resolve() == out.resolve() for path in inputs):
         raise NonesuchError(f"--out {out}: is one of the files to read; give it another name")
+    card = weights.card_path(out)  # net.safetensors and net.onnx would share one
+    if not card.exists():
+        return
+    try:
+        about = files.read_json(card).get("sha256")
+    except NonesuchError:
+        about = None
+    if not out.is_file() or about != files.sha256(out):
+        raise NonesuchError(f"{card}: is not the card of {out.name} but of other weights; give --out another name")
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ def _figures() -> dict:
     by["study"] |= {"mated_mean": 0.7, "non_mated_mean": 0.0}
     clean = {"control 0.01": _share(0.0, -0.01, 0.009), "control 0.001": _share(0.0, -0.001, 0.001)}
     by["leakage"]["images"] |= {"excess": clean}
-    by["leakage"]["people"] = {"excess": {"control 0.01": _share(0.0, -0.01, 0.009)}}
+    by["leakage"]["people"] |= {"excess": {"control 0.01": _share(0.0, -0.01, 0.009)}}
     by["realism"]["coverage"], by["realism_of_control"]["coverage"] = _share(0.6, 0.5, 0.7), _share(0.6, 0.5, 0.7)
     figures["counts"] |= {"found": 1000, "lost_identities": 0}
     figures["balance"]["gender"] = {"shares": {"female": _share(0.5), "male": _share(0.5)}, "distance": None}
@@ -52,10 +52,12 @@ def _figures() -> dict:
 FIGURES = _figures()
 E = ("embedders", "e")
 IMAGES = (*E, "leakage", "images")
+NEARER = "few images nearer to the training set than strangers'"
+NO_CONTROL_WOULD = {"excess": {"control 0.01": _share(0.0, -0.01, 0.02)}, "telling": None}
 
 
-def _light(about: str, place: tuple[str, ...], value: object) -> Light:
-    figures = copy.deepcopy(FIGURES)
+def _light(about: str, place: tuple[str, ...], value: object, figures: dict = FIGURES) -> Light:
+    figures = copy.deepcopy(figures)
     part = figures
     for key in place[:-1]:
         part = part[key]
@@ -99,8 +101,8 @@ def test_a_copy() -> None:
     ("about", "place"),
     [
         ("no copy of a training photograph", (*E, "leakage")),
-        ("no training person shown", (*E, "leakage")),
-        ("no training person shown", (*IMAGES, "excess")),
+        (NEARER, (*E, "leakage")),
+        (NEARER, (*IMAGES, "excess")),
         ("looks like the real set", (*E, "realism")),
         ("looks like the real set", (*E, "realism_of_control")),
     ],
@@ -128,11 +130,46 @@ def test_a_renamed_part_is_an_error(part: str) -> None:
         ((*IMAGES, "excess", "control 0.001"), _share(0.003, 0.001, 0.005), "amber"),
         ((*IMAGES, "excess", "control 0.01"), _share(0.02, 0.001, 0.05), "red"),
         ((*E, "leakage", "people", "excess", "control 0.01"), _share(0.02, 0.001, 0.05), "red"),
-        ((*IMAGES, "excess"), {}, "grey"),
+        ((*IMAGES, "excess", "control 0.01"), _share(0.0088, -0.0016, 0.0231), "amber"),
+        ((*E, "leakage", "people", "excess", "control 0.01"), _share(0.0, -0.01, 0.01), "amber"),
     ],
 )
 def test_leaks(place: tuple[str, ...], value: object, colour: str) -> None:
-    assert _colour("no training person shown", place, value) == colour
+    """Green only where the whole interval is below the bound."""
+    assert _colour(NEARER, place, value) == colour
+
+
+def test_what_would_tell() -> None:
+    figures = copy.deepcopy(FIGURES)
+    figures["embedders"]["e"]["leakage"]["people"]["telling"] = 5000
+    place = (*E, "leakage", "people", "excess", "control 0.01")
+    light = _light(NEARER, place, _share(0.0, -0.01, 0.02), figures)
+    assert light.told.endswith("cannot tell: about 5,000 control images would")
+    assert "cannot tell: no control would" in _light(NEARER, (*E, "leakage", "people"), NO_CONTROL_WOULD).told
+
+
+@pytest.mark.parametrize(
+    ("found", "colour", "told"),
+    [
+        ({"suspects": 1}, "red", "1 suspects"),
+        ({"suspects": 1, "control_above": 2}, "red", "2 held-out people"),
+        ({"power": {"identities": 1, "share": 0.01}}, "green", "a leak of 1 identities (1.000%) or more"),
+        ({"power": {"identities": 10, "share": 0.001}}, "green", "a leak of 10 identities (0.1000%) or more"),
+        (
+            {"power": {"identities": 3, "share": 0.003}, "telling": 900},
+            "amber",
+            "cannot tell: about 900 control people would",
+        ),
+        ({"power": {"identities": 3, "share": 0.003}, "telling": None}, "amber", "cannot tell: no control would"),
+        ({"power": {"identities": None, "share": None}}, "amber", "cannot tell: not even a leak of all"),
+        ({"power": {"unknown": "none planted"}}, "amber", "cannot tell: none planted"),
+    ],
+)
+def test_suspects(found: dict, colour: str, told: str) -> None:
+    identities = {**FIGURES["embedders"]["e"]["leakage"]["identities"], **found}
+    light = _light("no identity matches a training person", (*E, "leakage", "identities"), identities)
+    assert light.colour == colour
+    assert told in light.told
 
 
 def test_what_the_figures_do_not_suffice_for() -> None:

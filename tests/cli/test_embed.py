@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nonesuch import load_embedder
+from nonesuch.embedders.embedder import Embedder
 from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
@@ -126,3 +127,24 @@ def test_the_identities_of_a_table_are_those_of_the_crops(cli: Cli, crops: np.nd
     written = sorted(path.relative_to(tmp_path / "crops").as_posix() for path in (tmp_path / "crops").rglob("*.png"))
     assert len(written) == 3
     assert len({name.split("/")[0] for name in written}) == 2
+
+
+def test_vectors_that_are_no_numbers_are_not_counted_as_embedded(
+    cli: Cli, crops: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in range(3):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(crops[row]).save(tmp_path / "photos" / f"{row}.png")
+    embed = Embedder.embed
+
+    def broken(self: Embedder, *arguments: object) -> np.ndarray:
+        vectors = embed(self, *arguments)
+        vectors[0, 3], vectors[1] = np.nan, 0
+        return vectors
+
+    monkeypatch.setattr(Embedder, "embed", broken)
+    outcome = cli("embed", tmp_path / "photos", "--out", tmp_path / "v.parquet", "--crops", tmp_path / "crops")
+    assert "1 of 3 photographs embedded" in outcome.out
+    assert "skipped: 0.png: mobilefacenet's embedding is zero or holds NaN or infinity" in outcome.err
+    assert pq.read_table(tmp_path / "v.parquet")["detected"].to_pylist() == [False, False, True]
+    assert len(list((tmp_path / "crops").rglob("*.png"))) == 1

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from nonesuch.core.weights import card_path
-from nonesuch.evaluation.summary import discard_rows, figure_rows, group_rows
+from nonesuch.evaluation.summary import discard_rows, figure_sections, group_rows
+from nonesuch.measures.figure import SHARE, Figure
 from nonesuch.models import ASSETS
 from tests.conftest import Cli
 from tests.people import faces_of_no_one
@@ -30,16 +31,21 @@ class _Page(HTMLParser):
         self.cells: list[str] = []
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str]] = []
+        self.inside = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
-        if tag in ("td", "th", "h1"):
+        self.inside = tag in ("td", "th", "h1")  # and not in the words that explain a figure
+        if self.inside:
             self.cells.append("")
 
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
     def handle_data(self, data: str) -> None:
-        if self.cells:
+        if self.inside:
             self.cells[-1] += data
 
 
@@ -98,19 +104,18 @@ def test_two_embedders_on_pairs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert list(figures) == ["mobilefacenet", awkward]
     shown = _check(page)
     assert page.count("<svg") == 5  # ROC, DET, histograms, discard, groups
-    expected = [cell for label, cells in figure_rows(figures) for cell in (label, *cells)]
+    expected = [cell for part in figure_sections(figures) for line in part.lines for cell in line.cells]
     expected += [cell for row in (*discard_rows(figures), *group_rows(figures)) for cell in row if cell]
     assert set(expected) <= {cell.strip() for cell in shown.cells}
     cells = [cell.strip() for cell in shown.cells]
     row = figures["mobilefacenet"]
-    for title, figure in {"EER": row["eer"], "TAR at FMR 0.1": row["tar"]["0.1"]}.items():
-        assert cells[cells.index(title) + 1] == f"{100 * figure['value']:.2f}%"
+    for title, figure in {"EER": row["eer"], "TAR at FMR 1e-1": row["tar"]["0.1"]}.items():
+        assert cells[cells.index(title) + 1] == SHARE.written(Figure(**figure))
+    assert cells[cells.index("mated comparisons") + 1] == "36"
+    assert cells[cells.index("threshold at FMR 1e-1") + 1] == f"{row['thresholds']['0.1']:.4f}"
     at = cells.index("x$1")
     rates = row["groups"]["groups"]["x$1"]
-    of_group = [
-        "{:.2f}% ({:.2f}% to {:.2f}%)".format(*(100 * rates[kind][part] for part in ("value", "low", "high")))
-        for kind in ("fnmr", "fmr", "accuracy")
-    ]
+    of_group = [SHARE.written(Figure(**rates[kind])) for kind in ("fnmr", "fmr", "accuracy")]
     assert cells[at - 1 : at + 6] == ["mobilefacenet", "x$1", str(rates["mated"]), str(rates["non_mated"]), *of_group]
     assert found["test"]["title"] == "36 mated and 240 non-mated comparisons"
     assert found["test"]["pairs"] == str(folder / "pairs.csv")

@@ -155,7 +155,7 @@ def test_a_folder_of_another_run_is_left_as_it_is(cli: Cli, faces: Path, tmp_pat
         copy.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(copy)
     outcome = cli("train-generator", run, "--data", elsewhere, *_OPTIONS, "--images-seen", 8)
-    assert "holds a run with data" in outcome.error
+    assert "holds a run with other images: person00/0.png is new or has changed" in outcome.error
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 

@@ -33,7 +33,7 @@ _COMMANDS: dict[str, tuple[click.Command, str]] = {
 }
 # What all four take, in this order.
 _SHARED = [
-    *("out", "data", "exclude"),
+    *("out", "data", "exclude", "allow_unknown"),
     *("images_seen", "epochs", "batch", "accumulate", "lr", "licence", "about_data", "seed", "device", "dtype"),
 ]
 
@@ -180,6 +180,24 @@ def test_the_environment_names_the_data_and_lists_leave_people_out(
     assert "24 " in json.loads(card.read_text())["training_data"]  # of 36
 
 
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_a_misspelt_name_leaves_nobody_in_unseen(cli: Cli, folder: Path, tmp_path: Path, name: str) -> None:
+    names = tmp_path / "names.txt"
+    names.write_bytes(b"\xef\xbb\xbfperson1/\r\n./person4\t7\r\npreson2\r\n")
+    options = {**_options(folder, name), "images_seen": 8}
+    options.pop("data_share", None)
+    arguments = [*name.split(), tmp_path / "run", *_arguments(options), "--exclude", names]
+    refused = cli(*arguments)
+    assert refused.status == 1
+    told = "1 of 3 names match nothing, the first is 'preson2'; correct the list, or give --allow-unknown"
+    assert told in refused.error
+    outcome = cli(*arguments, "--allow-unknown")
+    assert outcome.status == 0, outcome.err
+    assert "note: --exclude: 1 of 3 names match nothing, the first is 'preson2'" in outcome.err
+    card = next(path for path in (tmp_path / "run").glob("*.json") if path.name != "settings.json")
+    assert "24 " in json.loads(card.read_text())["training_data"]  # of 36
+
+
 def test_epochs_count_the_data(cli: Cli, folder: Path, tmp_path: Path) -> None:
     for name in ("train-generator", "train-perceiver", "recognize train", "recognize adapt"):
         options = _options(folder, name) | {"epochs": 0.5}
@@ -189,7 +207,7 @@ def test_epochs_count_the_data(cli: Cli, folder: Path, tmp_path: Path) -> None:
         assert json.loads((run / "settings.json").read_text())["settings"]["images"] == 18  # of 36
 
 
-_FILES = {"settings.json", "log.jsonl", "state.pt"}
+_FILES = {"settings.json", "images.parquet", "log.jsonl", "state.pt", ".lock"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
 import io
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
+import nonesuch
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.readers import find
+
+SOURCE = Path(nonesuch.__file__).parent
 
 
 @pytest.fixture
@@ -123,3 +129,76 @@ def test_colour_of_16_bits_is_scaled() -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", row) + chunk(b"IEND", b"")
     assert images.decode(data, "x").tolist() == [[[0, 128, 255]]]
+
+
+def _photograph(side: tuple[int, int], kind: str, **options: object) -> bytes:
+    """A large picture, dark on the left, bright on the right."""
+    buffer = io.BytesIO()
+    gradient = Image.linear_gradient("L").rotate(90).resize(side)
+    (gradient if kind == "PNG" else gradient.convert("RGB")).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_large_photograph_is_read_at_half_its_size(kind: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise
+    data = _photograph((8001, 4100), kind, exif=exif)
+    found = images.decode(data, "x")
+    assert found.shape == (4001, 2050, 3)
+    whole = images.decode(data, "x", whole=True)
+    assert whole.shape == (8001, 4100, 3)
+    assert np.abs(found[:4000, ::50].astype(int) - whole[1:8001:2, 1::100]).max() <= 2
+
+
+@pytest.mark.parametrize(("kind", "side"), [("PNG", (16_001, 8_000)), ("WEBP", (6_400, 6_400))])
+def test_what_would_fill_the_memory_is_refused(kind: str, side: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    Image.new("L" if kind == "PNG" else "RGB", side).save(buffer, kind, **({"method": 0} if kind == "WEBP" else {}))
+    with pytest.raises(NonesuchError, match=r"big: .* pixels, more than the"):
+        images.decode(buffer.getvalue(), "big")
+
+
+def test_a_file_too_large_to_be_an_image_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "ann" / "huge.jpg"
+    path.parent.mkdir()
+    with path.open("wb") as handle:
+        handle.truncate(1 << 40)  # holds no block of the disk
+    for read in (lambda: images.read(path), find(tmp_path)[0].read):
+        with pytest.raises(NonesuchError, match=r"huge\.jpg: 1,099,511,627,776 bytes, more than the"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
+def test_a_format_that_starts_programs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    started = tmp_path / "started"
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {started}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # not looked for yet
+    path = tmp_path / name
+    Image.new("RGB", (112, 112)).save(path, "EPS")
+    with pytest.raises(NonesuchError, match=r"unknown format, not JPEG, PNG"):
+        images.read(path)
+    assert not started.exists()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_formats_that_are_read_whatever_the_name(kind: str, picture: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind)
+    assert images.decode(buffer.getvalue(), "x.jpg").shape == picture.shape
+
+
+@pytest.mark.parametrize("kind", ["PPM", "ICNS", "PCX", "TGA", "SGI", "PDF", "DDS", "JPEG2000"])
+def test_other_formats_are_refused(kind: str, picture: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind)
+    with pytest.raises(NonesuchError, match="not a readable image"):
+        images.decode(buffer.getvalue(), "x.jpg")
+
+
+def test_no_other_place_opens_images() -> None:
+    places = [path for path in SOURCE.rglob("*.py") if "Image.open" in path.read_text()]
+    assert [path.name for path in places] == ["images.py"]

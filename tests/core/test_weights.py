@@ -84,6 +84,12 @@ def test_a_training_checkpoint_with_its_command_line_loads(tmp_path: Path) -> No
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
+def test_a_runs_state_may_hold_no_class_at_all(tmp_path: Path) -> None:
+    torch.save({"networks": [], "args": argparse.Namespace(lr=0.1)}, tmp_path / "state.pt")
+    with pytest.raises(NonesuchError, match="would run code"):
+        weights.load_checkpoint(tmp_path / "state.pt", classes=())
+
+
 @pytest.mark.parametrize("prefix", ["", "module.", "features.module.", "module.features.", "backbone."])
 def test_iresnet_checkpoints_of_every_wrapper(tmp_path: Path, prefix: str) -> None:
     network = create_model("iresnet18")

@@ -68,6 +68,11 @@ def _edit_manifest(**changes: object) -> Damage:
     return damage
 
 
+def _lose_shard_1(folder: Path) -> None:
+    for path in (folder / "shards").glob("000001.*"):
+        path.unlink()
+
+
 def _swap_the_plan(folder: Path) -> None:
     table = pq.read_table(folder / "plan.parquet")
     pq.write_table(table.slice(0, 6), folder / "plan.parquet", row_group_size=3)
@@ -88,7 +93,11 @@ def test_a_sound_dataset(cli: Cli, sound: Path) -> None:
         (_change_an_index("seed", 3), "differs from the plan in column 'seed'"),
         (_change_an_index("offset", 3), "not where the index says"),
         (_truncate, "shard 000001"),
-        (lambda folder: (folder / "shards" / "000000.tar").unlink(), "shard 000000: missing"),
+        (
+            lambda folder: (folder / "shards" / "000000.tar").unlink(),
+            "shard 000000: 000000.tar missing; remove 000000.parquet and run the command",
+        ),
+        (_lose_shard_1, "shard 000001: 000001.tar and 000001.parquet missing; run the command that made the dataset"),
         (lambda folder: (folder / "shards" / "000000.parquet").write_bytes(b"x"), "not a readable shard index"),
         (_edit_manifest(images=13), "the manifest says 4 and 13"),
         (_edit_manifest(complete=False), "not complete"),

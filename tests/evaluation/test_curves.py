@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from nonesuch.evaluation.curves import error_curve, score_curves
+from nonesuch.evaluation.curves import error_curve, score_histogram
 from nonesuch.evaluation.drawing import probit
 
 
@@ -38,14 +38,14 @@ def test_one_comparison_of_a_kind() -> None:
 def test_histograms_leave_refused_comparisons_out() -> None:
     scores = np.array([-1.0, 0.2, 0.3, 0.4, -1.0, 0.1, 0.1, 0.2])
     mated = np.arange(8) < 4
-    histogram = score_curves(scores, mated)["histogram"]
+    histogram = score_histogram(scores, mated)
     assert histogram["edges"][0] == 0.1
     assert histogram["edges"][-1] == 0.4
     assert sum(histogram["mated"]) == sum(histogram["non_mated"]) == 0.75
     assert np.allclose(histogram["mated"], np.histogram(scores[1:4], histogram["edges"])[0] / 4)
-    refused = score_curves(np.full(4, -1.0), np.arange(4) < 2)["histogram"]
+    refused = score_histogram(np.full(4, -1.0), np.arange(4) < 2)
     assert sum(refused["mated"]) == 0.0
-    equal = score_curves(np.full(4, 0.5), np.arange(4) < 2)["histogram"]
+    equal = score_histogram(np.full(4, 0.5), np.arange(4) < 2)
     assert sum(equal["mated"]) == 1.0
 
 

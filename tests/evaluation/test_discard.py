@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nonesuch.evaluation.all_pairs import Compared
 from nonesuch.evaluation.discard import error_versus_discard
 
 
@@ -17,7 +18,7 @@ def test_by_brute_force() -> None:
     left, right, mated = _comparisons(60, 1)
     scores = np.round(draws.normal(mated * 1.0, 0.6), 2)
     quality = np.round(draws.random(60), 1)
-    found = error_versus_discard(scores, mated, left, right, quality)
+    found = error_versus_discard(Compared(left, right, scores, mated), np.arange(300), quality)
     assert found is not None
     assert found["fmr"] == 0.001  # 1,239 non-mated comparisons
     threshold = min(cut for cut in [*scores, scores.max() + 1e-9] if np.mean(scores[~mated] >= cut) <= 0.001)
@@ -34,8 +35,8 @@ def test_planted_quality_pays_and_noise_does_not() -> None:
     quality = draws.random(300)
     scores = np.where(mated, np.minimum(quality[left], quality[right]) + 0.1 * draws.normal(size=len(mated)), -1.0)
     scores[~mated] = draws.normal(0.0, 0.1, (~mated).sum())
-    told = error_versus_discard(scores, mated, left, right, quality)
-    noise = error_versus_discard(scores, mated, left, right, draws.random(300))
+    told = error_versus_discard(Compared(left, right, scores, mated), np.arange(300), quality)
+    noise = error_versus_discard(Compared(left, right, scores, mated), np.arange(300), draws.random(300))
     assert told is not None
     assert noise is not None
     assert told["fnmr"][0] == noise["fnmr"][0] > 0.3
@@ -46,9 +47,11 @@ def test_planted_quality_pays_and_noise_does_not() -> None:
 
 def test_few_comparisons() -> None:
     left, right = np.zeros(9, int), np.ones(9, int)
-    assert error_versus_discard(np.zeros(9), np.zeros(9, bool), left, right, np.ones(2)) is None
+    assert error_versus_discard(Compared(left, right, np.zeros(9), np.zeros(9, bool)), left, np.ones(2)) is None
     # The only mated comparison goes with its worse image.
     left, right, mated = np.array([0, *[1] * 10]), np.array([1, *[2] * 10]), np.array([True, *[False] * 10])
-    found = error_versus_discard(np.linspace(1, 0, 11), mated, left, right, np.array([0.0, 1, 2, 3]), (0.0, 0.25))
+    found = error_versus_discard(
+        Compared(left, right, np.linspace(1, 0, 11), mated), np.arange(4), np.array([0.0, 1, 2, 3]), (0.0, 0.25)
+    )
     assert found is not None
     assert (found["fmr"], found["fnmr"], found["mated"]) == (0.1, [0.0, None], [1, 0])

@@ -166,6 +166,31 @@ def test_damaged_and_odd_pickles(tmp_path: Path, body: bytes) -> None:
         read_packed(path)
 
 
+def _nested(into: bytes) -> bytes:
+    """A pickle of pairs in pairs, 60 levels, as the key of a dictionary or in a set: hashing it would take years."""
+    pairs = b"".join(b"h%ch%c\x86q%c" % (level, level, level + 1) for level in range(60))
+    return b"\x80\x04K\x01q\x00" + pairs + into + b"."
+
+
+@pytest.mark.parametrize(
+    "into", [b"}h<K\x01s", b"\x8f(h<\x90", b"(h<\x91", b"(h<K\x01d"], ids=["s", "set", "frozen", "d"]
+)
+def test_pairs_in_pairs_are_never_hashed(tmp_path: Path, into: bytes) -> None:
+    path = tmp_path / "set.bin"
+    path.write_bytes(_nested(into))
+    with pytest.raises(NonesuchError, match="more than lists, numbers and bytes"):
+        read_packed(path)
+
+
+def test_one_text_encoded_many_times(tmp_path: Path) -> None:
+    text = b"X" + (10_000).to_bytes(4, "little") + b"a" * 10_000 + b"q\x00"
+    again = b"c_codecs\nencode\n(h\x00X\x06\x00\x00\x00latin1tR"
+    path = tmp_path / "set.bin"
+    path.write_bytes(b"\x80\x02" + text + again * 2000 + b".")  # 20 MB out of 100 kB; it could be terabytes
+    with pytest.raises(NonesuchError, match="unpacks to more than itself"):
+        read_packed(path)
+
+
 def test_truncated_xz(tmp_path: Path) -> None:
     path = tmp_path / "set.xz"
     path.write_bytes(lzma.compress(pickle.dumps([[_encoded(1), _encoded(2)], [True]]))[:-40])

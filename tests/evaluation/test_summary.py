@@ -1,5 +1,6 @@
 """Tables of a test: one form of figures, and no figure that gets lost."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from nonesuch.evaluation.benchmarks import Benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.probes import Embedded
-from nonesuch.evaluation.summary import figure_rows
+from nonesuch.evaluation.summary import figure_sections
 from nonesuch.formats.photographs import Photograph
 from nonesuch.measures.figure import UndefinedFigureError
 from nonesuch.measures.similarity import normalised
@@ -35,21 +36,23 @@ def embedded() -> Embedded:
     return Embedded(normalised(raw.astype(np.float32)), np.linalg.norm(raw, axis=1).astype(np.float32))
 
 
+def _cells(found: dict) -> dict[str, list[str]]:
+    return {line.title: line.cells for part in figure_sections(found) for line in part.lines}
+
+
 def test_rates_have_one_form(both: list[Benchmark], embedded: Embedded) -> None:
     of_list, of_people = ({**test.figures(embedded), **ABOUT} for test in both)
     for key in (("eer",), ("tar", "0.01")):
         one, other = of_list, of_people
         for part in key:
             one, other = one[part], other[part]
-        assert one == {"value": pytest.approx(other["value"]), "low": None, "high": None}
+        assert one == {part: pytest.approx(figure) for part, figure in other.items()}
         assert 0.0 <= other["low"] <= other["value"] <= other["high"] <= 1.0
     assert set(of_list["accuracy"]) == {"value", "low", "high"}
-    alone, between = (dict(figure_rows({"e": figures})) for figures in (of_list, of_people))
-    for title in ("EER", "TAR at FMR 0.01"):
-        value = alone[title][0]
-        assert between[title][0].startswith(f"{value} (")
-        assert between[title][0].endswith("%)")
-        assert " to " in between[title][0]
+    alone, between = (_cells({"e": figures}) for figures in (of_list, of_people))
+    for title in ("EER", "TAR at FMR 1e-2"):
+        assert alone[title] == between[title]
+        assert re.fullmatch(r"[\d.]+% \([\d.]+% to [\d.]+%\)", between[title][0])
 
 
 @pytest.mark.parametrize(("name", "other"), [("eer", "eerr"), ("tar", "tmr"), ("clusters", "groups of"), ("cmc", "cm")])
@@ -57,4 +60,4 @@ def test_a_renamed_figure_is_an_error(both: list[Benchmark], embedded: Embedded,
     figures = {**both[1].figures(embedded), **ABOUT}
     figures[other] = figures.pop(name)
     with pytest.raises(UndefinedFigureError, match=other):
-        figure_rows({"e": figures})
+        figure_sections({"e": figures})

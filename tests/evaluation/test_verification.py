@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.evaluation.all_pairs import Rates, compare_all, rates_with_intervals
+from nonesuch.evaluation.all_pairs import compare_all
+from nonesuch.evaluation.rates import Rates, rates_with_intervals
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 from nonesuch.measures.intervals import people_drawn
 from nonesuch.measures.metrics import fmr, threshold_at, true_match_rate

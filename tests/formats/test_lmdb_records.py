@@ -49,6 +49,19 @@ def test_published_layout(tmp_path: Path) -> None:
     assert np.array_equal(record.vector, vectors[1])
 
 
+def _npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.zeros(3))
+    return buffer.getvalue()
+
+
+def _claiming(count: int) -> bytes:
+    """The header of a .npy file of so many floats, and one of them."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": (count,)})
+    return buffer.getvalue() + b"\0" * 4
+
+
 class Evil:
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         return exec, ("raise SystemExit('ran')",)
@@ -57,11 +70,20 @@ class Evil:
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ([_image(1), npy(np.array([Evil()], dtype=object)), 1], "allow_pickle"),
+        ([_image(1), npy(np.array([Evil()], dtype=object)), 1], "array of object"),
+        ([_image(1), _npz(), 1], "record 0 is not"),
+        ([_image(1), _claiming(10**13), 1], r"claims the shape \(10000000000000,\)"),
+        ([_image(1), _claiming(-1), 1], "record 0 is not"),
+        ([_image(1), npy(np.zeros(3))[:-4], 1], "which its bytes do not fill"),
+        ([_image(1), npy(np.array(["a"])), 1], "array of str"),
+        ({"image": _image(1)}, "record 0 is not"),
         ([_image(1), b"no npy", 1], "record 0 is not"),
         ([_image(1)], "record 0 is not"),
         (7, "record 0 is not"),
         ([_image(1), 5, 1], "record 0 is not"),
+        ([_image(1), npy(np.zeros(3)), None], "neither text nor a whole number"),
+        ([_image(1), npy(np.zeros(3)), 1.5], "neither text nor a whole number"),
+        ([_image(1), npy(np.zeros(3)), ""], "neither text nor a whole number"),
     ],
 )
 def test_records_that_are_none(tmp_path: Path, record: object, says: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import exclude, read_names
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, read_names
 from nonesuch.formats.readers import find
 
 
@@ -15,3 +15,21 @@ def test_exclusion_by_person_path_and_file_name(folder: Path, tmp_path: Path) ->
     names.write_text("\n")
     with pytest.raises(NonesuchError, match="empty"):
         read_names(names)
+
+
+@pytest.mark.parametrize(
+    "line", ["re\u0301mi", "r\u00e9mi", "r\u00e9mi/", "./r\u00e9mi", " r\u00e9mi ", "r\u00e9mi\t12"]
+)
+@pytest.mark.parametrize("label", ["re\u0301mi", "r\u00e9mi"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_name_is_met_however_it_is_written(line: str, label: str, mark: str, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text(f"{mark}{line}\r\n", encoding="utf-8", newline="")
+    photographs = [Photograph("1.jpg", label, tmp_path), Photograph("2.jpg", "other", tmp_path)]
+    assert exclude(photographs, excluded_names([names], photographs, allow_unknown=False)) == photographs[1:]
+
+
+def test_a_list_that_is_not_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_bytes("r\u00e9mi".encode("utf-16"))
+    with pytest.raises(NonesuchError, match="not UTF-8"):
+        read_names(tmp_path / "names.txt")

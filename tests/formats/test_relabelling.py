@@ -88,3 +88,14 @@ def test_damaged_manifests(folder: Path, manifest: Path) -> None:
     manifest.write_bytes(manifest.read_bytes()[:-20])
     with pytest.raises(NonesuchError, match="not a readable manifest"):
         find(manifest)
+
+
+def test_manifests_that_name_each_other(tmp_path: Path, folder: Path) -> None:
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    relabelling.write(first, folder, ROWS, {})
+    relabelling.write(second, first, ROWS[:1], {})
+    assert len(find(second)) == 1  # a manifest of a manifest is fine
+    relabelling.write(first, second, ROWS, {})
+    for path in (first, second):
+        with pytest.raises(NonesuchError, match=r"names itself as its source, over 2 manifests"):
+            find(path)

@@ -1,8 +1,10 @@
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import Notice
 from nonesuch.formats.readers import find
 
 
@@ -24,6 +26,26 @@ def test_the_table_beside_a_tar_labels_and_selects(tar: Path) -> None:
         find(tar, split="validation")
     table.write_text("name\nal/1.png\n")
     with pytest.raises(NonesuchError, match="lacks the column file"):
+        find(tar)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".tsv"])
+def test_a_table_as_an_office_program_saves_it(tar: Path, suffix: str) -> None:
+    """Byte order mark, CRLF, tabs, composed names where the tar has decomposed ones, "./" before them."""
+    with tarfile.open(tar, "a") as archive:
+        archive.add(next(tar.with_name("faces").glob("solo.png")), arcname="re\u0301mi/1.png")
+    between = "\t" if suffix == ".tsv" else ","
+    rows = [["file", "identity"], ["./al/1.png", "007"], ["r\u00e9mi/1.png", "1e3"], ["bo/1.png", ""]]
+    text = "\ufeff" + "\r\n".join(between.join(row) for row in rows) + "\r\n"
+    tar = tar.rename(tar.with_name("faces.TAR"))
+    tar.with_name("faces" + suffix).write_text(text, encoding="utf-8", newline="")
+    with pytest.warns(Notice, match="1 images have an empty identity and are left out"):
+        assert [item.identity for item in find(tar)] == ["007", "1e3"]
+
+
+def test_a_table_that_names_an_image_twice(tar: Path) -> None:
+    tar.with_name("faces.csv").write_text("file,identity\nal/1.png,7\n./al/1.png,8\n")
+    with pytest.raises(NonesuchError, match=r"names \./al/1\.png twice"):
         find(tar)
 
 

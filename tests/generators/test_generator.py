@@ -52,7 +52,7 @@ def test_bad_vectors_are_refused(generator: Generator, rows: tuple[np.ndarray, n
     for wrong, reason in [
         (np.full_like(vectors, np.nan), "vector 0 is zero or holds NaN"),
         (np.where(np.arange(37)[:, None] == 3, 0, vectors), "vector 3 is zero"),
-        (vectors[:, :100], "width 192, these have 100"),
+        (vectors[:, :100], r"width 192, \(N, 192\), not \(37, 100\)"),
     ]:
         with pytest.raises(NonesuchError, match=reason):
             generator.render(wrong, seeds, 8)

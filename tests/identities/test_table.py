@@ -36,6 +36,10 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
         (says, {"embedding": good}, "lacks the column identity"),
         (says, {"identity": names, "embedding": ragged}, "different widths"),
         (says, {"identity": names, "embedding": none}, "holds no vectors"),
+        (says, {"identity": pa.array(["a", None]), "embedding": good}, "1 vectors have no identity"),
+        (says, {"identity": names, "embedding": pa.array([[1.0], [np.nan]], good.type)}, "1 vectors hold NaN"),
+        (says, {"identity": pa.array(["a", ""]), "embedding": good}, "1 vectors have no identity"),
+        (says, {"identity": pa.array([0.5, 1.5]), "embedding": good}, "0.5"),
     ]:
         with pytest.raises(NonesuchError, match=reason):
             table.read(_write(path, metadata, **columns))
@@ -44,6 +48,13 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
         table.read(path)
     with pytest.raises(NonesuchError, match="no such table"):
         table.read(tmp_path / "absent.parquet")
+
+
+def test_identities_are_text(tmp_path: Path) -> None:
+    good = pa.array([[1.0], [2.0]], pa.list_(pa.float32()))
+    for numbers in ([5, 17], [5.0, 17.0]):
+        path = _write(tmp_path / "v.parquet", {"embedder": "e"}, identity=pa.array(numbers), embedding=good)
+        assert table.read(path).identities == ["5", "17"]
 
 
 def test_a_table_of_unknown_origin_may_show_anyone(tmp_path: Path) -> None:

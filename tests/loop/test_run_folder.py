@@ -144,3 +144,11 @@ def test_the_lock_ends_with_the_block(tmp_path: Path) -> None:
     for _ in range(2):
         with claimed(tmp_path, _settings(), _WHAT):
             pass
+
+
+def test_a_folder_that_nothing_came_of_goes_again(cli: Cli, people: Path, tmp_path: Path) -> None:
+    outcome = cli("recognize", "train", tmp_path / "run", "--data", people, "--preset", "tiny", "--batch", 64)
+    assert "12 images are fewer than one batch of 64" in outcome.error
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "file").touch()
+    assert "a file stands where a folder is needed" in _train(cli, tmp_path / "file" / "run", people).error

@@ -282,6 +282,25 @@ def test_two_players_resume_to_the_bit(tmp_path: Path) -> None:
             assert torch.equal(other.network.state_dict()[name], tensor)
 
 
+def test_float16_steps_as_float32_does(tmp_path: Path) -> None:
+    """The gradient is scaled up only on its way: what is clipped and stepped is the gradient itself."""
+
+    class Slope:
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1, bias=False)
+            nn.init.ones_(self.network.weight)
+            self.players = [Player(self.network, lambda batch, seen: {"slope": 3.0 * self.network.weight.sum()})]
+
+    ends = []
+    for dtype in ("float32", "float16"):
+        for clip in (1.0, 10.0):  # below and above the gradient's norm
+            settings = _settings(images=8, optimizer="sgd", lr=0.1, warmup=0, weight_decay=0.0, clip=clip, dtype=dtype)
+            trainer = Trainer(Slope(), Points(), settings, tmp_path / f"{dtype}{clip}", CPU, {})
+            _run(trainer)
+            ends.append(float(trainer.network.weight.detach()))
+    assert ends == pytest.approx([0.9, 0.7, 0.9, 0.7], abs=1e-6)
+
+
 _RANKS = """
 import sys, torch
 from pathlib import Path
@@ -315,3 +334,31 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert [line["loss_adversarial"] for line in logs[0]] == pytest.approx(
         [line["loss_adversarial"] for line in logs[1]], abs=1e-4
     )
+
+
+def test_a_sample_that_cannot_be_read_costs_nothing_that_was_done(tmp_path: Path) -> None:
+    """The failing one is in the second part of a batch: the first part must not have moved the batch norm."""
+
+    class Once(Points):
+        def load(self, indices: np.ndarray, seeds: list[int]) -> dict[str, Tensor]:
+            if len(self.loaded) == 36 and not failed:
+                failed.append(1)
+                raise NonesuchError("15.png: not a readable image")
+            return super().load(indices, seeds)
+
+    failed: list[int] = []
+    trainers = []
+    for name in ("whole", "parts", "parts"):
+        task = Line()
+        task.network[1] = nn.BatchNorm1d(8)
+        samples = Points() if trainers == [] else Once()
+        trainer = Trainer(task, samples, _settings(accumulate=2), tmp_path / name, CPU, {})
+        if trainers and not failed:
+            with pytest.raises(NonesuchError, match=r"15\.png: not a readable image \(saved at 32 images"):
+                _run(trainer)
+            continue
+        _run(trainer)
+        trainers.append(trainer)
+    whole, parts = trainers
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(parts.network.state_dict()[name], tensor), name

@@ -34,12 +34,13 @@ PART = {
     [
         (SHARE, Figure(0.617, 0.567, 0.783), "61.70% (56.70% to 78.30%)"),
         (SHARE, Figure(0.5), "50.00%"),
-        (SHARE, Figure(0.5, 0.25, math.nan), "50.00%"),
-        (DEGREES, Figure(8.12, 7.44, 8.97), "8.1 degrees (7.4 to 9.0)"),
-        (COSINE, Figure(0.5), "0.500"),
+        (SHARE, Figure(1.0, 0.00012344, 0.0), "100.0% (0.01234% to 0%)"),
+        (DEGREES, Figure(8.12, 7.44, 8.97), "8.120 degrees (7.440 to 8.970)"),
+        (COSINE, Figure(0.5), "0.5000"),
         (COUNT, Figure(12345.0), "12,345"),
-        (NUMBER, Figure(2854.366, 0.01234, 3.0), "2854.4 (0.0123 to 3)"),
-        (Unit(".2f", infinite="infinite"), Figure(math.nan, 1.5, math.nan), "infinite (1.50 to infinite)"),
+        (NUMBER, Figure(2854.366, 0.01234, 3.0), "2,854 (0.01234 to 3.000)"),
+        (NUMBER, Figure(0.00001234567, -12345.6, 0.99996), "1.235e-05 (-12,346 to 1.000)"),
+        (Unit(infinite="infinite"), Figure(math.nan, 1.5, math.nan), "infinite (1.500 to infinite)"),
     ],
 )
 def test_how_figures_are_written(unit: Unit, figure: Figure, written: str) -> None:
@@ -49,7 +50,7 @@ def test_how_figures_are_written(unit: Unit, figure: Figure, written: str) -> No
 def test_what_is_told_beside_a_figure() -> None:
     assert AT.family(PART) == ["fmr 0.1"]
     assert AT.told(PART, "fmr 0.1") == "1,200, 50.00% (25.00% to 75.00%)"
-    assert Measure("mean", "", COSINE, interval=False, deviation="spread").told(PART) == "0.500 (0.250)"
+    assert Measure("mean", "", COSINE, interval=False, deviation="spread").told(PART) == "0.5000 (0.2500)"
 
 
 def test_a_name_that_nobody_defines_is_an_error() -> None:

@@ -6,6 +6,7 @@ import torch
 
 from nonesuch import load_detector
 from nonesuch.core.warp import warp_affine
+from nonesuch.perception import detection
 from nonesuch.perception.alignment import TEMPLATE, align
 from nonesuch.perception.detection import Detector, _non_maximum_suppression
 from tests.people import faces_of_no_one
@@ -85,6 +86,17 @@ def test_non_maximum_suppression_against_the_plain_loop() -> None:
             if all(overlap(boxes[row], boxes[other])[of_smaller] <= 0.5 for other in kept):
                 kept.append(int(row))
         assert _non_maximum_suppression(boxes, 0.5, of_smaller).tolist() == kept
+
+
+def test_a_crowd_keeps_its_best_and_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most so many boxes are kept, and at most four times as many are looked at."""
+    monkeypatch.setattr(detection, "_MAX_CANDIDATES", 3)
+    apart = np.array([[100.0 * place, 0, 100.0 * place + 9, 9, 0.9 - 0.01 * place] for place in range(20)])
+    assert _non_maximum_suppression(apart[::-1], 0.5).tolist() == [19, 18, 17]
+    one_place = np.array([[0.0, 0, 9, 9, 0.9 - 0.01 * place] for place in range(12)])
+    elsewhere = np.array([[100.0, 0, 109, 9, 0.1]])
+    assert _non_maximum_suppression(np.concatenate([one_place[:11], elsewhere]), 0.5).tolist() == [0, 11]
+    assert _non_maximum_suppression(np.concatenate([one_place, elsewhere]), 0.5).tolist() == [0]
 
 
 def test_landmarks_of_aligned_crops_need_no_search(detector: Detector, faces: np.ndarray) -> None:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nonesuch.core import images
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.models import load_detector
 from nonesuch.perception import faces
+from nonesuch.perception.alignment import align
 from nonesuch.perception.faces import aligned_face, read_faces
 from tests.people import faces_of_no_one
 
@@ -59,3 +61,34 @@ def test_known_landmarks_are_those_of_each_photograph(
     found = np.concatenate([batch.crops for batch in read_faces(photographs, None, True, points)])
     alone = [aligned_face(photographs[row], None, True, points[row])[0] for row in (0, 1, 2, 4, 5, 6)]
     assert np.array_equal(found, np.stack(alone))
+
+
+def test_known_landmarks_align_an_image_of_a_crops_size_too(photographs: list[Photograph]) -> None:
+    """IJB's crops have any size: one of 112x112 is not aligned for that."""
+    points = np.random.default_rng(1).uniform(30, 90, (5, 2))
+    found, _ = aligned_face(photographs[0], None, landmarks=points)
+    assert found is not None
+    assert np.array_equal(found, align(photographs[0].read(), points))
+    assert not np.array_equal(found, photographs[0].read())
+
+
+def test_known_landmarks_are_those_of_the_whole_photograph(
+    photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.array([[160.0, 160.0], [230.0, 160.0], [200.0, 200.0], [170.0, 240.0], [220.0, 240.0]])
+    expected, _ = aligned_face(photographs[1], None, landmarks=points)
+    monkeypatch.setattr(images, "_WHOLE", 50_000)  # so that the photograph counts as a large one
+    assert photographs[1].read().shape == (180, 210, 3)
+    found, _ = aligned_face(photographs[1], None, landmarks=points)
+    assert expected is not None
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan, np.inf, 1e300])
+def test_landmarks_that_are_none(photographs: list[Photograph], value: float) -> None:
+    points = np.full((5, 2), value)
+    if value == 1e300:
+        points[0] = 0.0
+    crop, problem = aligned_face(photographs[1], None, landmarks=points)
+    assert crop is None
+    assert problem == "1.png: its landmarks are all at one place, or no numbers"

@@ -52,6 +52,12 @@ def test_pose_comes_from_the_landmarks(make_tar: MakeTar) -> None:
     assert (found.valid == [0, 0, 112, 112]).all()
 
 
+def test_landmarks_at_one_place_tell_no_pose(make_tar: MakeTar) -> None:
+    rows = [",".join(map(str, points)) for points in (TEMPLATE.reshape(-1), [50.0] * 10, ["nan"] * 10, ["1e30"] * 10)]
+    found = labelled([make_tar(LANDMARKS, rows)])
+    assert np.isfinite(found.pose).all(1).tolist() == [True, False, False, False]
+
+
 def test_attributes_keep_their_order_whatever_the_tables(make_tar: MakeTar) -> None:
     names = [name.title() for name in reversed(ATTRIBUTES)]
     tar = make_tar(names, [",".join("1" if name == "Smiling" else "0" for name in names), ",".join(["0"] * 40)])

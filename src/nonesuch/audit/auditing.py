@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART, attribute_figures
 from nonesuch.audit.figures.catalogue import measured_by_embedder, measured_of_images
 from nonesuch.audit.figures.identities import known_thresholds
 from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
-from nonesuch.core import files, tables
+from nonesuch.core import files, parquet, tables
 from nonesuch.formats.photographs import signature
 from nonesuch.formats.source import Source
 from nonesuch.measures.consistency import consistency
@@ -64,6 +64,7 @@ def audit(
     on_step("images")
     judged = [judge.name for judge in eyes.judges]
     figures |= measured_of_images(ImageView(source, seen, target, judged, reference, eyes.inception))
+    figures[ATTRIBUTES_PART] = attribute_figures(seen, reference)
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images
@@ -111,5 +112,5 @@ def write_image_columns(
     whole = whole.add_column(0, "identity", pa.array([photograph.identity for photograph in source.photographs]))
     whole = whole.add_column(0, "file", pa.array([photograph.name for photograph in source.photographs]))
     with files.replacing(out) as temporary:
-        pq.write_table(whole, temporary)
+        parquet.write_table(whole, temporary)
     return out

@@ -3,12 +3,14 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART
 from nonesuch.audit.figures.catalogue import Found
 from nonesuch.audit.figures.leakage import LEAKAGE
 from nonesuch.audit.figures.listed import known_part, part_of
 from nonesuch.measures.balance import SHARES
-from nonesuch.measures.figure import Figures, why_unknown
+from nonesuch.measures.figure import Figures, key_name, why_unknown
 from nonesuch.pages.plots import SIZE, Picture, as_svg, bars, colour, label, line, picture, style
 
 _COUNTED_AT = ("fmr 0.0001", "cosine 0.4")
@@ -28,7 +30,7 @@ def draw_all(found: Found) -> list[Picture]:
         for embedder in first["embedders"]:
             by = {name: figures["embedders"][embedder] for name, figures in found.items()}
             pictures += [*_study(by, embedder), *_separability(by, embedder), *_leakage(by, embedder)]
-        return [*pictures, _balance(found), _distributions(found)]
+        return [_attributes(found), *pictures, _balance(found), _distributions(found)]
 
 
 def _known(by: Found, part: str) -> dict[str, Figures]:
@@ -71,7 +73,8 @@ def _separability(by: Found, embedder: str) -> list[Picture]:
             line(axes, number, name, curve["sizes"], curve["count"][key], steps=True)
         axes.set(xlabel="identities", ylabel="identities that no earlier one matches", xlim=(0, None), ylim=(0, None))
 
-    caption = f"Identities whose mean embedding matches no earlier one at {key}; on the dotted line all are different."
+    at = key_name(key)
+    caption = f"Identities whose mean embedding matches no earlier one at {at}; on the dotted line all are different."
     return [picture(f"Separable identities by {embedder}", caption, draw)]
 
 
@@ -95,10 +98,52 @@ def _leakage(by: Found, embedder: str) -> list[Picture]:
         axes.set_xlim(edges[first], edges[last + 1])
 
     caption = (
-        "Cosine of each image to the nearest training photograph, beside that of as many photographs of people who are "
+        "Cosine of each image to the nearest training photograph, beside that of photographs of people who are "
         "not in the training set. A dataset that shows training people lies to the right of the control."
     )
     return [picture(f"Leakage by {embedder}", caption, draw)]
+
+
+def _attributes(found: Found) -> Picture:
+    """Overall and per identity, each beside real people."""
+    figure = Figure(figsize=(2 * SIZE[0], 8.5), layout="constrained")
+    shares = {name: figures[ATTRIBUTES_PART]["shares"] for name, figures in found.items()}
+    first = next(iter(shares.values()))
+    order = sorted(first, key=lambda name: first[name]["images"]["value"])
+    rows = np.arange(len(order))
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, kind in zip(panels, ("images", "identities"), strict=True):
+        for number, (name, of_dataset) in enumerate(shares.items()):
+            values, low, high = _percents([of_dataset[attribute][kind] for attribute in order])
+            places = rows + 0.6 * (number - (len(shares) - 1) / 2) / len(shares)
+            reach = [values - low, high - values]
+            panel.errorbar(values, places, xerr=reach, fmt="o", markersize=4, color=colour(number), label=label(name))
+            if kind == "identities":
+                within = 100 * np.array([[of_dataset[name]["within"][key] for key in ("p5", "p95")] for name in order])
+                panel.hlines(places, *within.T, color=colour(number), alpha=0.2, linewidth=5)
+        if first[order[0]]["real"] is not None:
+            values, low, high = _percents([first[attribute]["real"][kind] for attribute in order])
+            reach = [values - low, high - values]
+            panel.errorbar(values, rows, xerr=reach, fmt="D", markersize=4, color="black", label="real people")
+        panel.set(xlim=(-2, 102), ylim=(-1, len(order)))
+    panels[0].set_yticks(rows, [attribute.replace("_", " ") for attribute in order])
+    panels[0].set_xlabel("images that show it (%)")
+    panels[1].set_xlabel("identities most of whose images show it (%)")
+    panels[0].legend(loc="lower right")
+    caption = (
+        "CelebA's attributes by the perception model, with 95% over identities. The bars on the right reach from the "
+        "5% to the 95% of identities by the share of their images that show it: a short bar at the end is a look that "
+        "all share."
+    )
+    return Picture("Attributes", caption, as_svg(figure, "attributes"), wide=True)
+
+
+def _percents(figures: list[Figures]) -> NDArray[np.float64]:
+    """(3, N) value, low and high in percent; the value where an interval is not known."""
+    found = np.array(
+        [[np.nan if part[key] is None else part[key] for key in ("value", "low", "high")] for part in figures]
+    )
+    return 100 * np.where(np.isnan(found), found[:, :1], found).T
 
 
 def _balance(found: Found) -> Picture:

@@ -52,10 +52,11 @@ class Eyes:
         embedders: by name; at least one.
         detector: aligns images that are not aligned crops, and says whether crops show a face.
         detector_sha256: of its weights.
-        perceiver: None where only embeddings are wanted, as of photographs that a dataset is compared with.
+        perceiver: None where only embeddings are wanted.
         always_align: detect and align 112x112 images too, which otherwise count as aligned crops.
         judges: further measures of quality.
         inception: for the FID; its features are kept with the embeddings as `INCEPTION`.
+        pixels: with a perceiver: measure pixels too, and ask whether crops show a face.
     """
 
     embedders: Mapping[str, Embedder]
@@ -65,10 +66,11 @@ class Eyes:
     always_align: bool = False
     judges: tuple[Judge, ...] = ()
     inception: Embedder | None = None
+    pixels: bool = True
 
     def for_reference(self) -> "Eyes":
         """The same without what is needed only for the audited datasets."""
-        return replace(self, perceiver=None, judges=())
+        return replace(self, pixels=False, judges=())
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def together(parts: Sequence[Seen]) -> Seen:
         np.concatenate([part.identities + offset for part, offset in zip(parts, offsets, strict=False)]),
         [person for part in parts for person in part.people],
         {name: np.concatenate([part.vectors[name] for part in parts]) for name in parts[0].vectors},
-        {},
+        {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns},
         [problem for part in parts for problem in part.problems],
         sum(part.lost for part in parts),
     )
@@ -194,10 +196,12 @@ def _groups(eyes: Eyes) -> list[_Group]:
         )
     groups += [_Group(judge.name, judge.made_by + how, _scores_of(judge)) for judge in eyes.judges]
     if (perceiver := eyes.perceiver) is not None:
+        made_by = _made_by(perceiver.card.sha256, perceiver.embedder) + how
+        groups.append(_Group(PERCEPTION, made_by, _perception_by(perceiver)))
+    if eyes.perceiver is not None and eyes.pixels:
         groups += [
             _Group(_PIXELS, PIXELS_VERSION + how, _pixel_table),
             _Group(_FACE, _FACE_VERSION + seen_by, _face_by(eyes.detector)),
-            _Group(PERCEPTION, _made_by(perceiver.card.sha256, perceiver.embedder) + how, _perception_by(perceiver)),
         ]
     return groups
 

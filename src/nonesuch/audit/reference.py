@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from nonesuch.audit.looking import Eyes, Seen, look, together
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import exclude
+from nonesuch.formats.photographs import exclude, names_of
 from nonesuch.formats.readers import find
 from nonesuch.formats.source import Source
 
@@ -49,12 +48,7 @@ def see_reference(
         NonesuchError: a source cannot be read, or no training image is left.
     """
     training, control, sources = [], [], []
-    known = {
-        name
-        for source in against
-        for item in source.photographs
-        for name in (item.identity, item.name, PurePosixPath(item.name).name)
-    }
+    known = {name for source in against for item in source.photographs for name in names_of(item)}
     if unknown := sorted(held_out - known):
         told = f"{len(unknown)} of {len(held_out)} names unknown"
         raise NonesuchError(f"--held-out: --against shows no {unknown[0]} ({told})")

@@ -12,11 +12,12 @@ from nonesuch.audit.figures.counts import COUNTS, FOUND, LEFT_OUT, LOST
 from nonesuch.audit.figures.leakage import LEAKAGE
 from nonesuch.audit.figures.listed import Listed
 from nonesuch.measures.balance import DISTANCES, SHARES
-from nonesuch.measures.figure import Better, Bounds, Figures, NotMeasuredError
-from nonesuch.measures.leakage import EXCESSES
+from nonesuch.measures.figure import SHARE, Better, Bounds, Figures, NotMeasuredError, four_digits
+from nonesuch.measures.leakage import EXCESS, EXCESSES, TELLING
 from nonesuch.measures.realism import COVERAGE
 from nonesuch.measures.scores import FALSE_MATCHES, MATED_MEAN, NON_MATED_MEAN
 from nonesuch.measures.separability import TWICE
+from nonesuch.measures.suspects import LEAK, MATCHING_CONTROL, POWER, SUSPECTED, SUSPECTS, TELLING_PEOPLE
 
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
 
@@ -28,14 +29,6 @@ _VARIED = Bounds(
     0.85,
     0.95,
     "mean cosine of mated images, from that of non-mated ones (0) to 1: green up to 0.85, amber up to 0.95",
-)
-_LEAKS = Bounds(
-    "no training person shown",
-    0.0,
-    0.01,
-    "the excess, by images and by people's centres: the share of images beyond the cosine that 1% of held-out people's "
-    "exceed, minus that 1%. "
-    "Amber above 1%, or where an interval (of 0.1% too) lies above 0; red where both hold; grey without a control",
 )
 _COVERS = Bounds(
     "looks like the real set",
@@ -53,8 +46,12 @@ _BALANCED = Bounds(
 
 _FOUND, _LEFT_OUT, _LOST = (Listed(COUNTS, measure) for measure in (FOUND, LEFT_OUT, LOST))
 _MATED, _NON_MATED = Listed("study", MATED_MEAN), Listed("study", NON_MATED_MEAN)
-_EXCESSES = {kind: Listed(LEAKAGE, measure) for kind, measure in EXCESSES.items()}
-_JUDGED_AT = "control 0.01"  # the excess that is large or not
+_EXCESSES, _TELLING = (
+    {kind: Listed(LEAKAGE, measure) for kind, measure in measures.items()} for measures in (EXCESSES, TELLING)
+)
+_SUSPECTS, _MATCHING_CONTROL, _LEAK, _POWER, _TELLING_PEOPLE = (
+    Listed(LEAKAGE, measure) for measure in (SUSPECTS, MATCHING_CONTROL, LEAK, POWER, TELLING_PEOPLE)
+)
 _COVERAGE = Listed("realism", COVERAGE)
 _COVERAGE_OF_CONTROL = Listed("realism_of_control", COVERAGE)
 _GENDERS, _GENDER_DISTANCE = Listed("balance", SHARES["gender"]), Listed("balance", DISTANCES["gender"])
@@ -91,8 +88,8 @@ def verdict(figures: Figures) -> list[Light]:
     lights = [_light(_USABLE, _usable, figures)]
     for name, by in figures["embedders"].items():
         lights += [_by_bounds(item, by, name) for item in _with_bounds(catalogue.IDENTITY_FIGURES)]
-        lights.append(_light(_VARIED, _varied, by, name))
-        lights += [_light(_LEAKS, _leaks, by, name), _light(_COVERS, _covers, by, name)]
+        for bounds, judge in _OF_SEVERAL.items():
+            lights.append(_light(bounds, judge, by, name))
     lights += [_by_bounds(item, figures) for item in _with_bounds(catalogue.IMAGE_FIGURES) if item != _GENDER_DISTANCE]
     return [*lights, _gender(figures)]
 
@@ -142,18 +139,45 @@ def _usable(figures: Figures) -> Judgement:
 def _varied(by: Figures) -> Judgement:
     mated, non_mated = _MATED.read(by).value, _NON_MATED.read(by).value
     if non_mated > 0.999:
-        return RED, f"mated {mated:.3f}, non-mated {non_mated:.3f}: all images are alike"
+        return RED, f"mated {four_digits(mated)}, non-mated {four_digits(non_mated)}: all images are alike"
     place = (mated - non_mated) / (1.0 - non_mated)
-    told = f"{place:.2f} (mated {mated:.3f}, non-mated {non_mated:.3f})"
+    told = f"{four_digits(place)} (mated {four_digits(mated)}, non-mated {four_digits(non_mated)})"
     return _graded(place, _VARIED, Better.LOWER), told
 
 
-def _leaks(by: Figures) -> Judgement:
-    excesses = {kind: item.told(by, _JUDGED_AT) for kind, item in _EXCESSES.items()}
-    told = "; ".join(f"by {kind} {excess}" for kind, excess in excesses.items())
-    surely = any(item.read(by, key).low > 0 for item in _EXCESSES.values() for key in item.family(by))
-    large = any(item.read(by, _JUDGED_AT).value > _LEAKS.amber for item in _EXCESSES.values())
-    return (GREEN, AMBER, RED)[surely + large], told
+def _nearer(by: Figures) -> Judgement:
+    excesses = {kind: item.read(by, EXCESS.at) for kind, item in _EXCESSES.items()}
+    told = "; ".join(f"by {kind} {item.told(by, EXCESS.at)}" for kind, item in _EXCESSES.items())
+    large = any(excess.value > EXCESS.amber for excess in excesses.values())
+    if any(item.read(by, key).low > 0 for item in _EXCESSES.values() for key in item.family(by)):
+        return (RED if large else AMBER), told
+    unsure = [_TELLING[kind] for kind, excess in excesses.items() if not excess.high < EXCESS.green]
+    return (AMBER, f"{told}; {_cannot_tell(by, unsure)}") if unsure else (GREEN, told)
+
+
+def _suspected(by: Figures) -> Judgement:
+    told = f"{_SUSPECTS.told(by)} suspects"
+    if _SUSPECTS.read(by).value:
+        if _MATCHING_CONTROL.read(by).value:
+            told += f"; {_MATCHING_CONTROL.told(by)} {_MATCHING_CONTROL.title()}: look whether names are wrong"
+        return RED, told
+    try:
+        leak, share = _LEAK.read(by).value, _POWER.read(by).value
+    except NotMeasuredError as reason:
+        return AMBER, f"{told}; cannot tell: {reason}"
+    told += f"; a leak of {_LEAK.told(by)} identities ({SHARE.write(share)}) or more is seen nine times in ten"
+    if leak <= 1 or share <= SUSPECTED.green:
+        return GREEN, told
+    return AMBER, f"{told}; {_cannot_tell(by, [_TELLING_PEOPLE])}"
+
+
+def _cannot_tell(by: Figures, telling: Sequence[Listed]) -> str:
+    """What would tell, in words."""
+    try:
+        most = max(telling, key=lambda item: item.read(by).value)
+    except NotMeasuredError as reason:
+        return f"cannot tell: {reason}"
+    return f"cannot tell: about {most.told(by)} {most.measure.title.partition(' that ')[0]} would"
 
 
 def _covers(by: Figures) -> Judgement:
@@ -170,3 +194,12 @@ def _gender(figures: Figures) -> Light:
         return replace(wanted, told=told)
     rarer = min(shares.values()) if len(shares) > 1 else 0.0  # without a target
     return _light(_BALANCED, lambda _: (_graded(rarer, _BALANCED, Better.HIGHER), told), figures)
+
+
+# Lights of an embedder's figures that read several of them.
+_OF_SEVERAL: dict[Bounds, Callable[[Figures], Judgement]] = {
+    SUSPECTED: _suspected,
+    EXCESS: _nearer,
+    _VARIED: _varied,
+    _COVERS: _covers,
+}

@@ -97,8 +97,10 @@ def clean_labels(
         raise NonesuchError("--fmr and --same set the same threshold; give one of them")
     told = read_answers(as_paths(answers))
     manifest = out / MANIFEST
-    if manifest.exists() and dataset.exists() and manifest.samefile(dataset):
-        raise NonesuchError(f"--out {out}: {MANIFEST} there is the dataset, and would be replaced; name another folder")
+    if manifest.exists() and manifest.resolve() in relabelling.chain(dataset):
+        raise NonesuchError(
+            f"--out {out}: {MANIFEST} there is the dataset or one behind it, and would be replaced; name another folder"
+        )
     photographs = find(dataset, label=label)
     check_names(photographs)
     model = load_embedder(embedder, device, dtype)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nonesuch.audit.audit_datasets import audit_datasets
+from nonesuch.audit.summary import worst_first
 from nonesuch.cli import options
 from nonesuch.cli.options import section
 from nonesuch.core.errors import NonesuchError
@@ -67,7 +68,7 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
     by side. The audit asks: are identities different people, do images show their identity, how much do they differ,
     how good and how balanced are they, and is anything there twice? With --against it also asks how near they look to
     real photographs, and whether they show the people the generator learned from. A control tells how near strangers
-    come by chance. It takes equally many photographs of people the generator never saw: those of --held-out, those of
+    come by chance. It takes photographs of people the generator never saw: those of --held-out, those of
     other splits than `train` where a table beside the tar names splits, and those of --control.
 
     BRISQUE, CLIP-IQA and FID are reported only where you supply their weights, which cannot ship with the package.
@@ -92,8 +93,9 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
 
 def _print_verdict(name: str, figures: dict[str, Any]) -> None:
     counts = figures["counts"]
-    shown = Table("", "", "by", "found", title=f"{name}: {counts['identities']} identities, {counts['images']} images")
-    for light in figures["verdict"]:
+    title = f"{name}: {counts['identities']:,} identities, {counts['images']:,} images"
+    shown = Table("", "", "by", "found", title=title)
+    for light in worst_first(figures["verdict"]):
         sign = Text.assemble(_SIGNS[light["colour"]], " ", light["colour"])
         shown.add_row(sign, light["about"], light["by"], light["told"])
     options.print_table(shown)

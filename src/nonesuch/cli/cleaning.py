@@ -16,7 +16,7 @@ from nonesuch.loop.progress import progress_bar
 _COSINE = click.FloatRange(-1, 1)
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="Folder for the manifest, the log and the page.")
 @options.embedder

@@ -14,6 +14,7 @@ from nonesuch.dataset.generate_dataset import GeneratedDataset, generate_dataset
 from nonesuch.dataset.verify_dataset import verify_dataset
 from nonesuch.identities.source import DEFAULT_FMR
 from nonesuch.loop.progress import progress_bar
+from nonesuch.measures.figure import SHARE, four_digits, rate_name
 from nonesuch.steering.outcome import SteeringOutcome
 
 _MOST_PROBLEMS_SHOWN = 20
@@ -159,20 +160,21 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
     for found in made.summaries:
         shown.add_row(
             found.embedder,
-            "-" if found.consistency is None else f"{found.consistency:.3f}",
-            f"{found.mated:.3f}",
-            f"{found.non_mated:.3f}",
-            f"{found.eer:.2%}",
-            "-" if found.kept_apart is None else f"{found.kept_apart:.1%}",
+            "-" if found.consistency is None else four_digits(found.consistency),
+            four_digits(found.mated),
+            four_digits(found.non_mated),
+            SHARE.write(found.eer),
+            "-" if found.kept_apart is None else SHARE.write(found.kept_apart),
         )
     options.print_table(shown)
     click.echo(
         "consistency: mean cosine between an identity's vector and its images; mated, non-mated: mean cosine of two\n"
-        f"images of one identity, of two identities; kept apart: identities that no other matches at FMR {fmr:g}"
+        "images of one identity, of two identities; kept apart: identities that no other matches at FMR "
+        f"{rate_name(fmr)}"
     )
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
 def verify(dataset: Path) -> None:
     """Check every hash, count and label of DATASET; a non-zero exit status says that something is wrong.

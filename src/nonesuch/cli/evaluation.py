@@ -9,11 +9,12 @@ from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
-from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_rows, group_rows
+from nonesuch.evaluation.summary import DISCARD_COLUMNS, GROUP_COLUMNS, discard_rows, figure_sections, group_rows
 from nonesuch.loop.progress import progress_bar
+from nonesuch.pages.sections import Section
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.option(
     "--data", type=options.PATH, required=True, help="Folder or tar of the test images, or a packed set (.bin, .xz)."
 )
@@ -28,6 +29,7 @@ from nonesuch.loop.progress import progress_bar
 @click.option("--templates", type=options.PATH, help="Folder of IJB's metadata files: templates, 1:1 and 1:N.")
 @click.option("--folds", help="Only these folds of the pairs, such as 8-10 or 1,2,5.")
 @click.option("--people", type=options.PATH, help="Without --pairs: only the people of this list.")
+@options.allow_unknown
 @click.option("--groups", type=options.PATH, help="CSV with identity, group: error rates of each group as well.")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Sum the embeddings of crop and mirror image.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
@@ -58,7 +60,7 @@ def evaluate(data: Path, **chosen: Any) -> None:
         found = evaluate_embedders(data, **chosen, on_progress=bar)
     options.show_problems(found.problems)
     names = list(found.figures)
-    _print(found.title, ("", *names), [(title, *cells) for title, cells in figure_rows(found.figures)])
+    _print_sections(found.title, names, figure_sections(found.figures))
     if discards := discard_rows(found.figures):
         _print("FNMR with the images of the smallest embedding norms left out", DISCARD_COLUMNS, discards)
     if chosen["groups"] is not None:
@@ -67,6 +69,15 @@ def evaluate(data: Path, **chosen: Any) -> None:
         click.echo(f"{chosen['json']}: written")
     if chosen["report"] is not None:
         click.echo(f"{chosen['report']}: written; open it in a browser")
+
+
+def _print_sections(title: str, names: Sequence[str], sections: Sequence[Section]) -> None:
+    shown = Table("", *names, title=title)
+    for part in sections:
+        shown.add_row(f"{part.title}:")
+        for line in part.lines:
+            shown.add_row(line.title, *line.cells, end_section=line is part.lines[-1])
+    options.print_table(shown)
 
 
 def _print(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

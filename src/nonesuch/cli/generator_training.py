@@ -13,7 +13,13 @@ from nonesuch.training.train_generator import train_generator as train
 
 @click.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@section("What it learns from", options.data("Folder, tar or LMDB set"), options.exclude, options.embedder)
+@section(
+    "What it learns from",
+    options.data("Folder, tar or LMDB set"),
+    options.exclude,
+    options.allow_unknown,
+    options.embedder,
+)
 @section(
     "Network",
     click.option(

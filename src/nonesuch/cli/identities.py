@@ -12,7 +12,7 @@ from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
 @click.option("--identities", type=click.IntRange(1), default=100, show_default=True, help="How many to sample.")
 @options.seed
@@ -39,7 +39,7 @@ def identities(out: Path, **chosen: Any) -> None:
     )
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("embeddings", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The .safetensors file to write.")
 def statistics(embeddings: Path, out: Path) -> None:
@@ -57,7 +57,7 @@ def statistics(embeddings: Path, out: Path) -> None:
     click.echo(f"{out}: mean and {found.axes} axes from {found.people} people's {found.embedder} vectors")
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")

@@ -60,7 +60,21 @@ def section(title: str, *options: Decorator) -> Decorator:
 
 
 class SectionedCommand(click.Command):
-    """A command with its options in sections."""
+    """A command with its options in sections.
+
+    An option that names one file or folder is refused where it is given twice: the first would be dropped in silence.
+    Of other options the last one holds, as it does for most programs.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for option in given:
+                if isinstance(option, click.Option) and isinstance(option.type, click.Path) and not option.multiple:
+                    values = sum(other is option for other in given)
+                    if values > 1:
+                        raise click.UsageError(f"{option.opts[0]} is given {values} times; give it once", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -124,6 +138,9 @@ label = click.option(
 )
 exclude = click.option(
     "--exclude", type=PATH, multiple=True, help="Text file of people or files to leave out; repeatable."
+)
+allow_unknown = click.option(
+    "--allow-unknown", is_flag=True, help="A list may name people who are not there: they are counted, no error."
 )
 from_generator = click.option(
     "--from-generator",

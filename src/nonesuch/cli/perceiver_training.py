@@ -17,6 +17,7 @@ from nonesuch.training.train_perceiver import train_perceiver as train
     "What it learns from",
     options.data("Tar"),
     options.exclude,
+    options.allow_unknown,
     click.option(
         "--data-share",
         type=click.FloatRange(0.0, 1.0, min_open=True),

@@ -13,7 +13,7 @@ from nonesuch.dataset.perceive_faces import perceive_faces
 from nonesuch.loop.progress import progress_bar
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, help="Parquet table to write; without it, a dataset gets columns.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")

@@ -13,8 +13,9 @@ from nonesuch.recognition.recipes import HEADS, RECIPES
 from nonesuch.recognition.train_recogniser import train_recogniser
 
 
-@click.group()
-def recognize() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def recognize(ctx: click.Context) -> None:
     """Train recognisers on labelled faces.
 
     \b
@@ -22,6 +23,8 @@ def recognize() -> None:
       nonesuch recognize train run --data faces --dtype bfloat16
       nonesuch recognize adapt low --embedder run/mini.safetensors --data faces
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @recognize.command(cls=options.SectionedCommand)
@@ -30,6 +33,7 @@ def recognize() -> None:
     "What it learns from",
     options.data("Dataset, folder, tar or LMDB set"),
     options.exclude,
+    options.allow_unknown,
     options.from_generator,
     options.where,
     options.cache,
@@ -88,6 +92,7 @@ def train(**given: Any) -> None:
     "What it learns from",
     options.data("Dataset, folder, tar or LMDB set"),
     options.exclude,
+    options.allow_unknown,
     options.from_generator,
     options.where,
     options.cache,

@@ -13,7 +13,7 @@ from nonesuch.core.weights import card_path
 from nonesuch.models import card_type, list_models, shipped_names
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("pattern", default="*")
 def models(pattern: str) -> None:
     """List the models whose name fits PATTERN, and whether their weights ship with the package.
@@ -33,7 +33,7 @@ def models(pattern: str) -> None:
     options.print_table(shown)
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("checkpoint", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The weight file to write.")
 @click.option("--architecture", required=True, help="A name from 'nonesuch models', or onnx.")
@@ -72,7 +72,7 @@ def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **gi
     click.echo(f"{out}: {card.name}, with its card {card_path(out)}; fill in what you know of it")
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("embedder")
 @click.option("--out", type=options.PATH, required=True, help="The .onnx file to write.")
 def export_weights(embedder: str, out: Path) -> None:
@@ -91,7 +91,7 @@ def export_weights(embedder: str, out: Path) -> None:
     )
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The .safetensors file to write.")
 def average_weights(inputs: tuple[Path, ...], out: Path) -> None:

@@ -60,6 +60,7 @@ SEED = Number(0, 2**63 - 1, whole=True)
 AT_LEAST_1 = Number(1, whole=True)
 FMR = Number(0, 1, low_open=True)
 COSINE = Number(-1, 1)
+LEAST_FACE = Number(12, whole=True)  # pixels: what the detector's first network sees
 ABOVE_0 = Number(0, low_open=True)
 DTYPE = Choice(("float32", "bfloat16", "float16"))
 

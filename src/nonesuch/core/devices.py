@@ -1,7 +1,10 @@
 """Where and in which precision networks run."""
 
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -10,8 +13,10 @@ from torch import nn
 from nonesuch.core.errors import NonesuchError
 
 NetworkType = TypeVar("NetworkType", bound=nn.Module)
+Setting = TypeVar("Setting")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MATMUL_PRECISION = "highest"  # of float32 under `exact`, as `torch.set_float32_matmul_precision` names it
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -22,10 +27,12 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if str(name).startswith("mps"):
+        raise NonesuchError(f"--device {name}: Apple's GPUs lack the float64 that alignment needs; use cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise NonesuchError(f"--device {name}: not available here; use auto or cpu") from error
     return device
 
@@ -41,6 +48,39 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "float16" and device.type == "cpu":
         raise NonesuchError("--dtype float16: needs a GPU; use bfloat16 or float32")
     return DTYPES[name]
+
+
+def available_cores() -> int:
+    """Cores that this process may keep busy: those of its affinity, or fewer where a control group has a quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(math.floor(min(cores, _quota())), 1)
+
+
+def _quota(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Cores' worth of time that Linux's control groups (versions 1 and 2) leave this process; infinity for no limit."""
+    least = math.inf
+    try:
+        lines = [line.split(":", 2) for line in groups.read_text().splitlines()]
+    except OSError:
+        return least
+    for _, kinds, path in (line for line in lines if len(line) == 3):
+        if kinds and "cpu" not in kinds.split(","):
+            continue
+        top = root / ("cpu" if kinds else "")
+        inner = top / path.lstrip("/")
+        for group in (inner, *(parent for parent in inner.parents if parent.is_relative_to(top))):
+            least = min(
+                least, _quota_of(group, ["cpu.max"] if not kinds else ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
+            )
+    return least
+
+
+def _quota_of(group: Path, names: list[str]) -> float:
+    try:
+        quota, period = " ".join((group / name).read_text() for name in names).split()
+        return float(quota) / float(period) if float(quota) > 0 else math.inf
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
 
 
 def channels_last(network: NetworkType) -> NetworkType:
@@ -59,9 +99,46 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-def exact() -> AbstractContextManager[object]:
-    """Equal input gives equal bits on a GPU too: no TF32, and no free choice of cuDNN's algorithm."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+@contextmanager
+def exact() -> Iterator[None]:
+    """Equal input gives equal bits, whatever torch's global settings are; these are as before afterwards.
+
+    Float32 means float32 (no TF32, no bfloat16 inside, see `MATMUL_PRECISION`), and cuDNN chooses no algorithm freely.
+    """
+    cudnn = torch.backends.cudnn
+    before = [(place, name, getattr(place, name)) for place, name in _fp32_precisions()]
+    choices = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    tf32, matmul = _or_none(lambda: cudnn.allow_tf32), _or_none(torch.get_float32_matmul_precision)
+    try:
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = True, False, True, False
+        torch.set_float32_matmul_precision(MATMUL_PRECISION)
+        for place, name, _ in before:
+            setattr(place, name, "ieee")
+        yield
+    finally:
+        for name, value in choices.items():
+            setattr(cudnn, name, value)
+        if tf32 is not None:
+            cudnn.allow_tf32 = tf32
+        if matmul is not None:
+            torch.set_float32_matmul_precision(matmul)
+        for place, name, value in before:
+            setattr(place, name, value)
+
+
+def _fp32_precisions() -> list[tuple[object, str]]:
+    """Where torch 2.9 and later keep the precision of each kind of operation, besides the older settings."""
+    backends = (torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn)
+    found = [getattr(backend, name, None) for backend in backends for name in ("matmul", "conv", "rnn")]
+    return [(place, "fp32_precision") for place in found if hasattr(place, "fp32_precision")]
+
+
+def _or_none(read: Callable[[], Setting]) -> Setting | None:
+    """A setting, or None where torch refuses to say because newer settings contradict it."""
+    try:
+        return read()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Writing files so that a half-written one never has its final name."""
 
+import codecs
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -10,11 +12,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import notice
 
+Content = TypeVar("Content")
 AnyPath = str | os.PathLike[str]  # what Python users may name a file by
 
 # Reading it means setting it, which is only safe before there are threads.
@@ -30,7 +35,10 @@ def as_path(place: AnyPath) -> Path:
     """
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
         raise NonesuchError(f"{place!r}: not a path; give it as text or a Path")
-    return Path(place).expanduser()
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:  # ~name of nobody, or no HOME
+        raise NonesuchError(f"{place}: its home folder is not known; write the path out, or ./{place}") from error
 
 
 def path_or_none(place: AnyPath | None) -> Path | None:
@@ -60,7 +68,8 @@ def _several(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden name beside `path`, of this process alone, that ends in .tmp."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # file systems allow 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}.tmp")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -115,7 +124,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def publish(temporary: Path, path: Path) -> None:
     """Make sure that a file's content is on the disk and readable by others, then move it to its final name."""
-    with temporary.open("rb") as handle:
+    with temporary.open("r+b") as handle:  # Windows flushes only what may be written
         os.fsync(handle.fileno())
     try:
         temporary.chmod(0o666 & ~_UMASK)
@@ -131,6 +140,20 @@ def write_error(path: Path, error: OSError) -> NonesuchError:
     return NonesuchError(f"{path}: cannot be written ({error.strerror or error})")
 
 
+def read_text(path: Path) -> str:
+    """A text file that a user wrote: UTF-8, with or without a byte order mark, lines ending in any way.
+
+    Raises:
+        NonesuchError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise NonesuchError(f"{path}: not readable ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise NonesuchError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented, replacing `path` in one step."""
     with replacing(path) as temporary:
@@ -144,14 +167,35 @@ def read_json(path: Path) -> dict[str, Any]:
         NonesuchError: the file is missing, is not JSON, or holds no object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError as error:
         raise NonesuchError(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NonesuchError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no JSON object")
     return content
+
+
+def typed(content: dict[str, Any], kind: type[Content], where: str) -> Content:
+    """A dataclass from what a file holds, each field of its type and within the limits of its `msgspec.Meta`.
+
+    Raises:
+        NonesuchError: a field is missing, unknown, of another type, or out of its limits; `where` begins the message.
+    """
+    known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]  # always a dataclass
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    if missing or (unknown := sorted(set(content) - set(known))):
+        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        raise NonesuchError(f"{where}: it {what}")
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise NonesuchError(f"{where}: {str(error).replace('`$.', '`').lower()}") from error
 
 
 def sha256(path: Path) -> str:

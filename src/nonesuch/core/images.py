@@ -1,9 +1,11 @@
 """The image codec: bytes <-> (H, W, 3) uint8 RGB.
 
-JPEG goes through simplejpeg where it is installed and can read the file, everything else through Pillow.
+JPEG goes through simplejpeg where it is installed and can read the file, everything else through Pillow. No other place
+opens images: files of strangers are read here, by a list of formats and within a bounded memory.
 """
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -27,7 +29,12 @@ CODECS = {"jpeg": ".jpg", "png": ".png"}
 _ORIENTATION = 274  # EXIF tag
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF tags: bits per sample; 0 where 0 is white
 _DARKEST_FLOAT = 16.0  # floats that reach less than that, but more than 1, are neither 0..1 nor 0..255
-MAX_PIXELS = 100_000_000  # refused before decoding: a file of a few bytes can claim any size
+# What may be in a file, whatever its name says. Some of Pillow's other decoders start programs (Ghostscript, for EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Refused before decoding: a file of a few bytes can claim any size. WebP's decoder holds four copies.
+MAX_PIXELS, _MAX_PIXELS_WEBP = 128_000_000, 40_000_000
+MAX_BYTES = 1 << 29  # of a file; an uncompressed image of MAX_PIXELS has fewer
+_WHOLE = 32_000_000  # pixels up to which an image is decoded at its own size
 
 
 def encode(pixels: Pixels, codec: str, quality: int) -> bytes:
@@ -49,24 +56,33 @@ def codec_version(codec: str) -> str:
     return f"Pillow {PIL.__version__}"
 
 
-def decode(data: bytes, name: str) -> Pixels:
+def decode(data: bytes, name: str, whole: bool = False) -> Pixels:
     """File bytes -> (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
-    Grey of 16 bits, and floats in 0..1 or 0..255, are scaled to 0..255.
+    Grey of 16 bits, and floats in 0..1 or 0..255, are scaled to 0..255. An image of more than 32 million pixels comes
+    out at half its width and height, which bounds the memory.
+
+    Args:
+        whole: at its own size all the same, for those who know places in it.
 
     Raises:
-        NonesuchError: the bytes are empty, truncated, not an image, claim more than MAX_PIXELS, or hold grey values of
-            an unknown scale: negative, NaN, of 32 bits, or of 16 bits that reach less than a 16th of white.
+        NonesuchError: the bytes are empty, truncated, not an image of `FORMATS`, claim more than MAX_PIXELS, or hold
+            grey of an unknown scale: negative, NaN, of 32 bits, or of 16 bits that reach less than a 16th of white.
     """
     if not data:
         raise NonesuchError(f"{name}: the file is empty; replace it or leave it out")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise NonesuchError(f"{name}: {width}x{height} pixels, more than the {MAX_PIXELS:,} allowed; scale it down")
+        most = _MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
+        if width * height > most:
+            raise NonesuchError(f"{name}: {width}x{height} pixels, more than the {most:,} allowed; scale it down")
+        wide = image.mode[0] in "IF"  # scaled as a whole, below
+        factor = 1 if whole or wide else math.ceil(math.sqrt(width * height / _WHOLE))
+        if factor > 1:
+            image = _reduced(image, factor)
         plain_jpeg = image.format == "JPEG" and image.mode == "RGB" and not image.getexif().get(_ORIENTATION)
         if plain_jpeg and (pixels := _decode_jpeg(data)) is not None:
             return pixels
@@ -74,7 +90,10 @@ def decode(data: bytes, name: str) -> Pixels:
     except NonesuchError:
         raise
     except UnidentifiedImageError as error:
-        raise NonesuchError(f"{name}: not a readable image (unknown format); replace it or leave it out") from error
+        known = ", ".join(FORMATS)
+        raise NonesuchError(
+            f"{name}: not a readable image (unknown format, not {known}); replace it or leave it out"
+        ) from error
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise NonesuchError(f"{name}: not a readable image ({error}); replace it or leave it out") from error
 
@@ -100,6 +119,16 @@ def _rgb(image: Image.Image) -> Pixels:
     return np.repeat(np.rint(values * (255 / white)).astype(np.uint8)[..., None], 3, axis=2)
 
 
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The image at a fraction of its size: a JPEG is decoded at that size, others are averaged."""
+    orientation, width = image.getexif().get(_ORIENTATION, 1), image.width
+    image.draft(None, (image.width // factor, image.height // factor))
+    rest = round(factor * image.width / width)  # what the decoder has left to do
+    small = (image if image.mode in ("L", "RGB") else image.convert("RGB")).reduce(rest)
+    small.getexif()[_ORIENTATION] = orientation
+    return small
+
+
 def _decode_jpeg(data: bytes) -> Pixels | None:
     if simplejpeg is None:
         return None
@@ -112,7 +141,14 @@ def _decode_jpeg(data: bytes) -> Pixels | None:
 def read(path: Path) -> Pixels:
     """Decode an image file; errors as in `decode`."""
     try:
+        check_size(path.stat().st_size, str(path))
         data = path.read_bytes()
     except OSError as error:
         raise NonesuchError(f"{path}: {error.strerror or error}") from error
     return decode(data, str(path))
+
+
+def check_size(size: int, name: str) -> None:
+    """Raises NonesuchError where an image's file is too large to be read into memory."""
+    if size > MAX_BYTES:
+        raise NonesuchError(f"{name}: {size:,} bytes, more than the {MAX_BYTES:,} allowed; scale the image down")

@@ -1,62 +1,147 @@
-"""Reading tables (Parquet, CSV) through DuckDB, and columns of vectors."""
+"""Reading tables (Parquet, CSV), and columns of vectors."""
 
+import csv
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 
+TEXT = ("file", "identity", "split", "key", "name")  # columns that are never numbers
+_DELIMITERS = (",", "\t", ";", "|")
+_LONGEST_HEADER = 1 << 20
 
-def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[Any]]:
-    """Columns of a `.parquet`, `.csv` or `.csv.gz` table, by name.
+
+def read_columns(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = (), numbers: Sequence[str] = ()
+) -> dict[str, list[Any]]:
+    """Columns of a Parquet file or of a CSV (`.csv`, `.tsv`, also as `.gz`), by name; empty cells are None.
+
+    A CSV is UTF-8, with or without a byte order mark; commas, tabs, semicolons or bars part its columns.
+
+    Args:
+        columns, optional: text, which is left as it is written: 007, 1e3 and 1000 are three identities. Whole numbers
+            of a Parquet file become text without a decimal point.
+        numbers: further optional columns, of numbers.
 
     Raises:
-        NonesuchError: the file cannot be read as a table, or lacks one of `columns`.
+        NonesuchError: the file cannot be read as a table, lacks one of `columns`, or holds other values than those.
     """
-    try:
-        with duckdb.connect() as connection:
-            table = _open(connection, path)
-            missing = [name for name in columns if name not in table.columns]
-            if missing:
-                raise NonesuchError(f"{path}: lacks the column {missing[0]}; it has {', '.join(table.columns)}")
-            wanted = [*columns, *(name for name in optional if name in table.columns)]
-            rows = table.project(", ".join(f'"{name}"' for name in wanted)).fetchall()
-    except duckdb.Error as error:
-        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
-    return {name: [row[i] for row in rows] for i, name in enumerate(wanted)}
+    names = column_names(path)
+    if missing := [name for name in columns if name not in names]:
+        raise NonesuchError(f"{path}: lacks the column {missing[0]}; it has {', '.join(names)}")
+    wanted = [name for name in dict.fromkeys([*columns, *optional, *numbers]) if name in names]
+    table = _read(path, wanted, wanted)
+    found = {}
+    for name in wanted:
+        try:
+            found[name] = (_numbers if name in numbers else text)(table[name]).to_pylist()
+        except pa.ArrowException as error:
+            kind = "numbers" if name in numbers else "text, or whole numbers"
+            raise NonesuchError(f"{path}: {name} must be {kind} ({str(error).splitlines()[0]})") from error
+    return found
 
 
-def load_into(connection: duckdb.DuckDBPyConnection, path: Path, name: str, key: str) -> None:
-    """Load a file into a table of this name on a connection; errors as in `read_columns`, where `key` is needed."""
-    try:
-        table = _open(connection, path)
-        if key not in table.columns:
-            raise NonesuchError(f"{path}: lacks the column {key}; it has {', '.join(table.columns)}")
-        table.create(name)
-    except duckdb.Error as error:
-        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+def read_for_conditions(path: Path, key: str) -> pa.Table:
+    """All columns of a file, those of `TEXT` as text and numbers as numbers; errors as in `read_columns` of `key`."""
+    names = column_names(path)
+    if key not in names:
+        raise NonesuchError(f"{path}: lacks the column {key}; it has {', '.join(names)}")
+    return _read(path, names, [name for name in names if name in TEXT])
 
 
 def column_names(path: Path) -> list[str]:
     """Names of a table's columns; errors as in `read_columns`."""
     try:
-        with duckdb.connect() as connection:
-            return list(_open(connection, path).columns)
-    except duckdb.Error as error:
-        raise NonesuchError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from error
+        return list(parquet.read_schema(path).names) if _is_parquet(path) else _header(path)[0]
+    except (OSError, ValueError, EOFError, csv.Error) as error:
+        raise _not_a_table(path, error) from error
+
+
+def _read(path: Path, names: Sequence[str], as_text: Sequence[str]) -> pa.Table:
+    try:
+        if _is_parquet(path):
+            with parquet.opened(path) as file:
+                return pq.read_table(file, columns=list(names))
+        header, delimiter = _header(path)
+        with parquet.opened(path) as file:
+            packed = path.suffix.lower() == ".gz"
+            return pacsv.read_csv(
+                pa.CompressedInputStream(file, "gzip") if packed else file,
+                read_options=pacsv.ReadOptions(column_names=header, skip_rows=1),
+                parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                convert_options=pacsv.ConvertOptions(
+                    include_columns=list(names),
+                    column_types={name: pa.string() for name in as_text},
+                    strings_can_be_null=True,
+                    null_values=[""],
+                ),
+            )
+    except parquet.UNREADABLE as error:
+        raise _not_a_table(path, error) from error
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """The column names of a CSV, and what stands between them."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        line = file.readline(_LONGEST_HEADER)
+    delimiter = max(_DELIMITERS, key=line.count)
+    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    if not any(names) or "\0" in line:
+        raise ValueError("it has no line of column names")
+    return names, delimiter
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def _not_a_table(path: Path, error: Exception) -> NonesuchError:
+    return NonesuchError(f"{path}: not a readable table of UTF-8 text or Parquet ({str(error).splitlines()[0]})")
+
+
+def text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text, whole numbers without a decimal point, empty text as null.
+
+    Raises:
+        pa.ArrowException: it holds other values.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):  # how pandas keeps whole numbers beside empty cells
+        column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
+    column = column.cast(pa.string())
+    return pc.if_else(pc.equal(column, ""), None, column)
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        if pc.all(pc.is_in(pc.utf8_lower(column), pa.array(["true", "false", None]))).as_py():
+            column = column.cast(pa.bool_())
+    return column.cast(pa.float64())
 
 
 def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """A list column of equal lengths, without nulls -> (N, D) float32.
 
     Raises:
-        NonesuchError: the lists differ in length, or one is missing.
+        NonesuchError: the column holds something else, the lists differ in length, or one is missing.
     """
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise NonesuchError(f"the column of vectors holds {kind}, not lists of numbers")
     if column.null_count:
         raise NonesuchError(f"{column.null_count} rows hold no vector; remove them")
     values = column.combine_chunks()
@@ -73,8 +158,3 @@ def with_nulls(table: pa.Table, there: NDArray[np.bool_]) -> pa.Table:
     """A row for each of (N,) `there`: those of the table, in order, where it is true, and nulls elsewhere."""
     rows = np.cumsum(there, dtype=np.int64) - 1
     return table.take(pa.array(rows, mask=~there))
-
-
-def _open(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
-    read = connection.read_parquet if path.suffix == ".parquet" else connection.read_csv
-    return read(str(path))

@@ -10,6 +10,8 @@ class Attention(nn.Module):
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
+        if dim % heads:
+            raise ValueError(f"{heads} attention heads cannot share a width of {dim} evenly")
         self.heads, self.dropout = heads, dropout
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)

@@ -9,9 +9,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
+from msgspec import Meta
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
@@ -19,6 +20,11 @@ from torch import Tensor, nn
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+
+# Limits of fields of cards.
+Width = Annotated[int, Meta(ge=1, le=1 << 16)]
+Positive = Annotated[float, Meta(gt=0)]
+Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
 # Prefixes that wrappers of training code put before a network's own tensor names.
 _WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.", "eps_model.")
@@ -44,7 +50,7 @@ class Card:
 
     kind: ClassVar[str] = "detector"  # of model, as `nonesuch models` names it
 
-    name: str
+    name: Annotated[str, Meta(min_length=1)]
     architecture: str
     sha256: str
     licence: str
@@ -72,33 +78,28 @@ def read_card(weights: Path, kind: type[CardType]) -> CardType:
 
     Raises:
         NonesuchError: the weights or the card are missing, or the card lacks a field, has an unknown one, or is for
-            another kind of model.
+            another kind of model, or a field is of another type or out of its limits.
     """
     if not weights.is_file():
         raise NonesuchError(f"{weights}: no such weight file")
     path = card_path(weights)
     if not path.is_file():
         raise NonesuchError(f"{path}: the weights have no card; make one with 'nonesuch import-weights'")
-    content = files.read_json(path)
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    missing = [
-        name
-        for name, item in known.items()
-        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    ]
-    unknown = sorted(set(content) - set(known))
-    if missing or unknown:
-        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
-        raise NonesuchError(f"{path}: not a card of {kind.__name__}: it {what}")
-    return kind(**content)
+    return files.typed(files.read_json(path), kind, f"{path}: not a card of {kind.__name__}")
+
+
+def check_card(card: Card) -> None:
+    """Raises NonesuchError where a card would not be read again: a field is of another type or out of its limits."""
+    files.typed(card.record(), type(card), f"the card of {card.name}")
 
 
 def save(weights: Path, tensors: dict[str, Tensor], card: CardType) -> CardType:
     """Write tensors and card; returns the card with the SHA-256 of what was written.
 
     Raises:
-        NonesuchError: the place cannot be written.
+        NonesuchError: the place cannot be written, or a field of the card is out of its limits.
     """
+    check_card(card)
     with files.replacing(weights) as temporary:
         # safetensors refuses channels_last tensors and shared memory; its own writer hides the cause of a failure.
         plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -130,7 +131,8 @@ def mean(files_tensors: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def write_card(weights: Path, card: CardType) -> CardType:
-    """Write the card of an existing weight file, with the file's SHA-256; returns that card."""
+    """Write the card of an existing weight file, with the file's SHA-256; returns that card. Errors as in `save`."""
+    check_card(card)
     card = dataclasses.replace(card, sha256=files.sha256(weights))
     files.write_json(card_path(weights), card.record())
     return card
@@ -152,8 +154,11 @@ def load_checked(weights: Path, card: Card) -> dict[str, Tensor]:
     return _load_safetensors(weights)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,)) -> dict[str, Any]:
     """Read `.safetensors`, or a PyTorch checkpoint with only tensors and plain values (`weights_only=True`).
+
+    Args:
+        classes: also let through. Published checkpoints hold their command line as a Namespace, which is plain data.
 
     Raises:
         NonesuchError: the file is missing, damaged, or would run code.
@@ -163,8 +168,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         return dict(_load_safetensors(path))
     try:
-        # Training checkpoints hold their command line as a Namespace, which is plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(list(classes)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = "it is damaged, not a PyTorch checkpoint, or holds objects that would run code"

@@ -16,7 +16,7 @@ from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.rendering import RenderSettings, render_missing
 from nonesuch.dataset.vector_sources import VectorSource
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.manifest import MANIFEST, Manifest
+from nonesuch.formats.manifest import MANIFEST, Manifest, ShardRecord
 from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
 from nonesuch.generators.generator import Generator, check_identity_vectors
@@ -197,7 +197,7 @@ def _holds_shards(folder: Path) -> bool:
     return any((folder / "shards").glob("[!.]*"))
 
 
-def _shard_record(folder: Path, number: int) -> dict[str, Any]:
+def _shard_record(folder: Path, number: int) -> ShardRecord:
     place = shard_files(folder, number)
     index = read_index(place.index)
     return {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nonesuch.core import images
+from nonesuch.core import files, images
 from nonesuch.core.devices import exact
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS, CROP_SIZE, Pixels
@@ -44,7 +44,8 @@ class PlannedImages:
             raise NonesuchError(
                 f"{folder}: its images are steered; make them with 'nonesuch generate' and train on these"
             )
-        self.generator, self.settings = generator, RenderSettings(**manifest.render)
+        self.generator = generator
+        self.settings = files.typed(manifest.render, RenderSettings, f"{folder}: its render settings")
         if self.settings.device != generator.device.type:
             raise NonesuchError(f"{folder}: was planned for --device {self.settings.device}, which decides its pixels")
         self.signature = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
@@ -86,4 +85,6 @@ def perceive_faces(
         lambda done: on_progress("perceiving", done, len(found)),
         align,
     )
-    return PerceivedFaces(as_path(out), pq.read_table(as_path(out)), len(found), perceiver.card.name, tuple(problems))
+    return PerceivedFaces(
+        as_path(out), parquet.read_table(as_path(out)), len(found), perceiver.card.name, tuple(problems)
+    )

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files, tables
+from nonesuch.core import files, parquet, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.formats import manifest as manifests
@@ -76,7 +75,7 @@ def perceive_photographs(
     schema = pa.schema([("file", pa.string()), *_SCHEMA], metadata={b"made_by": perceiver.card.sha256.encode()})
     problems: list[str] = []
     total = 0
-    with files.replacing(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with files.replacing(out) as temporary, parquet.writer(temporary, schema) as writer:
         for faces in read_faces(photographs, detector, always_align, on_image=on_image):
             problems += [problem for problem in faces.problems if problem]
             names = pa.array([photograph.name for photograph in faces.photographs], pa.string())

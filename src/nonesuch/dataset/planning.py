@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.core import files, seeding
+from nonesuch.core import files, parquet, seeding
 from nonesuch.formats.plan import IDENTITIES, PLAN, PLAN_SCHEMA, identities_schema
 from nonesuch.identities.variation import stratified_sigmas
 
@@ -43,8 +42,8 @@ def write_plan(
     with (
         files.replacing(folder / PLAN) as plan_path,
         files.replacing(folder / IDENTITIES) as identities_path,
-        pq.ParquetWriter(plan_path, PLAN_SCHEMA) as plan,
-        pq.ParquetWriter(identities_path, schema) as identities,
+        parquet.writer(plan_path, PLAN_SCHEMA) as plan,
+        parquet.writer(identities_path, schema) as identities,
     ):
         for start in range(0, len(vectors), per_shard):
             labels = range(start, min(start + per_shard, len(vectors)))

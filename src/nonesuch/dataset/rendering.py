@@ -1,7 +1,6 @@
 """Rendering a planned dataset: micro-batches in parallel, shards in order, any interruption resumable."""
 
 import contextlib
-import os
 import threading
 from collections import abc, deque
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import images
-from nonesuch.core.devices import exact, is_out_of_memory
+from nonesuch.core.devices import MATMUL_PRECISION, available_cores, exact, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
 from nonesuch.formats.columns import have_columns, write_columns
@@ -65,6 +64,7 @@ def render_environment(settings: RenderSettings) -> dict[str, Any]:
         **settings.as_record(),
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "float32_matmul_precision": MATMUL_PRECISION,
         "encoder": images.codec_version(settings.codec),
     }
 
@@ -75,10 +75,8 @@ def default_micro_batch(device: torch.device) -> int:
 
 
 def default_workers(device: torch.device) -> int:
-    """One worker per core of this process; two on a GPU, so that encoding does not keep it waiting."""
-    if device.type != "cpu":
-        return 2
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """One worker per core that this process may keep busy; two on a GPU, so that encoding does not keep it waiting."""
+    return available_cores() if device.type == "cpu" else 2
 
 
 def render_missing(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import tables
+from nonesuch.core import parquet, tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.columns import MADE_BY, columns_file, columns_problem
+from nonesuch.formats.photographs import plain_name
 from nonesuch.formats.plan import Plan
 from nonesuch.formats.shards import key_of, read_index, shard_files
 from nonesuch.formats.source import Source
@@ -42,8 +42,9 @@ def select(source: Source, condition: str) -> Source:
             raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
         except RuntimeError as error:  # how DuckDB reports Ctrl-C
             raise KeyboardInterrupt from error
-    names = {row[0] for row in found}
-    kept = [item for item in source.photographs if (key_of(item.name) if ours else item.name) in names]
+    name_of = key_of if ours else plain_name
+    names = {row[0] if ours else plain_name(row[0]) for row in found if row[0] is not None}
+    kept = [item for item in source.photographs if name_of(item.name) in names]
     if not kept:
         raise NonesuchError(
             f"--where {condition!r}: none of the {len(source.photographs)} images of {source.path} meets it{missing}"
@@ -64,7 +65,7 @@ def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[st
         if problem := next((problem for problem in problems if problem), None):
             missing += f"; not there: {group} ({problem})"
             continue
-        parts = [pq.read_table(columns_file(folder, group, shard)) for shard in shards]
+        parts = [parquet.read_table(columns_file(folder, group, shard)) for shard in shards]
         if len({part.schema.metadata[MADE_BY] for part in parts}) > 1:
             missing += f"; not there: {group} (its shards were made in different runs; make them again)"
             continue
@@ -81,5 +82,5 @@ def _of_table(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[str,
             f"{source}: has no columns; add some with 'nonesuch perceive', for a folder or tar as "
             f"--out {source.with_name(source.name.removesuffix('.tar') + '.parquet')}"
         )
-    tables.load_into(connection, path, "columns", "file")
+    connection.register("columns", tables.read_for_conditions(path, "file"))
     return "columns", "file", ""

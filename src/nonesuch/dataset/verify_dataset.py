@@ -74,7 +74,6 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         if path not in expected_files
     ]
     done = 0
-    mend = "remove its two files and run the command that made the dataset again"
     for number in range(plan.shards):
         expected = manifest.shards[number]["sha256"] if number < len(manifest.shards) else None
         try:
@@ -82,7 +81,7 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         except NonesuchError as error:
             problem = str(error)
         if problem is not None:
-            problems.append(f"shard {number:06d}: {problem}; {mend}")
+            problems.append(f"shard {number:06d}: {problem}; {_mend(folder, number)}")
         elif "steering" in manifest.options and (problem := columns_problem(folder, STEERING, number)) is not None:
             problems.append(f"shard {number:06d}: {problem}; run the command that made the dataset again")
         done += plan.shard_images(number)
@@ -90,10 +89,16 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
     return VerifiedDataset(folder, plan.images, tuple(problems))
 
 
+def _mend(folder: Path, number: int) -> str:
+    there = [path.name for path in astuple(shard_files(folder, number)) if path.exists()]
+    remove = f"remove {' and '.join(there)} and " if there else ""
+    return f"{remove}run the command that made the dataset again"
+
+
 def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:
     shard = shard_files(folder, number)
-    if not shard.tar.is_file() or not shard.index.is_file():
-        return "missing"
+    if missing := [path.name for path in astuple(shard) if not path.is_file()]:
+        return f"{' and '.join(missing)} missing"
     index = read_index(shard.index)
     planned: dict[str, NDArray[Any]] = {
         "label": rows.identity,

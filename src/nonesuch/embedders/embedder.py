@@ -1,19 +1,24 @@
 """An embedder: a network together with the card that says how its input is prepared."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nonesuch.core import files
+from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.devices import autocast, channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.warp import warp_affine
-from nonesuch.core.weights import Card
+from nonesuch.core.weights import Card, Cosine, Width
+
+_RATE = r"^(1|0?\.\d+|\d(\.\d+)?[eE]-\d{1,3})$"  # a false match rate as text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Preprocessing:
         chip: affine map (2x3) from crop to input coordinates where the network has its own alignment.
     """
 
-    size: int = CROP_SIZE
+    size: Annotated[int, Meta(ge=1, le=4096)] = CROP_SIZE
     colour: str = "rgb"
     mean: float | list[float] = 127.5
     std: float | list[float] = 127.5
@@ -73,10 +78,10 @@ class EmbedderCard(Card):
 
     kind: ClassVar[str] = "embedder"
 
-    embedding_dim: int
+    embedding_dim: Width
     preprocessing: dict[str, object] = field(default_factory=dict)
-    thresholds: dict[str, float] = field(default_factory=dict)
-    adapter_rank: int = 0
+    thresholds: dict[Annotated[str, Meta(pattern=_RATE)], Cosine] = field(default_factory=dict)
+    adapter_rank: Annotated[int, Meta(ge=0)] = 0
 
     def threshold(self, fmr: float) -> float:
         """The cosine at a false match rate.
@@ -135,8 +140,8 @@ class Embedder:
         self.device = device
         self.dtype = dtype
         try:
-            self.preprocessing = Preprocessing(**card.preprocessing)  # type: ignore[arg-type]
-        except (TypeError, NonesuchError) as error:
+            self.preprocessing = files.typed(card.preprocessing, Preprocessing, "preprocessing")
+        except NonesuchError as error:
             raise NonesuchError(f"card of {card.name}: bad preprocessing ({error})") from error
 
     @property
@@ -149,6 +154,7 @@ class Embedder:
         with autocast(self.device, self.dtype):
             return self.network(self.preprocessing.apply(pixels)).float()
 
+    @checked(batch=AT_LEAST_1)
     def embed(self, crops: Pixels | Tensor, batch: int = 64) -> NDArray[np.float32]:
         """Embed aligned crops.
 
@@ -160,7 +166,7 @@ class Embedder:
             (N, D) float32 raw embeddings.
 
         Raises:
-            NonesuchError: the crops have another shape or type.
+            NonesuchError: the crops have another shape or type, or `batch` is below 1.
         """
         check_crops(crops, self.name)
         stacked = torch.as_tensor(crops)

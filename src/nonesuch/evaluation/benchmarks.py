@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.evaluation.all_pairs import check_count
 from nonesuch.evaluation.figures import check_both_kinds, pair_figures, within_groups
 from nonesuch.evaluation.pairs import Comparisons, read_packed, read_pairs
 from nonesuch.evaluation.people import people_figures, people_rates
 from nonesuch.evaluation.probes import Embedded
-from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.photographs import Photograph, check_known, plain_name, read_names
 from nonesuch.measures.fairness import Groups
 
 PACKED = (".bin", ".xz")
@@ -51,7 +52,7 @@ class Benchmark:
 def packed_benchmark(path: Path, folds: str | None) -> Benchmark:
     """The comparisons of insightface's `.bin` or an `.xz`; errors as in `read_packed`."""
     images, listed = read_packed(path)
-    return _of_comparisons(list(images), listed, folds, None)
+    return _of_comparisons(list(images), listed, folds)
 
 
 def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None, groups: Path | None) -> Benchmark:
@@ -64,19 +65,23 @@ def pair_benchmark(photographs: list[Photograph], pairs: Path, folds: str | None
     Raises:
         NonesuchError: as in `read_pairs` and `Comparisons.of_folds`, or the groups fit no image.
     """
-    return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups)
+    return _of_comparisons(photographs, read_pairs(pairs, photographs), folds, groups, named=True)
 
 
-def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benchmark:
+def people_benchmark(photographs: list[Photograph], people: Path | None, allow_unknown: bool = False) -> Benchmark:
     """All comparisons of at most 10 images of each person, the first in name order; and identification.
 
     Args:
         people: a list of names; None for everyone.
+        allow_unknown: whether it may name who is not there.
 
     Raises:
-        NonesuchError: as in `read_names`, or there is nothing to compare.
+        NonesuchError: as in `read_names` and `check_known`, or there is nothing to compare.
     """
-    kept = _capped(photographs, None if people is None else read_names(people))
+    names = None if people is None else read_names(people)
+    if names is not None:
+        check_known("--people", names, {plain_name(item.identity) for item in photographs}, allow_unknown)
+    kept = _capped(photographs, names)
     check_count(len(kept))
     labels = np.unique([photograph.identity for photograph in kept], return_inverse=True)[1]
     title = f"all comparisons of {len(kept):,} images of {labels.max() + 1:,} people, 95% intervals over people"
@@ -84,8 +89,13 @@ def people_benchmark(photographs: list[Photograph], people: Path | None) -> Benc
 
 
 def _of_comparisons(
-    photographs: list[Photograph], listed: Comparisons, folds: str | None, groups: Path | None
+    photographs: list[Photograph],
+    listed: Comparisons,
+    folds: str | None,
+    groups: Path | None = None,
+    named: bool = False,
 ) -> Benchmark:
+    """`named`: whether it is known whom the photographs show; otherwise each comparison stands for itself."""
     rows, comparisons = (listed if folds is None else listed.of_folds(_numbers(folds))).used()
     check_both_kinds(comparisons.mated)  # before any image is read in vain
     if len(np.unique(comparisons.folds)) < 2:
@@ -96,15 +106,24 @@ def _of_comparisons(
     known = None if groups is None else _groups(groups, used)
     if known is not None:
         within_groups(comparisons, known)  # or an error, before any image is read in vain
-    return Benchmark(title, used, partial(pair_figures, comparisons, known))
+    people = np.zeros(len(used), dtype=np.int64)
+    if named:
+        people = np.unique([item.identity for item in used], return_inverse=True)[1].astype(np.int64)
+    else:
+        for side in (comparisons.left, comparisons.right):
+            people[side] = np.arange(len(side))
+    return Benchmark(title, used, partial(pair_figures, comparisons, people, known))
 
 
 def _groups(path: Path, photographs: list[Photograph]) -> Groups:
     table = tables.read_columns(path, ["identity", "group"])
-    known = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}
-    found = np.array([known.get(photograph.identity, "") for photograph in photographs])
+    named = zip(table["identity"], table["group"], strict=True)
+    known = {plain_name(name): group or "" for name, group in named if name is not None}
+    found = np.array([known.get(plain_name(photograph.identity), "") for photograph in photographs])
     if not (found != "").any():
         raise NonesuchError(f"{path}: names none of the test's people, such as {photographs[0].identity}")
+    if nowhere := len({item.identity for item, group in zip(photographs, found, strict=True) if not group}):
+        notice(f"{path}: {nowhere} of the test's people are in none of its groups")
     return Groups(found, np.unique([item.identity for item in photographs], return_inverse=True)[1].astype(np.int64))
 
 
@@ -113,7 +132,7 @@ def _capped(photographs: list[Photograph], people: set[str] | None) -> list[Phot
     counts: dict[str, int] = {}
     kept = []
     for photograph in photographs:
-        if people is not None and photograph.identity not in people:
+        if people is not None and plain_name(photograph.identity) not in people:
             continue
         counts[photograph.identity] = counts.get(photograph.identity, 0) + 1
         if counts[photograph.identity] <= _MOST_PER_PERSON:

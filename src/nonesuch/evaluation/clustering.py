@@ -4,10 +4,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.figure import SHARE, Better, Measure
+from nonesuch.measures.figure import COSINE, COUNT, SHARE, Better, Measure
 
-PAIR_F = Measure("clusters/*/pair_f", "pairwise F of clusters at FMR {}", SHARE, Better.HIGHER, interval=False)
-BCUBED_F = Measure("clusters/*/bcubed_f", "BCubed F of clusters at FMR {}", SHARE, Better.HIGHER, interval=False)
+PAIR_F = Measure(
+    "clusters/*/pair_f",
+    "pairwise F of clusters at FMR {}",
+    SHARE,
+    Better.HIGHER,
+    interval=False,
+    meaning="pairs of images put together, right ones among them and of all: harmonic mean",
+)
+BCUBED_F = Measure(
+    "clusters/*/bcubed_f",
+    "BCubed F of clusters at FMR {}",
+    SHARE,
+    Better.HIGHER,
+    interval=False,
+    meaning="the same over images instead of pairs",
+)
+CLUSTERS = Measure("clusters/*/clusters", "clusters at FMR {}", COUNT, interval=False, meaning="how many there are")
+CLUSTER_THRESHOLD = Measure(
+    "clusters/*/threshold", "links from, at FMR {}", COSINE, interval=False, meaning="the cosine that links two images"
+)
 
 
 def linked(count: int, left: NDArray[np.integer], right: NDArray[np.integer]) -> NDArray[np.int64]:

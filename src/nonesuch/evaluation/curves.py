@@ -1,7 +1,5 @@
 """The data of curves of comparison scores, JSON-ready."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,25 +8,22 @@ _BINS = 80  # of the scores
 REFUSED = -1.0  # the score of a comparison of a face that was not acquired
 
 
-def score_curves(scores: NDArray[np.floating], mated: NDArray[np.bool_]) -> dict[str, Any]:
-    """The ROC and DET curve and the histograms of comparisons.
+def score_histogram(scores: NDArray[np.floating], mated: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """The histograms of comparisons.
 
     Args:
         scores: (N,) cosines, -1 for a refused comparison; both kinds occur.
         mated: (N,) whether both images show one person.
 
     Returns:
-        curve: `error_curve`; histogram: edges from the lowest score to the highest, and the share of all mated and of
-        all non-mated comparisons whose score lies between two neighbours; refused ones lie outside.
+        edges from the lowest score to the highest; mated, non_mated: the share of all comparisons of the kind whose
+        score lies between two neighbours; refused ones lie outside.
     """
     same, other = scores[mated], scores[~mated]
     given = scores[scores > REFUSED]
     low, high = (float(given.min()), float(given.max())) if len(given) else (-1.0, 1.0)
     edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
-    return {
-        "curve": error_curve(same, other),
-        "histogram": {"edges": edges.tolist(), "mated": _shares(same, edges), "non_mated": _shares(other, edges)},
-    }
+    return {"edges": edges.tolist(), "mated": _shares(same, edges), "non_mated": _shares(other, edges)}
 
 
 def error_curve(mated: NDArray[np.floating], non_mated: NDArray[np.floating]) -> dict[str, list[float]]:

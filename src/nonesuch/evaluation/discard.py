@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.measures.metrics import fnmr, threshold_at
+from nonesuch.evaluation.all_pairs import Compared
+from nonesuch.measures.figure import plain
+from nonesuch.measures.intervals import mean_over_identities
+from nonesuch.measures.metrics import threshold_at
 
 _FMRS = (1e-3, 1e-2, 1e-1)  # the first that the non-mated comparisons resolve
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3)
 
 
 def error_versus_discard(
-    scores: NDArray[np.floating],
-    mated: NDArray[np.bool_],
-    left: NDArray[np.integer],
-    right: NDArray[np.integer],
+    pairs: Compared,
+    people: NDArray[np.int64],
     quality: NDArray[np.floating],
     shares: Sequence[float] = SHARES,
 ) -> dict[str, Any] | None:
@@ -26,15 +27,16 @@ def error_versus_discard(
     kept, as in operation. An image that is left out takes its comparisons along.
 
     Args:
-        scores, mated: (P,) of comparisons.
-        left, right: (P,) rows of their images.
+        people: (N,) labels of the images, for the intervals.
         quality: (N,) of the images, higher is better.
 
     Returns:
         fmr; threshold; discarded: the shares; fnmr: of the mated comparisons left at each share, None where none is
-        left; mated: their number. None where fewer than 10 non-mated comparisons resolve no rate.
+        left; fnmr_low, fnmr_high: 95% over people; mated: number of comparisons left. None where fewer than 10
+        non-mated comparisons resolve no rate.
     """
-    non_mated = scores[~mated]
+    mated = pairs.mated
+    non_mated = pairs.scores[~mated]
     rate = next((rate for rate in _FMRS if rate * len(non_mated) >= 1), None)
     if rate is None:
         return None
@@ -42,13 +44,17 @@ def error_versus_discard(
     order = np.argsort(quality, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    worse = np.minimum(place[left[mated]], place[right[mated]])  # place of the worse image of each mated comparison
-    same = scores[mated]
-    kept = [same[worse >= int(share * len(quality) + 1e-9)] for share in shares]
+    left, right = (side[mated] for side in (pairs.left, pairs.right))
+    worse = np.minimum(place[left], place[right])  # place of the worse image of each mated comparison
+    missed, whose = pairs.scores[mated] < threshold, people[left]
+    kept = [worse >= int(share * len(quality) + 1e-9) for share in shares]
+    rates = [mean_over_identities(missed[rows], whose[rows]) for rows in kept]
     return {
         "fmr": rate,
         "threshold": threshold,
         "discarded": list(shares),
-        "fnmr": [fnmr(part, threshold) if len(part) else None for part in kept],
-        "mated": [len(part) for part in kept],
+        "fnmr": [plain(rate.value) for rate in rates],
+        "fnmr_low": [plain(rate.low) for rate in rates],
+        "fnmr_high": [plain(rate.high) for rate in rates],
+        "mated": [int(rows.sum()) for rows in kept],
     }

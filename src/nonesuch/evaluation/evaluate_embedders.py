@@ -36,6 +36,7 @@ class Protocol:
     templates: Path | None = None
     people: Path | None = None
     groups: Path | None = None
+    allow_unknown: bool = False
 
     def __post_init__(self) -> None:
         lists = {"--pairs": self.pairs, "--templates": self.templates, "--people": self.people}
@@ -52,7 +53,7 @@ class Protocol:
     @property
     def is_packed(self) -> bool:
         """Whether the images are a packed set: aligned, with their pairs."""
-        return self.data.suffix in PACKED
+        return self.data.suffix.lower() in PACKED
 
     def about(self) -> dict[str, str]:
         """Its files and their kinds, in words."""
@@ -72,7 +73,7 @@ class Protocol:
             return template_benchmark(photographs, self.templates)
         if self.people is None and is_tinyface(photographs):
             return tinyface_benchmark(photographs)
-        return people_benchmark(photographs, self.people)
+        return people_benchmark(photographs, self.people, self.allow_unknown)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def evaluate_embedders(
     templates: AnyPath | None = None,
     folds: str | None = None,
     people: AnyPath | None = None,
+    allow_unknown: bool = False,
     groups: AnyPath | None = None,
     flip: bool = True,
     align: bool = False,
@@ -117,7 +119,7 @@ def evaluate_embedders(
         pairs: pairs.txt, a CSV (left, right, mated), or CFP's protocol folder.
         templates: folder of IJB's metadata files.
         folds: only these folds of the pairs, such as "8-10" or "1,2,5".
-        people: without `pairs`: only the people of this list.
+        people, allow_unknown: without `pairs`: only the people of this list; whether it may name who is not there.
         groups: CSV with identity, group: error rates of each group as well.
         flip: sum the embeddings of crop and mirror image.
         align: detect and align 112x112 images too, which otherwise count as aligned.
@@ -133,7 +135,8 @@ def evaluate_embedders(
         nonesuch.evaluate_embedders("lfw", "run/mini.safetensors", pairs="pairs.txt", report="lfw.html")
     """
     lists = {"pairs": pairs, "templates": templates, "people": people, "groups": groups}
-    protocol = Protocol(as_path(data), folds, **{name: path_or_none(path) for name, path in lists.items()})
+    given = {name: path_or_none(path) for name, path in lists.items()}
+    protocol = Protocol(as_path(data), folds, **given, allow_unknown=allow_unknown)
     outputs = path_or_none(json), path_or_none(report)
     if protocol.is_packed and align:
         raise NonesuchError(f"{data}: a packed set holds aligned images; leave out --align")

@@ -6,17 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.evaluation.all_pairs import Rates
-from nonesuch.evaluation.curves import REFUSED, score_curves
+from nonesuch.evaluation.all_pairs import Compared
+from nonesuch.evaluation.curves import REFUSED, score_histogram
 from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.evaluation.rates import FMRS, rates_with_intervals
 from nonesuch.evaluation.verification import best_threshold, fold_accuracies, grid_accuracies
 from nonesuch.measures.fairness import Groups, fairness
 from nonesuch.measures.figure import Figure, plain
-from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 
-FMRS = (1e-1, 1e-2, 1e-3)
 _BLOCK = 65_536  # comparisons whose embeddings are gathered at once
 
 
@@ -39,38 +38,39 @@ def check_both_kinds(mated: NDArray[np.bool_]) -> None:
         raise NonesuchError(f"all comparisons are {kind}; error rates need both kinds")
 
 
-def verification_figures(
-    scores: NDArray[np.floating], mated: NDArray[np.bool_], fmrs: tuple[float, ...] = FMRS
-) -> dict[str, Any]:
+def verification_figures(pairs: Compared, people: NDArray[np.int64], fmrs: tuple[float, ...] = FMRS) -> dict[str, Any]:
     """Error rates of comparisons over all thresholds.
 
+    Args:
+        people: (N,) labels of the images, as in `rates_with_intervals`.
+
     Returns:
-        eer; tar: by FMR, those that the non-mated comparisons can resolve; both as value, low, high (here low and high
-        are None); mated, non_mated: numbers of comparisons; and `score_curves`.
+        `Rates`: eer and tar as value, low, high, their thresholds, and the curve; mated, non_mated: numbers of
+        comparisons; histogram: `score_histogram`.
 
     Raises:
         NonesuchError: a score is not finite, or there are no mated or no non-mated comparisons.
     """
-    if not np.isfinite(scores).all():
+    if not np.isfinite(pairs.scores).all():
         raise NonesuchError("a score is NaN or infinite; the embedder gives such vectors")
-    check_both_kinds(mated)
-    same, other = scores[mated], scores[~mated]
-    resolved = [fmr for fmr in fmrs if fmr * len(other) >= 1]
-    tar = {f"{fmr:g}": Figure(true_match_rate(same, other, fmr)) for fmr in resolved}
-    rates = Rates(Figure(equal_error_rate(same, other)), tar)
+    check_both_kinds(pairs.mated)
+    mated = int(pairs.mated.sum())
     return {
-        **plain(rates),
-        "mated": len(same),
-        "non_mated": len(other),
-        **score_curves(scores, mated),
+        **plain(rates_with_intervals(pairs, people, fmrs)),
+        "mated": mated,
+        "non_mated": len(pairs.mated) - mated,
+        "histogram": score_histogram(pairs.scores, pairs.mated),
     }
 
 
-def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedded) -> dict[str, Any]:
+def pair_figures(
+    comparisons: Comparisons, people: NDArray[np.int64], groups: Groups | None, found: Embedded
+) -> dict[str, Any]:
     """What `nonesuch evaluate` reports about a list of comparisons.
 
     Args:
         comparisons: of two folds at least.
+        people: (N,) labels of the images, as in `rates_with_intervals`.
         groups: of the images; None where there are none.
         found: the images that the comparisons are of.
 
@@ -84,7 +84,8 @@ def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedde
     """
     mated, folds = comparisons.mated, comparisons.folds
     scores = comparison_scores(found.unit, comparisons, found.acquired)
-    figures = verification_figures(scores, mated)
+    pairs = Compared(comparisons.left, comparisons.right, scores, mated)
+    figures = verification_figures(pairs, people)
     accuracies = fold_accuracies(scores, mated, folds)
     figures = {
         "accuracy": plain(Figure(float(accuracies.mean()))),
@@ -92,7 +93,7 @@ def pair_figures(comparisons: Comparisons, groups: Groups | None, found: Embedde
         "accuracy_folds": accuracies.tolist(),
         "accuracy_grid": float(grid_accuracies(scores, mated, folds).mean()),
         **figures,
-        "discard": error_versus_discard(scores, mated, comparisons.left, comparisons.right, found.norm),
+        "discard": error_versus_discard(pairs, people, found.norm),
     }
     return figures if groups is None else {**figures, "groups": group_figures(scores, comparisons, groups)}
 

@@ -7,10 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.figure import SHARE, Better, Measure
+from nonesuch.measures.figure import SHARE, Better, Measure, plain
+from nonesuch.measures.intervals import mean_over_identities
 
-RANK = Measure("rank/*", "rank {}", SHARE, Better.HIGHER, interval=False)
-TPIR = Measure("tpir/*", "TPIR at FPIR {}", SHARE, Better.HIGHER, interval=False)
+RANK = Measure(
+    "rank/*",
+    "rank {}",
+    SHARE,
+    Better.HIGHER,
+    interval=False,
+    meaning="searches that find their person among so many first candidates",
+)
+TPIR = Measure(
+    "tpir/*",
+    "TPIR at FPIR {}",
+    SHARE,
+    Better.HIGHER,
+    interval=False,
+    meaning="known people found first and above the threshold at which this share of strangers finds anyone",
+)
 
 _BLOCK = 1024  # probes compared at once
 _CMC = 20  # ranks of the curve
@@ -94,10 +109,25 @@ def cumulative_match(places: NDArray[np.int64], ranks: tuple[int, ...] = (1, 5, 
     return {k: float((known <= k).mean()) for k in ranks}
 
 
-def rank_figures(places: NDArray[np.int64], ranks: tuple[int, ...]) -> dict[str, Any]:
-    """rank: `cumulative_match` at some ranks, JSON-ready; cmc: at 1, 2, .. 20."""
+def rank_figures(places: NDArray[np.int64], ranks: tuple[int, ...], people: NDArray[np.int64]) -> dict[str, Any]:
+    """The CMC curve of searches, JSON-ready.
+
+    Args:
+        places: as in `cumulative_match`.
+        people: (P,) whom the probes show.
+
+    Returns:
+        rank: `cumulative_match` at some ranks; cmc: at 1, 2, .. 20; cmc_low, cmc_high: 95% over people.
+    """
     shares = cumulative_match(places, tuple(range(1, _CMC + 1)))
-    return {"rank": {str(k): shares[k] for k in ranks}, "cmc": list(shares.values())}
+    known = places > 0
+    along = [mean_over_identities(places[known] <= k, people[known]) for k in shares]
+    return {
+        "rank": {str(k): shares[k] for k in ranks},
+        "cmc": list(shares.values()),
+        "cmc_low": [plain(figure.low) for figure in along],
+        "cmc_high": [plain(figure.high) for figure in along],
+    }
 
 
 def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, float]:

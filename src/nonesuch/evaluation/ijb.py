@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE
 from nonesuch.evaluation.benchmarks import Benchmark
 from nonesuch.evaluation.figures import check_both_kinds
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.templates import Enrolled, TemplateTest, template_figures
 from nonesuch.formats.photographs import Photograph
+from nonesuch.perception.alignment import usable
 
 _LANDMARKS = 10  # numbers behind a name
 
@@ -23,8 +25,9 @@ def template_benchmark(photographs: list[Photograph], metadata: Path) -> Benchma
     """The tests of an IJB metadata folder: of `*_face_tid_mid.txt`, 1:1 by `*_template_pair_label.txt`, 1:N by
     `*_1N_gallery_*.csv` and `*_1N_probe_mixed.csv`, whichever are there.
 
-    The landmarks of `*_name_5pts_score.txt` align the images where that file is there. Images that no template holds
-    are not read.
+    The landmarks of `*_name_5pts_score.txt` align the images where that file is there, those of 112x112 too. Where all
+    images have 112x112 pixels and landmarks lie outside them, the images are crops that were aligned by these before.
+    Images that no template holds are not read.
 
     Raises:
         NonesuchError: a file is missing or damaged, or names images or templates that are not there.
@@ -43,6 +46,8 @@ def template_benchmark(photographs: list[Photograph], metadata: Path) -> Benchma
     points = _optional(metadata, "*_name_5pts_score.txt")
     used = [photographs[row] for row in rows]
     landmarks = None if points is None else _landmarks(points, [name for name, _, _ in lines], places)
+    if landmarks is not None and _are_of_larger_images(landmarks, used):
+        landmarks = None
     kinds = [f"{len(test.pairs.left):,} comparisons"] if test.pairs is not None else []
     if test.probes is not None:
         kinds.append(f"{len(test.probes.templates):,} probes in {len(test.galleries)} galleries")
@@ -68,7 +73,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
     if not _text(path, 1):
         raise NonesuchError(wrong)
     try:
-        table = np.loadtxt(path, dtype=np.int64, ndmin=2)
+        table = np.loadtxt(path, dtype=np.int64, ndmin=2, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
         raise NonesuchError(f"{wrong} ({error})") from error
     if table.shape[1:] != (3,) or not np.isin(table[:, 2], (0, 1)).all():
@@ -81,7 +86,7 @@ def _pairs(path: Path, known: NDArray[np.int64]) -> Comparisons:
 def _enrolled(path: Path, known: NDArray[np.int64]) -> Enrolled:
     """A gallery or probe list: a line per image, from which the template and its subject are read."""
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
             lines = list(csv.reader(handle))
     except (OSError, ValueError, csv.Error) as error:
         raise NonesuchError(f"{path}: not a readable CSV ({error})") from error
@@ -124,10 +129,23 @@ def _landmarks(path: Path, names: list[str], places: NDArray[np.int64]) -> NDArr
             found[place[name]] = np.array(fields[:_LANDMARKS], dtype=np.float64).reshape(5, 2)
         except ValueError as error:
             raise NonesuchError(f"{path}: line {number} is not a name with five points") from error
-    bad = ~np.isfinite(found).all((1, 2)) | (np.ptp(found, axis=1) == 0).all(1)
+    bad = ~usable(found)
     if bad.any():
         raise NonesuchError(f"{path}: {int(bad.sum())} of {len(found)} images have no landmarks in it")
     return found
+
+
+def _are_of_larger_images(landmarks: NDArray[np.float64], photographs: Sequence[Photograph]) -> bool:
+    """Whether the images are aligned crops of those that the landmarks are about; reads up to the first larger one."""
+    if landmarks.min() >= 0 and landmarks.max() <= CROP_SIZE:
+        return False
+    for photograph in photographs:
+        try:
+            if photograph.read().shape[:2] != (CROP_SIZE, CROP_SIZE):
+                return False
+        except NonesuchError:  # counted as a failure to acquire, later
+            continue
+    return True
 
 
 def _one(metadata: Path, pattern: str) -> Path:
@@ -147,7 +165,7 @@ def _optional(metadata: Path, pattern: str) -> Path | None:
 
 def _text(path: Path, characters: int = -1) -> str:
     try:
-        with path.open(encoding="utf-8") as handle:
+        with path.open(encoding="utf-8-sig") as handle:
             return handle.read(characters)
     except (OSError, UnicodeDecodeError) as error:
         raise NonesuchError(f"{path}: not readable ({error})") from error

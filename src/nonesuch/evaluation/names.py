@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import IMAGE_SUFFIXES
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.photographs import Photograph, plain_name
 
 
 class ImageNames:
@@ -14,7 +14,7 @@ class ImageNames:
     def __init__(self, photographs: Sequence[Photograph]) -> None:
         self._rows: dict[str, int] = {}
         for row, photograph in enumerate(photographs):
-            parts = PurePosixPath(photograph.name).with_suffix("").parts
+            parts = PurePosixPath(plain_name(photograph.name)).with_suffix("").parts
             for start in range(len(parts)):
                 end = "/".join(parts[start:])
                 self._rows[end] = row if end not in self._rows else -1  # -1: several images share it
@@ -29,6 +29,7 @@ class ImageNames:
         Raises:
             NonesuchError: no image has the name, or several have.
         """
+        name = plain_name(name)
         known = name.rsplit(".", 1)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
         row = self._rows.get(known)
         if row is None:

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.formats import safe_pickle
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 
 _FOLDS = 10
+_LARGEST_CROP = 1 << 20  # bytes of an encoded crop, which has 37,632 uncompressed
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
 
 
@@ -67,11 +69,9 @@ def read_pairs(path: Path, photographs: list[Photograph]) -> Comparisons:
     """
     if path.is_dir():
         return _cfp(path, photographs)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NonesuchError(f"{path}: not a readable list of pairs ({error})") from error
-    return _csv(path, text, photographs) if path.suffix == ".csv" else _lfw(path, text, photographs)
+    text = read_text(path)
+    kind = path.suffix.lower()
+    return _csv(path, text, photographs) if kind in (".csv", ".tsv") else _lfw(path, text, photographs)
 
 
 def _lfw(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
@@ -93,7 +93,8 @@ def _lfw(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
 
 
 def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
-    rows = list(csv.DictReader(text.splitlines()))
+    delimiter = max(",\t;", key=text.partition("\n")[0].count)
+    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
     if not rows or not {"left", "right", "mated"} <= set(rows[0]):
         raise NonesuchError(f"{path}: a CSV of pairs has the columns left, right, mated (1 or 0) and perhaps fold")
     rows_of, found = ImageNames(photographs), []
@@ -124,7 +125,7 @@ def _cfp(folder: Path, photographs: list[Photograph]) -> Comparisons:
         rows_of, found = ImageNames(photographs), []
         for fold, split in enumerate(splits, start=1):
             for file, mated in (("same.txt", True), ("diff.txt", False)):
-                for line in (split / file).read_text().split():
+                for line in read_text(split / file).split():
                     numbers = line.split(",")
                     left, right = (rows_of.row(names[int(n)], folder) for names, n in zip(lists, numbers, strict=True))
                     found.append((left, right, mated, fold))
@@ -134,7 +135,7 @@ def _cfp(folder: Path, photographs: list[Photograph]) -> Comparisons:
 
 
 def _cfp_list(path: Path) -> dict[int, str]:
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.split() for line in read_text(path).splitlines() if line.strip()]
     return {int(fields[0]): "/".join(fields[1].split("/")[-3:]) for fields in lines}
 
 
@@ -165,7 +166,7 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
     for number, data in enumerate(encoded):
         item = safe_pickle.plain(data)
         raw = item.tobytes() if isinstance(item, np.ndarray) else item
-        if not isinstance(raw, bytes):
+        if not isinstance(raw, bytes) or len(raw) > _LARGEST_CROP:
             raise NonesuchError(f"{path}: image {number} is not an encoded image")
         height, width = images.decode(raw, f"{path}: image {number}").shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):

@@ -1,21 +1,21 @@
 """The figures of labelled images that come without a list of comparisons, JSON-ready."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.evaluation.all_pairs import AllPairs, compare_all, rates_with_intervals
+from nonesuch.evaluation.all_pairs import Compared, compare_all
 from nonesuch.evaluation.clustering import cluster_scores, linked
-from nonesuch.evaluation.curves import REFUSED, score_curves
+from nonesuch.evaluation.curves import REFUSED
 from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.figures import verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
-from nonesuch.measures.figure import plain
 from nonesuch.measures.metrics import threshold_at
 
-_CLUSTER_FMRS = (1e-3, 1e-4, 1e-5)
+_CLUSTER_FMRS = (1e-5, 1e-4, 1e-3)
 
 
 def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, Any]:
@@ -29,23 +29,21 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
         labels: (N,) who each image shows; at least two people, one of them twice.
 
     Returns:
-        eer, tar by FMR: value, low, high; mated, non_mated: numbers of comparisons; `score_curves`; rank: share of
-        probes found among the first 1, 5, 10, 20; cmc: among the first 1, 2, .. 20; tpir by FPIR and clusters by FMR
-        (only those that the numbers can resolve), clusters have threshold, number of clusters and `cluster_scores`;
+        `verification_figures`; `rank_figures` for ranks 1, 5, 10, 20; tpir by FPIR and clusters by FMR, the strictest
+        first (only those that the numbers can resolve), clusters have threshold, number of clusters and
+        `cluster_scores`;
         discard: see `error_versus_discard` (quality is the norm of the raw embedding).
     """
     acquired = embedded.acquired
     unit, people = embedded.unit[acquired], labels[acquired]
     pairs = compare_all(unit, people)
-    found: dict[str, Any] = plain(rates_with_intervals(pairs, people))
-    found |= {"mated": int(pairs.mated.sum()), "non_mated": int((~pairs.mated).sum())}
-    found |= score_curves(pairs.scores, pairs.mated)
+    found = verification_figures(pairs, people)
     found["clusters"] = _clusters(pairs, people)
-    found["discard"] = error_versus_discard(pairs.scores, pairs.mated, pairs.left, pairs.right, embedded.norm[acquired])
+    found["discard"] = error_versus_discard(pairs, people, embedded.norm[acquired])
     _, first = np.unique(people, return_index=True)
     probes = np.setdiff1d(np.arange(len(people)), first)
     places = search(unit[first], people[first], unit[probes], people[probes]).rank
-    found |= rank_figures(places, (1, 5, 10, 20))
+    found |= rank_figures(places, (1, 5, 10, 20), people[probes])
     known = first[::2]
     others = np.setdiff1d(np.arange(len(people)), known)
     searched = search(unit[known], people[known], unit[others], people[others])
@@ -63,10 +61,10 @@ def people_rates(labels: NDArray[np.int64], embedded: Embedded, refused: NDArray
     pairs = compare_all(embedded.unit[acquired], labels[acquired])
     gone = refused[acquired]
     scores = np.where(gone[pairs.left] | gone[pairs.right], np.float32(REFUSED), pairs.scores)
-    return verification_figures(scores, pairs.mated)
+    return verification_figures(replace(pairs, scores=scores), labels[acquired])
 
 
-def _clusters(pairs: AllPairs, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def _clusters(pairs: Compared, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
     non_mated = pairs.scores[~pairs.mated]
     found = {}
     for rate in (fmr for fmr in _CLUSTER_FMRS if fmr * len(non_mated) >= 1):

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from nonesuch.evaluation.benchmarks import PACKED
 from nonesuch.evaluation.drawing import draw_all
 from nonesuch.evaluation.summary import (
     DISCARD_COLUMNS,
     GROUP_COLUMNS,
     Found,
     discard_rows,
-    figure_rows,
+    figure_sections,
     group_rows,
+    main_lines,
 )
 from nonesuch.pages.page import write_page
+from nonesuch.pages.sections import Line, Section, section
 
 _PAGE = Path(__file__).with_name("report.html.jinja")
 
@@ -42,12 +45,17 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
         _PAGE,
         title=test["title"],
         about=about,
-        embedders=[(name, row["sha256"]) for name, row in found.items()],
-        rows=figure_rows(found),
+        embedders=list(found),
+        summary=[section("", main_lines(found))],
+        sections=[*figure_sections(found), _weights(found)],
         pictures=draw_all(found),
         tables=tables,
         without_list="clusters" in first,
-        intervals="clusters" in first or "groups" in first,
+        packed=test.get("images", "").endswith(PACKED),
         flip=first["flip"],
         time_limit=first.get("time_limit"),
     )
+
+
+def _weights(found: Found) -> Section:
+    return Section("Weights", [Line("SHA-256", [row["sha256"][:12] for row in found.values()])])

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from nonesuch.evaluation.identification import NEVER, check_searchable
 from nonesuch.measures.figure import SHARE, Better, Measure
 
-MEAN_PRECISION = Measure("map", "mean average precision", SHARE, Better.HIGHER, interval=False)
+MEAN_PRECISION = Measure(
+    "map",
+    "mean average precision",
+    SHARE,
+    Better.HIGHER,
+    interval=False,
+    meaning="mean over searches of the average precision over the person's images",
+)
 
 _BLOCK = 256  # probes compared at once
 

@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.evaluation.all_pairs import Compared
+from nonesuch.evaluation.clustering import linked
 from nonesuch.evaluation.figures import comparison_scores, verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.figure import plain
 from nonesuch.measures.grouping import group_means, group_sums
 from nonesuch.measures.similarity import normalised
 
@@ -106,15 +109,22 @@ def template_figures(test: TemplateTest, found: Embedded) -> dict[str, Any]:
     figures: dict[str, Any] = {"templates": len(vectors), "templates_refused": int((~acquired).sum())}
     if test.pairs is not None:
         scores = comparison_scores(vectors, test.pairs, acquired)
-        figures |= verification_figures(scores, test.pairs.mated, _FMRS)
+        compared = Compared(test.pairs.left, test.pairs.right, scores, test.pairs.mated)
+        figures |= verification_figures(compared, _people_of(test.pairs, len(vectors)), _FMRS)
     if test.probes is not None:
         of_each = [_identification(vectors, gallery, test.probes) for gallery in test.galleries]
         for kind in ("rank", "tpir"):
             shared = [key for key in of_each[0][kind] if all(key in part[kind] for part in of_each)]
             figures[kind] = {key: float(np.mean([part[kind][key] for part in of_each])) for key in shared}
-        figures["cmc"] = np.mean([part["cmc"] for part in of_each], axis=0).tolist()
+        for key in ("cmc", "cmc_low", "cmc_high"):
+            figures[key] = plain(np.mean([part[key] for part in of_each], axis=0, dtype=np.float64).tolist())
         figures["galleries"] = of_each
     return figures
+
+
+def _people_of(pairs: Comparisons, templates: int) -> NDArray[np.int64]:
+    """Whom each template shows, as far as the mated comparisons say: all that they link are one person."""
+    return linked(templates, pairs.left[pairs.mated], pairs.right[pairs.mated])
 
 
 def _identification(vectors: NDArray[np.float32], gallery: Enrolled, probes: Enrolled) -> dict[str, Any]:
@@ -123,7 +133,7 @@ def _identification(vectors: NDArray[np.float32], gallery: Enrolled, probes: Enr
     fpirs = tuple(fpir for fpir in _FPIRS if fpir * strangers >= 1)
     tpir = open_set(searched, fpirs) if fpirs else {}
     return {
-        **rank_figures(searched.rank, _RANKS),
+        **rank_figures(searched.rank, _RANKS, probes.people),
         "tpir": {f"{fpir:g}": share for fpir, share in tpir.items()},
         "templates": len(gallery.templates),
         "mated_searches": len(searched.rank) - strangers,

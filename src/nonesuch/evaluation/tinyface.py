@@ -51,7 +51,7 @@ def _figures(is_probe: NDArray[np.bool_], people: NDArray[np.int64], found: Embe
     """
     gallery = ~is_probe
     searched = retrieve(found.unit[gallery], people[gallery], found.unit[is_probe], people[is_probe])
-    return {**rank_figures(searched.rank, _RANKS), "map": float(searched.average_precision.mean())}
+    return {**rank_figures(searched.rank, _RANKS, people[is_probe]), "map": float(searched.average_precision.mean())}
 
 
 def _role(photograph: Photograph) -> str:

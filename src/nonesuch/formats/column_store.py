@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_file, have_columns, write_columns
@@ -62,8 +61,8 @@ class ColumnStore:
         if self._apart is None:
             return False
         try:
-            metadata = pq.read_schema(self._place_apart(self._apart, group, part)).metadata or {}
-        except (OSError, pa.ArrowException):
+            metadata = parquet.read_schema(self._place_apart(self._apart, group, part)).metadata or {}
+        except parquet.UNREADABLE:
             return False
         found = (metadata.get(_MADE_BY), metadata.get(_IMAGES)) == (made_by.encode(), self._signature(part))
         if found:
@@ -78,8 +77,8 @@ class ColumnStore:
         """
         path = self._place(group, part)
         try:
-            table = pq.read_table(path).replace_schema_metadata(None)
-        except (OSError, pa.ArrowException) as error:
+            table = parquet.read_table(path).replace_schema_metadata(None)
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
         return table.drop_columns(["key"]) if "key" in table.column_names else table
 
@@ -98,7 +97,7 @@ class ColumnStore:
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             told = {_MADE_BY: made_by.encode(), _IMAGES: self._signature(part)}
-            pq.write_table(columns.replace_schema_metadata(told), temporary)
+            parquet.write_table(columns.replace_schema_metadata(told), temporary)
         return path.parent
 
     @contextlib.contextmanager

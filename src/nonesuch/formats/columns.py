@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.plan import Plan
 from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
@@ -22,7 +21,7 @@ def have_columns(folder: Path, group: str, shard: int, made_by: str) -> bool:
     """Whether a shard has these columns, sound, and made by what `made_by` names (a model's hash)."""
     if columns_problem(folder, group, shard) is not None:
         return False
-    metadata: dict[bytes, bytes] = pq.read_schema(columns_file(folder, group, shard)).metadata
+    metadata: dict[bytes, bytes] = parquet.read_schema(columns_file(folder, group, shard)).metadata
     return metadata[MADE_BY].decode() == made_by
 
 
@@ -34,7 +33,7 @@ def write_columns(folder: Path, group: str, shard: int, made_by: str, columns: p
     path = columns_file(folder, group, shard)
     files.make_folder(path.parent)
     with files.replacing(path) as temporary:
-        pq.write_table(table, temporary)
+        parquet.write_table(table, temporary)
 
 
 def columns_problem(folder: Path, group: str, shard: int) -> str | None:
@@ -43,8 +42,8 @@ def columns_problem(folder: Path, group: str, shard: int) -> str | None:
     if not path.is_file():
         return f"lacks the columns {group}"
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
+        table = parquet.read_table(path)
+    except parquet.UNREADABLE:
         return f"its columns {group} are damaged"
     index = read_index(shard_files(folder, shard).index)
     metadata = table.schema.metadata or {}
@@ -69,7 +68,7 @@ def read_columns(folder: Path, group: str) -> pa.Table:
         problem = columns_problem(folder, group, shard)
         if problem is not None:
             raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run the command that made them again")
-        part = pq.read_table(columns_file(folder, group, shard))
+        part = parquet.read_table(columns_file(folder, group, shard))
         makers.add(part.schema.metadata[MADE_BY])
         parts.append(part.replace_schema_metadata(None))
     if len(makers) > 1:

@@ -75,5 +75,6 @@ def shard_images(folder: Path, shard: int, rows: NDArray[np.int64] | None = None
     offsets, sizes = index["offset"].to_numpy(), index["size"].to_numpy()
     with place.tar.open("rb") as handle:
         for row in np.arange(len(index)) if rows is None else rows:
+            images.check_size(int(sizes[row]), str(place.tar))
             handle.seek(offsets[row])
             yield images.decode(handle.read(sizes[row]), f"{place.tar}:{index['key'][int(row)]}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nonesuch.core.images import IMAGE_SUFFIXES
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.photographs import Photograph, readable
 
 
 def takes(path: Path) -> bool:
@@ -13,4 +13,4 @@ def takes(path: Path) -> bool:
 
 def find(path: Path, split: str | None) -> list[Photograph]:
     """The image alone; there are no splits, so `split` is ignored."""
-    return [Photograph(path.name, path.stem, path)]
+    return [Photograph(readable(path.name), readable(path.stem), path)]

@@ -5,6 +5,7 @@ file, not a folder. Nothing in it is unpickled. Needs the `[lmdb]` extra.
 """
 
 import io
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_WRONG = (TypeError, ValueError, EOFError, LookupError, OverflowError, RecursionError)  # of records of other things
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def count(path: Path) -> int:
         with _environment(path).begin() as transaction:
             length = transaction.get(b"__len__")
         return int(msgpack.unpackb(length))
-    except (lmdb.Error, TypeError, ValueError, msgpack.UnpackException) as error:
+    except (lmdb.Error, msgpack.UnpackException, *_WRONG) as error:
         raise NonesuchError(f"{path}: not an LMDB of the published layout (its __len__ is not a number)") from error
 
 
@@ -89,10 +93,32 @@ def read(path: Path, key: str) -> Record:
         image, vector, label = msgpack.unpackb(data)[:3]
         if not isinstance(image, bytes):
             raise TypeError("its image is not bytes")
-        array = np.load(io.BytesIO(vector), allow_pickle=False).astype(np.float32).reshape(-1)
-        return Record(image, array, str(label))
-    except (lmdb.Error, msgpack.UnpackException, TypeError, ValueError, EOFError) as error:
+        label = label.decode() if isinstance(label, bytes) else label
+        if not isinstance(label, int | str) or label == "":
+            raise TypeError("its label is neither text nor a whole number")
+        return Record(image, _vector(vector), str(label))
+    except (lmdb.Error, msgpack.UnpackException, *_WRONG) as error:
         raise NonesuchError(f"{path}: record {key} is not (image, vector, label) ({error})") from error
+
+
+def _vector(data: Any) -> NDArray[np.float32]:
+    """The numbers of .npy bytes. What the header claims must be there: a few bytes could ask for any memory.
+
+    Raises:
+        TypeError, ValueError: they are no .npy file of numbers, or hold more or fewer than they claim.
+    """
+    if not isinstance(data, bytes):
+        raise TypeError("its vector is not bytes")
+    content = io.BytesIO(data)
+    try:
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(content)](content)
+    except Exception as error:  # numpy parses the header as Python's literals, which fail in many ways
+        raise ValueError(f"its vector is no .npy file: {type(error).__name__}") from error
+    if dtype.kind not in "fiu":
+        raise ValueError(f"its vector is an array of {dtype.name}")
+    if any(side < 0 for side in shape) or math.prod(shape) * dtype.itemsize != len(data) - content.tell():
+        raise ValueError(f"its vector claims the shape {shape}, which its bytes do not fill")
+    return np.frombuffer(data, dtype, offset=content.tell()).astype(np.float32)
 
 
 def _libraries() -> tuple[Any, Any]:

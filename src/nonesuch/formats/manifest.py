@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from nonesuch.core import files, locks
 from nonesuch.core.errors import NonesuchError
@@ -38,6 +40,28 @@ def _command() -> list[str]:
     return ["nonesuch", *sys.argv[1:]] if ours else []
 
 
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Origin(TypedDict):
+    """The weights that made a dataset."""
+
+    name: str
+    sha256: str
+    embedder: str
+    embedder_sha256: str
+    licence: str
+
+
+class ShardRecord(TypedDict):
+    """One shard: its tar, how much it holds, and the tar's hash."""
+
+    tar: str
+    images: Count
+    identities: Count
+    sha256: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of `dataset.json`.
@@ -61,16 +85,16 @@ class Manifest:
 
     description: str
     shows_real_people: bool
-    identities: int
-    images: int
+    identities: Count
+    images: Count
     options: dict[str, Any]
-    generator: dict[str, Any]
+    generator: Origin
     render: dict[str, Any]
     licence: str
     plan_sha256: str
     identities_sha256: str
     versions: dict[str, str] = field(default_factory=_versions)
-    shards: list[dict[str, Any]] = field(default_factory=list)
+    shards: list[ShardRecord] = field(default_factory=list)
     complete: bool = False
     command: list[str] = field(default_factory=_command)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"))
@@ -78,8 +102,16 @@ class Manifest:
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a path is a dataset of ours, complete or not: a folder with a manifest."""
-    return (path / MANIFEST).is_file()
+    """Whether a path is a dataset of ours, complete or not: a folder with a manifest of ours, or a damaged one.
+
+    Others call their files dataset.json, too; those are no manifest.
+    """
+    if not (path / MANIFEST).is_file():
+        return False
+    try:
+        return "plan_sha256" in files.read_json(path / MANIFEST)
+    except NonesuchError:
+        return (path / PLAN).is_file()
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -91,23 +123,18 @@ def read(folder: Path) -> Manifest:
     """Read `dataset.json`.
 
     Raises:
-        NonesuchError: there is none, it is damaged, or it is of a newer format.
+        NonesuchError: there is none, a field is missing or of another type, or it is of a newer format.
     """
     path = folder / MANIFEST
     if not is_dataset(folder):
-        raise NonesuchError(f"{folder}: no dataset here (no {MANIFEST})")
+        raise NonesuchError(f"{folder}: no dataset here (no {MANIFEST} of ours)")
     content = files.read_json(path)
     if content.get("format") != FORMAT:
         raise NonesuchError(f"{path}: format {content.get('format')}, this version reads {FORMAT}; update nonesuch")
-    try:
-        manifest = Manifest(**content)
-        known = manifest.render["codec"] in CODECS and all(
-            isinstance(shard["sha256"], str) for shard in manifest.shards
-        )
-    except (TypeError, KeyError) as error:
-        raise NonesuchError(f"{path}: damaged ({error})") from error
-    if not known:
-        raise NonesuchError(f"{path}: damaged (unknown codec or shard)")
+    manifest = files.typed(content, Manifest, f"{path}: damaged")
+    codec, dtype = manifest.render.get("codec"), manifest.render.get("dtype")
+    if not isinstance(codec, str) or codec not in CODECS or not isinstance(dtype, str):
+        raise NonesuchError(f"{path}: damaged: unknown codec or dtype")
     return manifest
 
 

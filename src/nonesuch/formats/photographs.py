@@ -5,15 +5,38 @@ any thread.
 """
 
 import hashlib
-import os
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE, IMAGE_SUFFIXES, Pixels
+from nonesuch.core.notices import notice
 
+_OTHER_PICTURES = (
+    *(
+        ".heic",
+        ".heif",
+        ".avif",
+        ".gif",
+        ".jp2",
+        ".jxl",
+        ".jfif",
+        ".jpe",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".psd",
+        ".svg",
+        ".eps",
+    ),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".mp4", ".mov", ".avi", ".webm"),
+)
 _NOT_OURS = ("__MACOSX", "@eaDir")  # folders with thumbnails and notes, which archives and network disks add
 
 
@@ -38,25 +61,24 @@ class Photograph:
         """The encoded image.
 
         Raises:
-            NonesuchError: the file cannot be read any more, or is shorter than it was.
+            NonesuchError: the file cannot be read any more, is too large, or is shorter than it was.
         """
         try:
+            images.check_size(self.container.stat().st_size if self.size < 0 else self.size, self.name)
             if self.size < 0:
                 return self.container.read_bytes()
-            handle = os.open(self.container, os.O_RDONLY)
-            try:
-                data = os.pread(handle, self.size, self.offset)
-            finally:
-                os.close(handle)
+            with self.container.open("rb") as handle:
+                handle.seek(self.offset)
+                data = handle.read(self.size)
         except OSError as error:
             raise NonesuchError(f"{self.container}: {error.strerror or error}") from error
         if len(data) != self.size:
             raise NonesuchError(f"{self.container}: truncated, {self.name} is cut off; copy the file again")
         return data
 
-    def read(self) -> Pixels:
-        """Decode it: (H, W, 3) uint8 RGB; errors as in `nonesuch.core.images.decode`."""
-        return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}")
+    def read(self, whole: bool = False) -> Pixels:
+        """Decode it: (H, W, 3) uint8 RGB; `whole` and errors as in `nonesuch.core.images.decode`."""
+        return images.decode(self.read_bytes(), self.name if self.size < 0 else f"{self.container}:{self.name}", whole)
 
     def read_crop(self) -> Pixels:
         """Decode an aligned crop: (112, 112, 3) uint8 RGB.
@@ -90,43 +112,85 @@ class HeldPhotograph(Photograph):
 
 
 def exclude(photographs: Iterable[Photograph], names: set[str]) -> list[Photograph]:
-    """The photographs whose identity, name and file name are not among `names`."""
-    return [
-        item
-        for item in photographs
-        if item.identity not in names and item.name not in names and PurePosixPath(item.name).name not in names
-    ]
+    """The photographs of whose names none is among `names`, which are those of `read_names`."""
+    return [item for item in photographs if names.isdisjoint(names_of(item))]
+
+
+def names_of(item: Photograph) -> tuple[str, str, str]:
+    """How a list may name a photograph: its identity, its path, its file's name."""
+    name = plain_name(item.name)
+    return plain_name(item.identity), name, PurePosixPath(name).name
 
 
 def read_names(path: Path) -> set[str]:
-    """The lines of a text file, such as a list of people to leave out.
+    """The lines of a text file, such as a list of people to leave out, as `plain_name`; of a line its first column.
 
     Raises:
         NonesuchError: the file cannot be read or names nobody.
     """
-    try:
-        names = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
-    except (OSError, UnicodeDecodeError) as error:
-        raise NonesuchError(f"{path}: not a readable list of names ({error})") from error
+    names = {plain_name(line.strip().partition("\t")[0]) for line in read_text(path).splitlines()} - {""}
     if not names:
         raise NonesuchError(f"{path}: the list of names is empty")
     return names
 
 
-def excluded_names(lists: Iterable[Path], photographs: list[Photograph]) -> set[str]:
+def check_known(option: str, names: set[str], known: set[str], allow_unknown: bool) -> None:
+    """A name that is not known may be a misspelt one, so it ends the command, or is told.
+
+    Raises:
+        NonesuchError: unless `allow_unknown`, one of the `names` is not `known`.
+    """
+    if not (unknown := sorted(names - known)):
+        return
+    told = f"{option}: {len(unknown)} of {len(names)} names match nothing, the first is {unknown[0]!r}"
+    if not allow_unknown:
+        raise NonesuchError(f"{told}; correct the list, or give --allow-unknown")
+    notice(told)
+
+
+def excluded_names(lists: Iterable[Path], photographs: list[Photograph], allow_unknown: bool) -> set[str]:
     """The names in the lists of --exclude, for `exclude`.
 
     Raises:
-        NonesuchError: a list cannot be read, or together they leave out none of the photographs, or all.
+        NonesuchError: a list cannot be read or, unless `allow_unknown`, names what is not there, or together they leave
+            out none of the photographs, or all.
     """
     paths = list(lists)
     names = {name for path in paths for name in read_names(path)}
     left = len(exclude(photographs, names))
     if paths and left == len(photographs):
         raise NonesuchError(f"--exclude {paths[0]}: leaves out none of {left} images; check its names")
+    check_known("--exclude", names, {name for item in photographs for name in names_of(item)}, allow_unknown)
     if not left:
         raise NonesuchError("--exclude leaves no photograph to train on")
     return names
+
+
+def readable(name: str) -> str:
+    r"""A file's name as text: bytes that are no UTF-8, which no table could hold, are written as \xe9."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def tell_skipped(path: Path, skipped: Mapping[str, int]) -> None:
+    """Say how many things in a source were not read, by the reason."""
+    told = "; ".join(f"{count} {why}" for why, count in sorted(skipped.items()) if count)
+    if told:
+        notice(f"{path}: not read: {told}")
+
+
+def why_not_read(name: str) -> str:
+    """Why the file of a name is not read, "" where it is or shows nothing."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES and suffix not in _OTHER_PICTURES:
+        return ""
+    if is_hidden(name):
+        return "hidden images"
+    return "" if suffix in IMAGE_SUFFIXES else f"{suffix} images, a format that is not read"
+
+
+def plain_name(name: str) -> str:
+    """A name as lists and tables are compared by: composed Unicode, no "./" before and no "/" behind it."""
+    return unicodedata.normalize("NFC", name.strip()).removeprefix("./").rstrip("/")
 
 
 def is_image(name: str) -> bool:
@@ -141,8 +205,25 @@ def is_hidden(name: str) -> bool:
 
 def signature(photographs: Iterable[Photograph]) -> str:
     """A hash of names, labels and sizes in bytes: tells one set of photographs from another without reading them."""
+    return listing_signature(listing(photographs))
+
+
+def listing(photographs: Iterable[Photograph]) -> pa.Table:
+    """A row for each photograph: file, identity, bytes (its size)."""
+    items = list(photographs)
+    sizes = [item.container.stat().st_size if item.size < 0 else item.size for item in items]
+    # A name that is not UTF-8 has surrogates, which Arrow refuses.
+    names, people = (
+        [word.encode(errors="backslashreplace").decode() for word in words]
+        for words in ([item.name for item in items], [item.identity for item in items])
+    )
+    columns = [pa.array(names, pa.string()), pa.array(people, pa.string()), pa.array(sizes, pa.int64())]
+    return pa.table(columns, names=["file", "identity", "bytes"])
+
+
+def listing_signature(table: pa.Table) -> str:
+    """The same hash of a listing."""
     digest = hashlib.sha256()
-    for item in photographs:
-        size = item.container.stat().st_size if item.size < 0 else item.size
-        digest.update(f"{item.name}\0{item.identity}\0{size}\n".encode())
+    for name, identity, size in zip(*(table[column].to_pylist() for column in table.column_names), strict=True):
+        digest.update(f"{name}\0{identity}\0{size}\n".encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 
@@ -61,6 +62,11 @@ class PlanRows:
         )
 
 
+def _kinds(schema: pa.Schema) -> tuple[list[str], list[pa.DataType]]:
+    """Names of columns and their types, but for the vectors, whose width varies."""
+    return schema.names, schema.types[:2]
+
+
 class Plan:
     """Reads the plan of a dataset folder, shard by shard.
 
@@ -71,12 +77,13 @@ class Plan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._images = pq.ParquetFile(folder / PLAN)
-            self._identities = pq.ParquetFile(folder / IDENTITIES)
-        except (OSError, pa.ArrowException) as error:
+            self._images = pq.ParquetFile(parquet.opened(folder / PLAN))
+            self._identities = pq.ParquetFile(parquet.opened(folder / IDENTITIES))
+            images, people = self._images.schema_arrow, self._identities.schema_arrow
+            fits = images.equals(PLAN_SCHEMA) and _kinds(people) == _kinds(identities_schema(1))
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
-        schemas = self._images.schema_arrow, self._identities.schema_arrow
-        if not schemas[0].equals(PLAN_SCHEMA) or schemas[1].names != identities_schema(1).names:
+        if not fits:
             raise NonesuchError(f"{folder}: the columns of {PLAN} or {IDENTITIES} are not those of a plan")
         if self._images.num_row_groups != self._identities.num_row_groups:
             raise NonesuchError(f"{folder}: {PLAN} and {IDENTITIES} do not belong together")
@@ -105,8 +112,10 @@ class Plan:
         try:
             images = self._images.read_row_group(shard)
             identities = self._identities.read_row_group(shard)
-        except (OSError, pa.ArrowException) as error:
+        except parquet.UNREADABLE as error:
             raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
+        if any(column.null_count for column in [*images.columns, identities["identity"]]):
+            raise NonesuchError(f"{self.folder}: the plan lacks a value at shard {shard}")
         if not len(identities):
             raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
         labels = identities["identity"].to_numpy()

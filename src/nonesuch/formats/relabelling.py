@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
 _SOURCE, _RELATIVE, _LABEL = b"source", b"relative_source", b"label"
 FindImages = Callable[[Path, str | None, str | None], list[Photograph]]
+_LONGEST = 100  # manifests of manifests
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def find(path: Path, split: str | None, find_images: FindImages) -> list[Photogr
     Raises:
         NonesuchError: as in `read` and `find_images`; or the images are no longer those that were cleaned.
     """
+    chain(path)
     manifest = read(path)
     found = find_images(manifest.source, split, manifest.label)
     missing = set(manifest.labels) - {item.name for item in found}
@@ -92,10 +93,15 @@ def write(
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
     """
+    whole = source.resolve()
+    try:
+        relative = Path(os.path.relpath(whole, path.resolve().parent))
+    except ValueError:  # on another drive of Windows
+        relative = whole
     where = {
         **({} if label is None else {_LABEL: label.encode()}),
-        _SOURCE: os.fsencode(source.resolve()),
-        _RELATIVE: os.fsencode(Path(os.path.relpath(source.resolve(), path.resolve().parent)).as_posix()),
+        _SOURCE: os.fsencode(whole),
+        _RELATIVE: os.fsencode(relative.as_posix()),
     }
     schema = _SCHEMA.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
     columns = [
@@ -104,7 +110,7 @@ def write(
         [label.was for _, label in rows],
     ]
     with files.replacing(path) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary)
+        parquet.write_table(pa.table(columns, schema=schema), temporary)
 
 
 def read(path: Path) -> Relabelling:
@@ -113,15 +119,43 @@ def read(path: Path) -> Relabelling:
     Raises:
         NonesuchError: the file is damaged or not such a manifest, or its source is in neither place.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
-    metadata: dict[bytes, bytes] = table.schema.metadata or {}
-    if _SOURCE not in metadata or _RELATIVE not in metadata or not table.schema.equals(_SCHEMA):
+    table = parquet.read_checked(path, "manifest")
+    source = _source(path, table.schema)
+    if any(table[name].null_count for name in _SCHEMA.names):
+        raise NonesuchError(f"{path}: a row lacks its file or its identity; clean the images again")
+    rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
+    labels = {name: Label(identity, was) for name, identity, was in rows}
+    metadata = table.schema.metadata
+    return Relabelling(source, labels, metadata[_LABEL].decode() if _LABEL in metadata else None)
+
+
+def chain(path: Path) -> list[Path]:
+    """A manifest, the one that is its source where that is a manifest too, and so on, resolved.
+
+    Raises:
+        NonesuchError: as in `read`, or they lead back to one of themselves.
+    """
+    found: list[Path] = []
+    while takes(path) and path.is_file():
+        if path.resolve() in found or len(found) == _LONGEST:
+            raise NonesuchError(f"{found[0]}: names itself as its source, over {len(found)} manifests; clean again")
+        found.append(path.resolve())
+        try:
+            path = _source(path, parquet.read_schema(path))
+        except parquet.UNREADABLE as error:
+            raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
+    return found
+
+
+def _source(path: Path, schema: pa.Schema) -> Path:
+    """Where the images of a manifest of this schema are."""
+    metadata: dict[bytes, bytes] = schema.metadata or {}
+    if _SOURCE not in metadata or _RELATIVE not in metadata or not schema.equals(_SCHEMA):
         raise NonesuchError(
             f"{path}: a table, but not a manifest of 'nonesuch clean'; name the folder or tar that holds the images"
         )
+    if b"\0" in metadata[_SOURCE] + metadata[_RELATIVE]:
+        raise NonesuchError(f"{path}: the place of its images is none; clean the images again")
     first, relative = Path(os.fsdecode(metadata[_SOURCE])), os.fsdecode(metadata[_RELATIVE])
     source = next((place for place in (first, path.resolve().parent / relative) if place.exists()), None)
     if source is None:
@@ -129,8 +163,4 @@ def read(path: Path) -> Relabelling:
             f"{path}: its images are neither at {first} nor, seen from the manifest, at {relative}; put them back, or "
             "clean them again"
         )
-    if source.resolve() == path.resolve():
-        raise NonesuchError(f"{path}: names itself as its source; clean the images again")
-    rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-    labels = {name: Label(identity, was) for name, identity, was in rows}
-    return Relabelling(source, labels, metadata[_LABEL].decode() if _LABEL in metadata else None)
+    return source

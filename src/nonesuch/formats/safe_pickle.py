@@ -23,6 +23,13 @@ from nonesuch.core.errors import NonesuchError
 _LARGEST = 4 << 30  # bytes that a compressed set may unpack to
 _PLAIN_DTYPE = re.compile(r"[<>=|]?(?:[iuf][1248]|b1|\?|[bBhHiIlLqQfd]|S\d{1,9})")
 
+_OPCODES = (
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING "
+    "BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE SHORT_BINUNICODE "
+    "BINUNICODE8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 GET BINGET LONG_BINGET PUT "
+    "BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD"
+)
+
 
 def _refuse(what: str) -> pickle.UnpicklingError:
     return pickle.UnpicklingError(what)
@@ -43,7 +50,7 @@ class _Dtype:
 
     def __init__(self, code: Any, *_: Any) -> None:
         if _PLAIN_DTYPE.fullmatch(_text(code)) is None:
-            raise _refuse(f"an array of {_text(code)}")
+            raise _refuse(f"an array of {_text(code)[:40]}")
         self.value: np.dtype[Any] = np.dtype(_text(code))
 
     def __setstate__(self, state: Any) -> None:
@@ -71,14 +78,12 @@ class _Array:
 
 
 def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
-    if isinstance(data, str):  # Python 2's bytes, read as latin-1
-        data = data.encode("latin-1")
     plain = isinstance(dtype, _Dtype) and isinstance(shape, tuple) and isinstance(data, bytes | bytearray)
     if not plain or any(type(side) is not int or side < 0 for side in shape):
         raise _refuse("an array in a form that numpy does not write")
     if math.prod(shape) * dtype.value.itemsize != len(data):
         raise _refuse("an array whose bytes do not fill its shape")
-    return np.frombuffer(bytes(data), dtype.value).reshape(shape, order="F" if order == "F" else "C")
+    return np.frombuffer(data, dtype.value).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _made_from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
@@ -134,18 +139,34 @@ _MAKERS = {
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="bytes")
+        self._left = len(data)  # bytes that may still be made of text: one text could be encoded a thousand times
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _MAKERS:
-            raise _refuse(f"it names {module}.{name}")
-        return _MAKERS[module, name]
+            raise _refuse(f"it names {module}.{name}"[:100])
+        return _Maker(self._encode) if name == "encode" else _MAKERS[module, name]
+
+    def _encode(self, text: Any, encoding: Any) -> bytes:
+        made = _encode(text, encoding)
+        self._left -= len(made)
+        if self._left < 0:
+            raise _refuse("it unpacks to more than itself")
+        return made
 
     def persistent_load(self, pid: Any) -> Any:
         raise _refuse("it refers to something outside itself")
 
 
-def _check_memo(data: bytes) -> None:
-    """The memo is as long as the largest place that is written to: a few bytes could ask for gigabytes."""
+def _check_opcodes(data: bytes) -> None:
+    """Only what the sets need. Without sets and dictionaries nothing is hashed, which takes twice as long with each
+    level of tuples in tuples. The memo is as long as the largest place that is written to, which could be gigabytes.
+    """
+    needed = frozenset(_OPCODES.split())
     for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name not in needed:
+            raise _refuse(f"it holds more than lists, numbers and bytes ({opcode.name})")
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
             raise _refuse("it asks for a memo longer than itself")
 
@@ -157,15 +178,15 @@ def load(path: Path) -> Any:
         NonesuchError: the file cannot be read, is damaged or too large, or names more than plain data and numpy arrays.
     """
     try:
-        if path.suffix == ".xz":
+        if path.suffix.lower() == ".xz":
             with lzma.open(path) as packed:
                 data = packed.read(_LARGEST + 1)
             if len(data) > _LARGEST:
                 raise NonesuchError(f"{path}: unpacks to more than {_LARGEST >> 30} GiB")
         else:
             data = path.read_bytes()
-        _check_memo(data)
-        return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        _check_opcodes(data)
+        return _Unpickler(data).load()
     except NonesuchError:
         raise
     except OSError as error:

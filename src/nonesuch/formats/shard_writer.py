@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.formats.shards import INDEX_SCHEMA, MADE_FROM, RENDER, TAR_BYTES, TAR_HASH, image_key, shard_files
 
 
@@ -74,7 +73,7 @@ class ShardWriter:
         rows = [dict(zip(INDEX_SCHEMA.names, row, strict=True)) for row in self._rows]
         table = pa.Table.from_pylist(rows, INDEX_SCHEMA.with_metadata(metadata))
         with files.replacing(self._files.index) as temporary:
-            pq.write_table(table, temporary)
+            parquet.write_table(table, temporary)
 
     def abort(self) -> None:
         """Remove what was written so far."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 
 INDEX_SCHEMA = pa.schema(
@@ -53,12 +54,13 @@ def read_index(path: Path) -> pa.Table:
     Raises:
         NonesuchError: the file is missing, damaged, or not an index.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable shard index ({error})") from error
+    table = parquet.read_checked(path, "shard index")
     if not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
         raise NonesuchError(f"{path}: its columns are not those of a shard index")
+    whole = not any(column.null_count for column in table.columns)
+    whole = whole and all((pc.min(table[name]).as_py() or 0) >= 0 for name in ("offset", "size"))
+    if not whole or TAR_HASH not in (table.schema.metadata or {}):
+        raise NonesuchError(f"{path}: lacks a value or the hash of its tar, or names a place before it")
     return table
 
 
@@ -71,8 +73,8 @@ def is_complete(files: ShardFiles, made_from: str) -> bool:
     if not files.index.is_file() or not files.tar.is_file():
         return False
     try:
-        metadata = pq.read_schema(files.index).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+        metadata = parquet.read_schema(files.index).metadata or {}
+    except parquet.UNREADABLE as error:
         raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
-    size_fits = files.tar.stat().st_size == int(metadata.get(TAR_BYTES, -1))
-    return size_fits and metadata.get(MADE_FROM, b"").decode() == made_from
+    size_fits = metadata.get(TAR_BYTES) == str(files.tar.stat().st_size).encode()
+    return size_fits and metadata.get(MADE_FROM) == made_from.encode()

@@ -7,16 +7,21 @@ subclass of `Generator` that says what an image draws from its seed and how vect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from msgspec import Meta
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from nonesuch.core.arguments import AT_LEAST_1, Number, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import Pixels
-from nonesuch.core.weights import Card
+from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.weights import Card, Cosine, Positive, Width
+
+_NUMBER = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
+_PART = rf"{_NUMBER}(:{_NUMBER})?"  # of a mix: sigma:share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +42,14 @@ class GeneratorCard(Card):
 
     kind: ClassVar[str] = "generator"
 
-    feature_dim: int
+    feature_dim: Width
     embedder: str
     embedder_sha256: str
-    vector_scale: float = 1.0
-    vector_norm: float = 22.6
-    sigma_mix: str = "0.3:40,0.5:40,0.7:20"
-    max_similarity: float = 0.4
-    statistics: str = ""
+    vector_scale: Positive = 1.0
+    vector_norm: Positive = 22.6
+    sigma_mix: Annotated[str, Meta(pattern=rf"^{_PART}(,{_PART})*$")] = "0.3:40,0.5:40,0.7:20"
+    max_similarity: Cosine = 0.4
+    statistics: Annotated[str, Meta(pattern=r"^(?!\.\.?$)[^/\\\0]*$")] = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Generator(Protocol):
         """
         ...
 
+    @checked(micro_batch=AT_LEAST_1, style_spread=Number(0))
     def render(
         self, vectors: NDArray[np.float32], seeds: NDArray[np.uint64], micro_batch: int, style_spread: float = 1.0
     ) -> NDArray[np.float32]:
@@ -121,11 +127,12 @@ class Generator(Protocol):
             (N, 112, 112, 3) float32 RGB in 0..255, not rounded.
 
         Raises:
-            NonesuchError: the vectors have another width or are not finite.
+            NonesuchError: the vectors have another width or are not finite, the seeds are not as many or no whole
+                numbers of at least 0, or `micro_batch` or `style_spread` is out of range.
         """
-        check_identity_vectors(vectors, self.card)
+        seeds, vectors = checked_rows(self.card, seeds, vectors)
         every, latent = torch.from_numpy(vectors.copy()), self.draw(seeds, style_spread)
-        images = []
+        images = [np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.float32)]
         for start in range(0, len(vectors), micro_batch):
 
             def part(column: Tensor, start: int = start) -> Tensor:
@@ -144,10 +151,34 @@ def _padded(rows: Tensor, size: int) -> Tensor:
 def check_identity_vectors(vectors: NDArray[np.float32], card: GeneratorCard) -> None:
     """Raises NonesuchError unless the vectors are (N, feature_dim) as the card says, finite and not zero."""
     if vectors.ndim != 2 or vectors.shape[1] != card.feature_dim:
-        raise NonesuchError(f"{card.name} takes vectors of width {card.feature_dim}, these have {vectors.shape[-1]}")
+        raise NonesuchError(
+            f"{card.name} takes vectors of width {card.feature_dim}, (N, {card.feature_dim}), not {vectors.shape}"
+        )
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1) | ~np.any(vectors, axis=1))
     if len(bad):
         raise NonesuchError(f"vector {bad[0]} is zero or holds NaN or infinity ({len(bad)} such); remove these rows")
+
+
+def checked_rows(card: GeneratorCard, seeds: ArrayLike, *vectors: ArrayLike) -> tuple[NDArray[Any], ...]:
+    """Seeds (N,) as uint64, then each of the vectors (N, D) as float32, from whatever holds such numbers.
+
+    Raises:
+        NonesuchError: see `check_identity_vectors`, or the seeds are not as many or no whole numbers of at least 0.
+    """
+    try:
+        drawn, rows = np.asarray(seeds), [np.asarray(part, dtype=np.float32) for part in vectors]
+    except (TypeError, ValueError) as error:
+        raise NonesuchError(f"{card.name} takes arrays of numbers as vectors and seeds ({error})") from error
+    for part in rows:
+        check_identity_vectors(part, card)
+    if drawn.size == 0:
+        drawn = drawn.astype(np.uint64)
+    if drawn.dtype.kind not in "iu" or np.any(drawn < 0):
+        raise NonesuchError("seeds are whole numbers of at least 0; give np.arange(N, dtype=np.uint64), for example")
+    for part in rows:
+        if drawn.shape != (len(part),):
+            raise NonesuchError(f"{len(part)} vectors do not go with seeds of shape {drawn.shape}; give one for each")
+    return drawn.astype(np.uint64), *rows
 
 
 def to_grey_levels(images: NDArray[np.float32]) -> Pixels:

@@ -5,13 +5,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
 
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
+_WINDOW = 11
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -22,8 +25,16 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         (B,) in [-1, 1], 1 for equal images.
+
+    Raises:
+        NonesuchError: the images differ in shape, or are smaller.
     """
-    blur_x, blur_y = (_gaussian_matrix(side).to(a) for side in (a.shape[3], a.shape[2]))
+    if a.shape != b.shape or a.ndim != 4 or min(a.shape[2:]) < _WINDOW:
+        raise NonesuchError(
+            f"SSIM compares (B, C, H, W) images of one shape, at least {_WINDOW} pixels a side, not {tuple(a.shape)} "
+            f"and {tuple(b.shape)}"
+        )
+    blur_x, blur_y = (torch.from_numpy(_gaussian_matrix(side)).to(a) for side in (a.shape[3], a.shape[2]))
     maps = torch.stack([a, b, a * a, b * b, a * b])
     with torch.autocast(a.device.type, enabled=False):  # variances are differences of near-equal numbers
         mean_a, mean_b, square_a, square_b, product = (blur_y @ (maps @ blur_x.T)).unbind(0)
@@ -35,16 +46,15 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return similarity.mean((1, 2, 3))
 
 
-@lru_cache(maxsize=8)
-def _gaussian_matrix(side: int) -> Tensor:
+@lru_cache(maxsize=8)  # of arrays: a tensor first made under inference_mode could not take part in training later
+def _gaussian_matrix(side: int) -> NDArray[np.float32]:
     # A product with this banded matrix is far cheaper, forwards and backwards, than a convolution of one channel.
-    axis = torch.arange(11, dtype=torch.float64) - 5
-    window = torch.exp(-(axis**2) / (2 * 1.5**2))
-    rows = side - 10
-    matrix = torch.zeros(rows, side, dtype=torch.float64)
-    for row in range(rows):
-        matrix[row, row : row + 11] = window / window.sum()
-    return matrix.float()
+    axis = np.arange(_WINDOW) - _WINDOW // 2
+    window = np.exp(-(axis**2) / (2 * 1.5**2))
+    matrix = np.zeros((side - _WINDOW + 1, side))
+    for row in range(len(matrix)):
+        matrix[row, row : row + _WINDOW] = window / window.sum()
+    return matrix.astype(np.float32)
 
 
 def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nonesuch.core import files
-from nonesuch.core.arguments import DTYPE, Number, checked
+from nonesuch.core.arguments import DTYPE, LEAST_FACE, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.labels import LABEL
 from nonesuch.formats.readers import find
@@ -30,7 +30,7 @@ class EmbeddedPhotographs:
     problems: tuple[str, ...]
 
 
-@checked(label=LABEL, min_face=Number(12, whole=True), dtype=DTYPE)
+@checked(label=LABEL, min_face=LEAST_FACE, dtype=DTYPE)
 def embed_photographs(
     source: AnyPath,
     out: AnyPath,

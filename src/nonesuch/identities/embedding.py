@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.core import files, images
+from nonesuch.core import files, images, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
@@ -52,6 +51,9 @@ def embed_each(
         results = zip(faces.crops, embedder.embed(faces.crops), strict=True)
         for photograph, found, problem in zip(faces.photographs, faces.found, faces.problems, strict=True):
             crop, vector = next(results) if found else (None, None)
+            if vector is not None and not (np.isfinite(vector).all() and vector.any()):
+                problem = f"{photograph.name}: {embedder.name}'s embedding is zero or holds NaN or infinity"
+                crop = vector = None
             yield EmbeddedPhotograph(photograph, crop, vector, problem)
 
 
@@ -114,7 +116,7 @@ def write_embeddings(
     problems: list[str] = []
     total = 0
     folder = None if crops is None else CropFolder(crops)
-    with files.replacing(out) as temporary, pq.ParquetWriter(temporary, schema) as table:
+    with files.replacing(out) as temporary, parquet.writer(temporary, schema) as table:
         rows: list[EmbeddedPhotograph] = []
         for result in results:
             total += 1

@@ -79,7 +79,7 @@ def identity_source(
         max_similarity = embedder.threshold(fmr or DEFAULT_FMR)
     max_cosine = generator.max_similarity if max_similarity is None else max_similarity
 
-    path = statistics_file or (files.inside(weights.parent, generator.statistics) if generator.statistics else None)
+    path = statistics_file or (weights.with_name(generator.statistics) if generator.statistics else None)
     if (sampling or ("pca" if path else "sphere")) == "sphere":
         record = {"sampling": "sphere", "max_similarity": max_cosine}
         return IdentitySource(sphere(generator.feature_dim, generator.vector_norm), max_cosine, record)

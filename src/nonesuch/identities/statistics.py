@@ -10,6 +10,7 @@ from safetensors.numpy import save as serialize
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.measures.grouping import group_means
 
 
@@ -35,6 +36,8 @@ class Statistics:
 def fit(vectors: NDArray[np.float32], labels: list[str], embedder_sha256: str) -> Statistics:
     """Fit on person means (Vec2Face, appendix A.1): each person counts once, however many images there are.
 
+    Warns where there are not more people than dimensions.
+
     Args:
         vectors: (N, D) raw embeddings.
         labels: (N,) who each shows.
@@ -45,6 +48,11 @@ def fit(vectors: NDArray[np.float32], labels: list[str], embedder_sha256: str) -
     names, rows = np.unique(np.array(labels), return_inverse=True)
     if len(names) < 2:
         raise NonesuchError("identity statistics need images of at least two people")
+    if len(names) <= vectors.shape[1]:
+        notice(
+            f"identity statistics of {len(names)} people span {len(names) - 1} of {vectors.shape[1]} dimensions; "
+            "people sampled from them are mixtures of these; take more people"
+        )
     means = group_means(vectors, rows)
     centre = means.mean(0)
     _, singular, axes = np.linalg.svd(means - centre, full_matrices=False)
@@ -78,6 +86,10 @@ def load(path: Path) -> Statistics:
         with safe_open(path, framework="numpy") as handle:
             metadata = handle.metadata() or {}
             mean, axes, spread = (handle.get_tensor(name) for name in ("mean", "axes", "spread"))
+            if mean.ndim != 1 or axes.shape != (len(spread), len(mean)) or spread.ndim != 1:
+                raise ValueError("their shapes do not fit")
+            if not all(part.dtype.kind == "f" and np.isfinite(part).all() for part in (mean, axes, spread)):
+                raise ValueError("they hold NaN, infinity or no numbers")
             return Statistics(mean, axes, spread, metadata["embedder_sha256"], int(metadata["people"]))
     except (SafetensorError, KeyError, OSError, ValueError) as error:
         raise NonesuchError(f"{path}: not a file of identity statistics ({error})") from error

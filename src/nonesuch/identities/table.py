@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nonesuch.core import files
+from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings
+from nonesuch.core.tables import embeddings, text
 from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
@@ -63,25 +62,25 @@ def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embed
     ]
     schema = SCHEMA.with_metadata(table_metadata(embedder, embedder_sha256, SAMPLED))
     with files.replacing(path) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary)
+        parquet.write_table(pa.table(columns, schema=schema), temporary)
 
 
 def read(path: Path) -> VectorTable:
     """Read a table of vectors; rows without one (no face found) are left out.
 
     Raises:
-        NonesuchError: the file is missing or damaged, is not a table of vectors, holds no vector or vectors of several
-            widths, or does not name the embedder.
+        NonesuchError: the file is missing or damaged, is not a table of vectors, holds no vector, vectors of several
+            widths or of nobody, or does not name the embedder.
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise NonesuchError(f"{path}: not a readable Parquet table ({error})") from error
+    table = parquet.read_checked(path, "Parquet table")
     if missing := {"identity", "embedding"} - set(table.column_names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
-    fields = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    fields = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in (table.schema.metadata or {}).items()
+    }
     if "embedder" not in fields:
         raise NonesuchError(f"{path}: does not name its embedder; make it with 'nonesuch embed' or 'identities'")
     table = table.filter(table["embedding"].is_valid())
@@ -89,10 +88,15 @@ def read(path: Path) -> VectorTable:
         raise NonesuchError(f"{path}: holds no vectors")
     try:
         vectors = embeddings(table["embedding"])
-    except NonesuchError as error:
+        identities = text(table["identity"]).to_pylist()
+    except (NonesuchError, pa.ArrowException) as error:
         raise NonesuchError(f"{path}: {error}") from error
+    if bad := int((~np.isfinite(vectors).all(1)).sum()):
+        raise NonesuchError(f"{path}: {bad} vectors hold NaN or infinity; remove them")
+    if None in identities:
+        raise NonesuchError(f"{path}: {identities.count(None)} vectors have no identity; name them or remove them")
     return VectorTable(
-        [str(name) for name in table["identity"].to_pylist()],
+        identities,
         vectors,
         fields["embedder"],
         fields.get("embedder_sha256", ""),

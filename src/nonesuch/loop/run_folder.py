@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from nonesuch.core.notices import notice
 from nonesuch.loop import distributed
 from nonesuch.loop.settings import TrainSettings
 
-SETTINGS, STATE, LOG = "settings.json", "state.pt", "log.jsonl"
+SETTINGS, STATE, LOG, IMAGES = "settings.json", "state.pt", "log.jsonl", "images.parquet"
+BAD_IMAGES = "bad_images.txt"  # names of those that cannot be used, for --exclude
 VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
+_CLAIM = {SETTINGS, IMAGES, locks.LOCK}  # all that a claim leaves
 _DIVERGED = "diverged"  # of the settings file: the step at which the run did
 _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
 
@@ -23,21 +26,29 @@ _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
 def claimed(folder: Path, settings: TrainSettings, what: dict[str, Any], may_extend: bool = False) -> Iterator[None]:
     """Inside the block the folder belongs to this run, and to no second process but those of its own group.
 
+    A folder that was made for it goes again where bad input ends the block before anything came of it.
+
     Arguments and errors as in `claim_folder`.
 
     Raises:
         NonesuchError: another process is at work there.
     """
-    with contextlib.ExitStack() as held:
+    made = not folder.exists()
+    try:
+        with contextlib.ExitStack() as held:
 
-        def claim() -> None:
-            files.make_folder(folder)
-            _check_ours(folder)
-            held.enter_context(locks.exclusive(folder))
-            claim_folder(folder, settings, what, may_extend)
+            def claim() -> None:
+                files.make_folder(folder)
+                _check_ours(folder)
+                held.enter_context(locks.exclusive(folder))
+                claim_folder(folder, settings, what, may_extend)
 
-        distributed.first_does(claim)
-        yield
+            distributed.first_does(claim)
+            yield
+    except NonesuchError:
+        if made and folder.is_dir() and distributed.rank() == 0 and {path.name for path in folder.iterdir()} <= _CLAIM:
+            shutil.rmtree(folder)
+        raise
 
 
 def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any], may_extend: bool = False) -> None:

@@ -1,7 +1,7 @@
 """What all trainings have in common: options over a recipe, the processes, and the results."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,8 @@ from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_paths
 from nonesuch.loop import distributed, run_folder
-from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.run_images import RunImages
+from nonesuch.loop.settings import TrainSettings, seconds_between_saves
 
 Paths = AnyPath | Sequence[AnyPath]  # one, or several
 
@@ -123,7 +124,7 @@ class RunOptions:
         about_data: what is known of the data's licence and consent, for the card.
 
     Raises:
-        NonesuchError: the seed is out of range.
+        NonesuchError: the seed, or the environment's time between saves, is out of range.
     """
 
     schedule: Schedule
@@ -136,6 +137,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise NonesuchError(f"--seed {self.seed}: give a number from 0 to 2^63 - 1")
+        seconds_between_saves()  # or an error, before anything is loaded
 
     def settings(self, recipe: Recipe, size: int) -> TrainSettings:
         """The recipe's settings over a dataset of `size` images, with the given options in place of its own values.
@@ -155,13 +157,17 @@ class RunOptions:
             **recipe.settings_for(images),
         )
 
-    def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any]) -> AbstractContextManager[None]:
-        """Inside the block the folder belongs to this run; see `nonesuch.loop.run_folder.claimed`.
+    @contextmanager
+    def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any], images: RunImages) -> Iterator[None]:
+        """Inside the block the folder belongs to this run, and lists its images; see `run_folder.claimed`.
 
         A longer run is one only where the options say how long: the recipe's length could be a forgotten option.
         """
         says_how_long = self.schedule.images_seen is not None or self.schedule.epochs is not None
-        return run_folder.claimed(folder, settings, what, may_extend=says_how_long)
+        with run_folder.claimed(folder, settings, what, may_extend=says_how_long):
+            if not (folder / run_folder.STATE).exists():
+                distributed.first_does(lambda: images.write(folder))
+            yield
 
     @contextmanager
     def processes(self) -> Iterator[torch.device]:

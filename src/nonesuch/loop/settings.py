@@ -1,10 +1,25 @@
 """How long and how fast a training runs."""
 
 import math
+import os
 from dataclasses import dataclass
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop import distributed
+
+_SECONDS = "NONESUCH_CHECKPOINT_SECONDS"  # of the environment
+
+
+def seconds_between_saves() -> float:
+    """What the environment says, otherwise 300; raises NonesuchError where that is no number of seconds."""
+    said = os.environ.get(_SECONDS, "300")
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0.0:
+        raise NonesuchError(f"{_SECONDS}={said}: set it to a number of seconds, such as 300, or unset it")
+    return seconds
 
 
 @dataclass(frozen=True, kw_only=True)

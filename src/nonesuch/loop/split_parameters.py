@@ -78,8 +78,11 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def optimizer_part(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """This process's part of what `optimizer_state` gave."""
-    return _of_each(optimizer, state, part)
+    """This process's part of what `optimizer_state` gave, copied.
+
+    The optimiser would keep hold of the file that the state may be mapped from, which Windows then lets nobody replace.
+    """
+    return _of_each(optimizer, state, lambda rows, parameter: part(rows, parameter).clone())
 
 
 def _of_each(optimizer: torch.optim.Optimizer, state: dict[str, Any], change: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ run that was interrupted and resumed equals one that was not. Progress is counte
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import LOG, STATE, claim_folder, note_divergence
-from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.settings import TrainSettings, seconds_between_saves
 
 Batch = dict[str, Tensor]
 _MOMENTUM = 0.9
@@ -109,11 +108,12 @@ class Trainer:
         """`what` is as in `claim_folder`: a resumed run must have the same.
 
         Raises:
-            NonesuchError: the folder holds a run with other settings, or a damaged state.
+            NonesuchError: the folder holds a run with other settings, or a damaged state, or a batch is too small.
         """
         if len(samples) < settings.batch:
             raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
         self.players, self.samples, self.settings = list(task.players), samples, settings
+        self._check_parts()
         self.network = self.players[0].network
         self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
@@ -129,6 +129,18 @@ class Trainer:
             self._resume()
         elif distributed.rank() == 0:
             (folder / LOG).unlink(missing_ok=True)  # of a run that died before its first save
+
+    def _check_parts(self) -> None:
+        """Raises NonesuchError where batch norm would see one image, which has no spread."""
+        parts = self.settings.accumulate * distributed.world_size()
+        if self.settings.batch > parts:
+            return
+        modules = [module for player in self.players for module in player.network.train().modules()]
+        if any(isinstance(module, nn.BatchNorm1d) and module.training for module in modules):  # not of a frozen part
+            raise NonesuchError(
+                f"--batch {self.settings.batch}: batch norm needs two images or more at a time; "
+                f"give at least {2 * parts}"
+            )
 
     def run(
         self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float | None = None
@@ -147,7 +159,7 @@ class Trainer:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
         """
         if checkpoint_seconds is None:
-            checkpoint_seconds = float(os.environ.get("NONESUCH_CHECKPOINT_SECONDS", "300"))
+            checkpoint_seconds = seconds_between_saves()
         saved = time.monotonic()
         with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
@@ -261,9 +273,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, float] = {}
-        size = settings.batch // settings.accumulate // distributed.world_size()
-        for start in range(distributed.rank() * size, settings.batch, distributed.world_size() * size):
-            part = self.samples.load(indices[start : start + size], seeds[start : start + size])
+        for part in self._loaded(indices, seeds):
             part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
             for number in range(len(self.players)):
                 for name, value in self._backward(number, part).items():
@@ -276,6 +286,25 @@ class Trainer:
         current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
         return self._mean_over_processes(totals)
+
+    def _loaded(self, indices: NDArray[np.int64], seeds: list[int]) -> list[Batch]:
+        """This process's parts of a batch, all read before the first one changes anything, such as batch norm."""
+        size = self.settings.batch // self.settings.accumulate // distributed.world_size()
+        starts = range(distributed.rank() * size, self.settings.batch, distributed.world_size() * size)
+        parts: list[Batch] = []
+        problem: NonesuchError | None = None
+        try:
+            for start in starts:
+                parts.append(self.samples.load(indices[start : start + size], seeds[start : start + size]))
+        except NonesuchError as error:
+            problem = error
+        if distributed.any_of_us(problem is not None):
+            what, saved = problem or "another process could not read its part of a batch", ""
+            if self.step:
+                self.save()
+                saved = f" (saved at {self.seen:,} images; once this is mended, the same command goes on)"
+            raise NonesuchError(f"{what}{saved}") from problem
+        return parts
 
     def _backward(self, number: int, part: Batch) -> dict[str, float]:
         """One player's turn with one part of a batch: its gradients are added while every other player is frozen."""

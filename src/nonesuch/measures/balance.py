@@ -7,14 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.figure import ROUND_SHARE, SHARE, Better, Bounds, Figure, Measure
+from nonesuch.measures.figure import SHARE, Better, Bounds, Figure, Measure
 from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
 
 
 def _distance(grouping: str, bounds: Bounds | None = None) -> Measure:
     title = f"{grouping}: distance from the target"
     return Measure(
-        f"{grouping}/distance", title, SHARE, Better.LOWER, null="no target was given (--target)", bounds=bounds
+        f"{grouping}/distance",
+        title,
+        SHARE,
+        Better.LOWER,
+        null="no target was given (--target)",
+        bounds=bounds,
+        meaning="total variation: the share of images that would have to be of another group",
     )
 
 
@@ -28,7 +34,7 @@ DISTANCES = {
     "ethnicity": _distance("ethnicity"),
     "pose": _distance("pose"),
 }
-SHARES = {grouping: Measure(f"{grouping}/shares/*", "{}", ROUND_SHARE) for grouping in DISTANCES}
+SHARES = {grouping: Measure(f"{grouping}/shares/*", "{}", SHARE) for grouping in DISTANCES}
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,22 @@ REFUSED = Measure(
         "share of images refused as their own identity at FMR 1e-4: green up to 5%, amber up to 15%",
         at="fmr 0.0001",
     ),
+    meaning="images below the embedder's threshold of this FMR with the mean of their identity's others",
 )
 MISLABELLED = Measure(
-    "at/*/mislabelled", "images nearer to another identity at {}", COUNT, Better.LOWER, interval=False
+    "at/*/mislabelled",
+    "images nearer to another identity at {}",
+    COUNT,
+    Better.LOWER,
+    interval=False,
+    meaning="images that this threshold refuses as their own identity and accepts as another, which is nearer",
 )
-OWN = Measure("own", "cosine of an image to its identity's others", COSINE)
+OWN = Measure(
+    "own",
+    "cosine of an image to its identity's others",
+    COSINE,
+    meaning="cosine of an image to the mean of its identity's other images",
+)
 
 
 @dataclass(frozen=True)

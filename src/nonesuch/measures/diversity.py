@@ -11,7 +11,12 @@ from nonesuch.measures.grouping import rows_by_identity
 from nonesuch.measures.intervals import mean_over_identities
 from nonesuch.measures.similarity import normalised
 
-VENDI = Measure("vendi", "Vendi score within identities", NUMBER)
+VENDI = Measure(
+    "vendi",
+    "Vendi score within identities",
+    NUMBER,
+    meaning="effective number of different images of an identity: 1 if all are equal (arXiv 2210.02410)",
+)
 
 
 def _spread(column: str, unit: Unit, bounds: Bounds | None = None) -> Measure:
@@ -22,6 +27,7 @@ def _spread(column: str, unit: Unit, bounds: Bounds | None = None) -> Measure:
         Better.HIGHER if bounds else Better.NEITHER,
         null="no identity has two images",
         bounds=bounds,
+        meaning="standard deviation over an identity's images, mean over identities",
     )
 
 

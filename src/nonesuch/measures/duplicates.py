@@ -18,8 +18,15 @@ DOUBLED = Measure(
     SHARE,
     Better.LOWER,
     bounds=Bounds("no picture twice", 0.001, 0.01, "green up to 0.1% of the images, amber up to 1%"),
+    meaning="images whose perceptual hash and embeddings say that another image is the same picture",
 )
-NEAR_DUPLICATES = Measure("near_duplicates", "images nearly equal to another of their identity", SHARE, Better.LOWER)
+NEAR_DUPLICATES = Measure(
+    "near_duplicates",
+    "images nearly equal to another of their identity",
+    SHARE,
+    Better.LOWER,
+    meaning="by their embeddings: the cosine is nine tenths of the way from non-mated ones to 1",
+)
 
 MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8

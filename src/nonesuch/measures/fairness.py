@@ -9,10 +9,16 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.figure import SHARE, Better, Figure, Measure, Unit
 from nonesuch.measures.intervals import RESAMPLES, people_drawn, with_interval
 
-MEAN = Measure("mean", "mean", SHARE, Better.HIGHER)
-DEVIATION = Measure("deviation", "sd", SHARE, Better.LOWER)
-TRADE_OFF = Measure("trade_off", "mean - sd", SHARE, Better.HIGHER)
-ERROR_RATIO = Measure("skewed_error_ratio", "error ratio", Unit(".2f", infinite="infinite"), Better.LOWER)
+MEAN = Measure("mean", "mean", SHARE, Better.HIGHER, meaning="mean of the groups' accuracies")
+DEVIATION = Measure("deviation", "sd", SHARE, Better.LOWER, meaning="standard deviation of the groups' accuracies")
+TRADE_OFF = Measure("trade_off", "mean - sd", SHARE, Better.HIGHER, meaning="as FRCSyn ranks")
+ERROR_RATIO = Measure(
+    "skewed_error_ratio",
+    "error ratio",
+    Unit(infinite="infinite"),
+    Better.LOWER,
+    meaning="largest error of a group divided by the smallest (RFW)",
+)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 Figures = Mapping[str, Any]  # as JSON holds them, see `plain`
 UNKNOWN = "unknown"  # key of the reason in words, in place of figures that cannot be measured
 NO_FIGURE = "-"  # in a table
+_PARTS = ("value", "low", "high")  # of a figure with an interval, in JSON
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,25 @@ class Unit:
     """How values are written.
 
     Attributes:
-        form: format of a value; "" for a number of any size, with three digits or one decimal.
+        kind: "share" of 1, written in percent; "count", written whole; "" for any other number.
         word: behind the value.
         infinite: what null means in JSON, which has no infinity; "" where it means nothing.
     """
 
-    form: str = ""
+    kind: Literal["", "share", "count"] = ""
     word: str = ""
     infinite: str = ""
 
     def write(self, value: float) -> str:
-        """A value without its word."""
+        """A value without its word, with four significant digits, but counts whole."""
         if self.infinite and not math.isfinite(value):
             return self.infinite
-        return format(value, self.form or (".1f" if abs(value) >= 10 else ".3g"))
+        if self.kind == "count":
+            return f"{value:,.0f}"
+        return f"{four_digits(100.0 * value)}%" if self.kind == "share" else four_digits(value)
 
     def written(self, figure: Figure) -> str:
-        """A figure with its interval, as "61.67% (56.67% to 78.33%)" or "8.1 degrees (7.4 to 9.0)"."""
+        """A figure with its interval, as "61.67% (56.67% to 78.33%)" or "8.120 degrees (7.440 to 8.970)"."""
         value = self.write(figure.value) + (f" {self.word}" if self.word else "")
         bounds = (figure.low, figure.high)
         if not self.infinite and any(map(math.isnan, bounds)):
@@ -60,12 +63,39 @@ class Unit:
         return f"{value} ({self.write(figure.low)} to {self.write(figure.high)})"
 
 
-SHARE, ROUND_SHARE = Unit(".2%"), Unit(".1%")  # of rare things, and of groups
-COSINE = Unit(".3f")
-COUNT = Unit(",.0f")
-NUMBER = Unit()
+def four_digits(value: float) -> str:
+    """A number with four significant digits, and with all digits before the point."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}" if value else "0"
+    size = int(f"{value:.3e}".partition("e")[2])
+    return f"{value:,.{max(3 - size, 0)}f}" if size >= -4 else f"{value:.3e}"
+
+
+def rate_name(rate: float | str) -> str:
+    """A rate as it is called: "1e-4" for a power of ten below 1, otherwise the number."""
+    mantissa, _, exponent = f"{float(rate):e}".partition("e")
+    return f"1e{int(exponent)}" if float(mantissa) == 1.0 and int(exponent) < 0 else f"{float(rate):g}"
+
+
+def key_name(key: str) -> str:
+    """What a key of a family is called: "FMR 1e-4" for "fmr 0.0001", "1% of the control" for "control 0.01", "1e-3" for
+    "0.001", and others as they are."""
+    kind, _, number = key.rpartition(" ")
+    try:
+        rate = float(number)
+    except ValueError:
+        return key
+    if kind == "control":
+        return f"{100.0 * rate:g}% of the control"
+    if kind not in ("", "fmr"):
+        return key
+    return f"{kind.upper()} {rate_name(rate)}".strip()
+
+
+SHARE, COUNT = Unit("share"), Unit("count")
+COSINE = NUMBER = Unit()
 DEGREES, YEARS, OF_100, GREY_LEVELS = (
-    Unit(".1f", "degrees"),
+    Unit("", "degrees"),
     Unit("", "years"),
     Unit("", "of 100"),
     Unit("", "grey levels"),
@@ -113,6 +143,7 @@ class Measure:
         deviation: key, beside the figure's, of its standard deviation; written in brackets behind it.
         null: why it may be null, in words.
         bounds: its light, if it has one.
+        meaning: what it is, in a few words that stand beside it in tables.
     """
 
     key: str
@@ -124,6 +155,11 @@ class Measure:
     deviation: str = ""
     null: str = ""
     bounds: Bounds | None = None
+    meaning: str = ""
+
+    def titled(self, at: str = "") -> str:
+        """Its title in tables; `at`: which one of its family."""
+        return self.title.format(key_name(at))
 
     def family(self, part: Figures) -> list[str]:
         """The keys that "*" stands for in a part; one that is empty for a figure without a family. Errors as in
@@ -144,10 +180,10 @@ class Measure:
         found = _reach(part, self.key, at)
         if isinstance(found, Mapping) != self.interval and found is not None:
             raise UndefinedFigureError(f"{self.key} is defined {'with' if self.interval else 'without'} an interval")
-        numbers = [found[key] for key in ("value", "low", "high")] if isinstance(found, Mapping) else [found]
+        numbers = [found[key] for key in _PARTS] if isinstance(found, Mapping) else [found]
         if numbers[0] is None and not self.unit.infinite:
             raise NotMeasuredError(self._why_null)
-        return Figure(*(math.nan if number is None else float(number) for number in numbers))
+        return as_figure(dict(zip(_PARTS, numbers, strict=False)))
 
     def told(self, part: Figures, at: str = "") -> str:
         """The figure as tables and verdicts show it. Errors as in `read`."""
@@ -206,6 +242,11 @@ def _reach(part: Figures, path: str, at: str) -> Any:
     if isinstance(found, Mapping) and (reason := why_unknown(found)) is not None:
         raise NotMeasuredError(reason)
     return found
+
+
+def as_figure(found: Figures) -> Figure:
+    """A figure from value, low and high as JSON holds them; NaN for what is null or absent."""
+    return Figure(*(math.nan if (number := found.get(key)) is None else float(number) for key in _PARTS))
 
 
 def plain(value: Any) -> Any:

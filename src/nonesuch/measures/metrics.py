@@ -7,11 +7,38 @@ from nonesuch.measures.figure import SHARE, Better, Bounds, Measure
 
 Scores = NDArray[np.floating]
 
-EER = Measure("eer", "EER", SHARE, Better.LOWER, bounds=Bounds("EER", 0.05, 0.15, "green up to 5%, amber up to 15%"))
-TAR = Measure("tar/*", "TAR at FMR {}", SHARE, Better.HIGHER)
-FMR = Measure("fmr", "FMR", SHARE, Better.LOWER, null="no non-mated comparison")
-FNMR = Measure("fnmr", "FNMR", SHARE, Better.LOWER, null="no mated comparison")
-ACCURACY = Measure("accuracy", "accuracy", SHARE, Better.HIGHER)
+EER = Measure(
+    "eer",
+    "EER",
+    SHARE,
+    Better.LOWER,
+    bounds=Bounds("EER", 0.05, 0.15, "green up to 5%, amber up to 15%"),
+    meaning="error rate at the threshold where FMR and FNMR are equal",
+)
+TAR = Measure(
+    "tar/*",
+    "TAR at FMR {}",
+    SHARE,
+    Better.HIGHER,
+    meaning="share of mated comparisons that match at the lowest threshold of this FMR",
+)
+FMR = Measure(
+    "fmr",
+    "FMR",
+    SHARE,
+    Better.LOWER,
+    null="no non-mated comparison",
+    meaning="share of non-mated comparisons that match",
+)
+FNMR = Measure(
+    "fnmr",
+    "FNMR",
+    SHARE,
+    Better.LOWER,
+    null="no mated comparison",
+    meaning="share of mated comparisons that do not match",
+)
+ACCURACY = Measure("accuracy", "accuracy", SHARE, Better.HIGHER, meaning="share of comparisons that are judged rightly")
 
 
 def fmr(non_mated: Scores, threshold: float) -> float:
@@ -25,7 +52,12 @@ def fnmr(mated: Scores, threshold: float) -> float:
 
 
 def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
-    """Mean of FMR and FNMR at the threshold among the observed scores where they differ least.
+    """The rate of `equal_error`."""
+    return equal_error(mated, non_mated)[0]
+
+
+def equal_error(mated: Scores, non_mated: Scores) -> tuple[float, float]:
+    """Mean of FMR and FNMR at the threshold among the observed scores where they differ least, and that threshold.
 
     Args:
         mated, non_mated: similarity scores, at least one each.
@@ -35,7 +67,7 @@ def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
     false_match = 1.0 - np.searchsorted(non_mated, thresholds, side="left") / len(non_mated)
     false_non_match = np.searchsorted(mated, thresholds, side="left") / len(mated)
     at = np.argmin(np.abs(false_match - false_non_match))
-    return float((false_match[at] + false_non_match[at]) / 2)
+    return float((false_match[at] + false_non_match[at]) / 2), float(thresholds[at])
 
 
 def threshold_at(non_mated: Scores, fmr: float) -> float:

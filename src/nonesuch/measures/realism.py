@@ -12,17 +12,57 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import derive_seed
-from nonesuch.measures.figure import NUMBER, SHARE, Better, Figure, Measure, Unit
+from nonesuch.measures.figure import NUMBER, SHARE, Better, Figure, Measure
 from nonesuch.measures.intervals import people_drawn, with_interval
 
-FRECHET = Measure("frechet_distance", "Frechet distance", NUMBER, Better.LOWER)
-KERNEL = Measure("kernel_distance", "kernel distance", NUMBER, Better.LOWER)
-PRECISION = Measure("precision", "precision", SHARE, Better.HIGHER)
-RECALL = Measure("recall", "recall", SHARE, Better.HIGHER)
-DENSITY = Measure("density", "density", SHARE, Better.HIGHER)
-COVERAGE = Measure("coverage", "coverage", SHARE, Better.HIGHER)
-FID = Measure("frechet_distance", "FID", Unit(".2f"), Better.LOWER, interval=False)
-FID_OF_CONTROL = Measure("frechet_distance_of_control", "FID of held-out photographs", Unit(".2f"), interval=False)
+FRECHET = Measure(
+    "frechet_distance",
+    "Frechet distance",
+    NUMBER,
+    Better.LOWER,
+    meaning="distance of the two sets' means and covariances in the embedder's features; no FID",
+)
+KERNEL = Measure(
+    "kernel_distance",
+    "kernel distance",
+    NUMBER,
+    Better.LOWER,
+    meaning="squared maximum mean discrepancy in the embedder's features, around 0 for equal sets; no KID",
+)
+PRECISION = Measure(
+    "precision",
+    "precision",
+    SHARE,
+    Better.HIGHER,
+    meaning="images within the neighbourhood of a real one: do they look real?",
+)
+RECALL = Measure(
+    "recall",
+    "recall",
+    SHARE,
+    Better.HIGHER,
+    meaning="real images within the neighbourhood of one of these: is all that is real there?",
+)
+DENSITY = Measure(
+    "density",
+    "density",
+    SHARE,
+    Better.HIGHER,
+    meaning="real neighbourhoods that an image lies in, divided by five; around 100% for equal sets",
+)
+COVERAGE = Measure(
+    "coverage", "coverage", SHARE, Better.HIGHER, meaning="real images whose neighbourhood holds one of these"
+)
+FID = Measure(
+    "frechet_distance", "FID", NUMBER, Better.LOWER, interval=False, meaning="Frechet distance in Inception's features"
+)
+FID_OF_CONTROL = Measure(
+    "frechet_distance_of_control",
+    "FID of held-out photographs",
+    NUMBER,
+    interval=False,
+    meaning="the same of photographs that the generator never saw: what can be reached",
+)
 
 _BLOCK = 1024
 _RESAMPLES = 50  # each takes two eigenvalue problems in the Frechet distance

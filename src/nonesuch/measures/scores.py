@@ -15,9 +15,21 @@ from nonesuch.measures.metrics import equal_error_rate, true_match_rate
 from nonesuch.measures.separability import check_vectors
 from nonesuch.measures.similarity import normalised
 
-MATED_MEAN = Measure("mated_mean", "mean cosine, mated (sd)", COSINE, interval=False, deviation="mated_deviation")
+MATED_MEAN = Measure(
+    "mated_mean",
+    "mean cosine, mated (sd)",
+    COSINE,
+    interval=False,
+    deviation="mated_deviation",
+    meaning="of two images of one identity; in brackets the standard deviation",
+)
 NON_MATED_MEAN = Measure(
-    "non_mated_mean", "mean cosine, non-mated (sd)", COSINE, interval=False, deviation="non_mated_deviation"
+    "non_mated_mean",
+    "mean cosine, non-mated (sd)",
+    COSINE,
+    interval=False,
+    deviation="non_mated_deviation",
+    meaning="of images of two identities; in brackets the standard deviation",
 )
 FALSE_MATCHES = Measure(
     "false_matches/*",
@@ -32,10 +44,18 @@ FALSE_MATCHES = Measure(
         "to ten times",
         at="fmr 0.001",
     ),
+    meaning="non-mated comparisons at or above the embedder's own threshold of this FMR",
 )
 FMR100, FMR1000 = (
-    Measure(name.lower(), name, SHARE, Better.LOWER, null="too few non-mated comparisons")
-    for name in ("FMR100", "FMR1000")
+    Measure(
+        name.lower(),
+        name,
+        SHARE,
+        Better.LOWER,
+        null="too few non-mated comparisons",
+        meaning=f"lowest FNMR at an FMR of at most {rate}",
+    )
+    for name, rate in (("FMR100", "1e-2"), ("FMR1000", "1e-3"))
 )
 
 _MOST_MATED, _MOST_NON_MATED = 4_000_000, 1_000_000

@@ -1,6 +1,6 @@
 """How many identities of a dataset are different people: Vec2Face's separability (arXiv 2409.02979), exact."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -31,10 +31,27 @@ TWICE = Measure(
         "match another's on average at the embedder's threshold, corrected for the number of comparisons: green up to "
         "0.1%, amber up to 1%",
     ),
+    meaning="identities that may be one person: their means are as alike as the means of the halves of one identity",
 )
-SEPARABLE = Measure("at/*/share", "separable identities at {}", SHARE, Better.HIGHER, count="count")
-COLLIDING = Measure("at/*/colliding", "identities that match another at {}", SHARE, Better.LOWER)
-SEPARABLE_PEOPLE = Measure("at/*", "training people: separable at {}", SHARE)
+SEPARABLE = Measure(
+    "at/*/share",
+    "separable identities at {}",
+    SHARE,
+    Better.HIGHER,
+    count="count",
+    meaning="identities whose mean matches no earlier one (arXiv 2409.02979); means are more alike than photographs, "
+    "for which thresholds are made, so compare with training people's",
+)
+COLLIDING = Measure(
+    "at/*/colliding",
+    "identities that match another at {}",
+    SHARE,
+    Better.LOWER,
+    meaning="identities whose mean matches any other; of means, like the row above",
+)
+SEPARABLE_PEOPLE = Measure(
+    "at/*", "training people: separable at {}", SHARE, meaning="the same of as many real people: what can be reached"
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,22 @@ class Separability:
         """The most similar pairs (earlier, later, cosine), at most one for each later identity, most similar first."""
         order = np.argsort(-self.nearest[1:], kind="stable")[:count] + 1
         return [(int(self.nearest_row[row]), int(row), float(self.nearest[row])) for row in order]
+
+
+def look_alikes(pairs: Sequence[tuple[int, int, float]]) -> list[tuple[list[int], float]]:
+    """Groups of identities that pairs link, with the least cosine of a group's links, the most alike first.
+
+    Args:
+        pairs: first, second, cosine, as of `Separability.closest`.
+    """
+    groups: list[tuple[list[int], float]] = []
+    for first, second, cosine in pairs:
+        linked = [group for group in groups if first in group[0] or second in group[0]]
+        people = dict.fromkeys([*(person for group in linked for person in group[0]), first, second])
+        at = groups.index(linked[0]) if linked else len(groups)
+        groups = [group for group in groups if group not in linked]
+        groups.insert(at, (list(people), cosine))
+    return groups
 
 
 def separability(

@@ -10,7 +10,9 @@ from typing import Literal
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
 SIZE = (5.2, 3.9)  # inches
@@ -60,6 +62,11 @@ def line(axes: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike, steps: 
     )
 
 
+def band(axes: Axes, number: int, x: ArrayLike, low: ArrayLike, high: ArrayLike, steps: bool = False) -> None:
+    """The intervals of the curve of that number, as a shade behind it."""
+    axes.fill_between(x, low, high, step="post" if steps else None, color=colour(number), alpha=0.15, linewidth=0)
+
+
 def bars(axes: Axes, number: int, of: int, name: str, values: NDArray[np.float64]) -> None:
     """Bars with intervals, beside those of the other series.
 
@@ -82,6 +89,11 @@ def colour(number: int) -> str:
 def label(name: str) -> str:
     """A name as matplotlib shows it: it reads formulas between dollars and leaves out labels that begin with "_"."""
     return ("\N{HAIR SPACE}" if name.startswith("_") else "") + name.replace("$", r"\$")
+
+
+def ticks(axis: Axis, name: Callable[[float], str]) -> None:
+    """Write the ticks of an axis by a function of one's own."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: name(value)))
 
 
 def picture(

@@ -1,10 +1,13 @@
 """From landmarks to the aligned 112x112 crop that embedders take."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.warp import warp_affine
 
@@ -13,16 +16,30 @@ TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 
+_LEAST, _MOST = 1e-3, 1e6  # pixels that landmarks span
+
+
+def usable(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Whether (..., N, 2) landmarks in pixels are numbers and not all at one place: (...,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        span = np.ptp(landmarks, axis=-2).max(-1)
+    return np.isfinite(landmarks).all((-2, -1)) & (span > _LEAST) & (span < _MOST)
+
 
 def similarity_transform(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The least-squares similarity (rotation, scale, shift; no reflection) between point sets (Umeyama, 1991).
 
     Args:
-        source, target: (N, 2) corresponding points, not all equal.
+        source, target: (N, 2) corresponding points.
 
     Returns:
         (2, 3) matrix M with target ~ M[:, :2] @ source + M[:, 2].
+
+    Raises:
+        NonesuchError: the source's points are all at one place, or not finite.
     """
+    if not usable(source):
+        raise NonesuchError("its landmarks are all at one place, or no numbers")
     source_mean, target_mean = source.mean(0), target.mean(0)
     covariance = (target - target_mean).T @ (source - source_mean) / len(source)
     left, singular, right = np.linalg.svd(covariance)
@@ -43,6 +60,9 @@ def align(image: Pixels, landmarks: NDArray[np.float64]) -> Pixels:
 
     Returns:
         (112, 112, 3) uint8 RGB; outside the photograph its border is replicated.
+
+    Raises:
+        NonesuchError: the landmarks are all at one place, or no numbers.
     """
     matrix = similarity_transform(landmarks, TEMPLATE)
     factor = int(1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))

@@ -70,8 +70,9 @@ class TaskTokens(nn.Module):
         fine, middle, coarse = maps
         fused = self.fine(fine) + self.middle(middle) + F.interpolate(self.coarse(coarse), scale_factor=2.0)
         places = (fused + self.mix(fused)).flatten(2).transpose(1, 2) + self.position
-        batch, tasks, width = len(places), self.tokens.shape[1], places.shape[2]
-        keys, values = self.key_value(places).view(batch, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        (batch, rows, width), tasks = places.shape, self.tokens.shape[1]
+        pairs = self.key_value(places).view(batch, rows, 2, self.heads, width // self.heads)
+        keys, values = pairs.permute(2, 0, 3, 1, 4)
         queries = self.tokens.view(1, tasks, self.heads, -1).transpose(1, 2).expand(batch, -1, -1, -1)
         with torch.autocast(places.device.type, enabled=False):  # in bfloat16 it is many times slower on a CPU
             seen = F.scaled_dot_product_attention(queries.float(), keys.float(), values.float())

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.perception.mtcnn import Mtcnn
 
@@ -57,7 +58,9 @@ class Detector:
         self.min_face, self.thresholds = min_face, thresholds
 
     def detect(self, image: Pixels) -> list[Face]:
-        """Faces in an (H, W, 3) uint8 RGB image, largest first."""
+        """Faces in an (H, W, 3) uint8 RGB image, largest first; raises NonesuchError for anything else."""
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise NonesuchError("the detector looks at (H, W, 3) uint8 RGB images; convert the photograph first")
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float()
             boxes = self._propose((pixels - 127.5) / 128)

@@ -79,8 +79,8 @@ def aligned_face(
 ) -> tuple[Pixels | None, str]:
     """The largest face of a photograph.
 
-    A 112x112 image counts as aligned unless `always_align`. No image is resized to stand in for a face. Without a
-    detector only 112x112 images have one.
+    A 112x112 image counts as aligned unless `always_align`, or where its landmarks are known. No image is resized to
+    stand in for a face. Without a detector only 112x112 images have one.
 
     Args:
         landmarks: (5, 2) known ones as in `align`; then nothing is detected.
@@ -89,13 +89,16 @@ def aligned_face(
         (112, 112, 3) uint8 RGB or None, and in words why there is none ("" where there is one).
     """
     try:
-        image = photograph.read()
+        image = photograph.read(whole=landmarks is not None)
     except NonesuchError as error:
         return None, str(error)
+    if landmarks is not None:
+        try:
+            return align(image, landmarks), ""
+        except NonesuchError as error:
+            return None, f"{photograph.name}: {error}"
     if image.shape == (CROP_SIZE, CROP_SIZE, 3) and not always_align:
         return image, ""
-    if landmarks is not None:
-        return align(image, landmarks), ""
     if detector is None:
         height, width = image.shape[:2]
         mend = "align it with 'nonesuch embed IN --crops FOLDER'"

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.photographs import Photograph, plain_name
 from nonesuch.formats.readers import find
-from nonesuch.formats.tar import table_beside
+from nonesuch.formats.tar import rows_by_name, table_beside
+from nonesuch.perception.alignment import usable
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.pose import head_pose
 
@@ -76,10 +77,10 @@ def _labels_of(tar: Path, split: str | None) -> LabelledPhotographs:
     if table is None:
         raise NonesuchError(f"{tar}: no table of labels beside it ({tar.stem}.parquet, .csv or .csv.gz)")
     photographs = find(tar, split)
-    columns = tables.read_columns(table, ["file"], [*LANDMARKS, *_VALID, *_FACE, *_attribute_names(table)])
+    columns = tables.read_columns(table, ["file"], numbers=[*LANDMARKS, *_VALID, *_FACE, *_attribute_names(table)])
     lower = {name.lower(): values for name, values in columns.items()}
-    rows = {name: row for row, name in enumerate(columns["file"])}
-    order = np.array([rows[photograph.name] for photograph in photographs], dtype=np.int64)
+    rows = rows_by_name(table, columns["file"])
+    order = np.array([rows[plain_name(photograph.name)] for photograph in photographs], dtype=np.int64)
 
     def numbers(names: list[str]) -> NDArray[np.float32]:
         lacking = [name for name in names if name not in lower]
@@ -88,15 +89,13 @@ def _labels_of(tar: Path, split: str | None) -> LabelledPhotographs:
         if lacking:
             there = [name for name in names if name in lower]
             raise NonesuchError(f"{table}: has {', '.join(there)} but lacks {', '.join(lacking)}")
-        try:
-            return np.array([lower[name] for name in names], dtype=np.float32).T[order]
-        except (TypeError, ValueError) as error:
-            raise NonesuchError(f"{table}: {names[0]} ... {names[-1]} must be numbers ({error})") from error
+        return np.array([lower[name] for name in names], dtype=np.float32).T[order]
 
     landmarks = numbers(LANDMARKS)
     pose = np.full((len(order), 2), np.nan, dtype=np.float32)
-    known = np.isfinite(landmarks).all(1)
-    pose[known] = head_pose(landmarks[known].reshape(-1, 5, 2).astype(np.float64))[:, :2]
+    points = landmarks.reshape(-1, 5, 2).astype(np.float64)
+    known = usable(points)
+    pose[known] = head_pose(points[known])[:, :2]
     face, attributes = numbers(_FACE), numbers(list(ATTRIBUTES))
     if not any(np.isfinite(part).any() for part in (pose, face, attributes)):
         raise NonesuchError(f"{table}: holds neither landmarks, nor age, gender and ethnicity, nor the attributes")

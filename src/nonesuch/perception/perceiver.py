@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import Pixels
+from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.weights import Card
 from nonesuch.embedders.embedder import Embedder, check_crops, feature_network
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES, AttributeHeads, Perceived, windowed
@@ -60,7 +61,15 @@ class Perceiver:
 
         Returns:
             What the faces show, and their raw embeddings (B, D), which hold identity and quality.
+
+        Raises:
+            NonesuchError: the pixels have another shape, or are whole numbers.
         """
+        if pixels.shape[1:] != (3, CROP_SIZE, CROP_SIZE) or not pixels.is_floating_point():
+            raise NonesuchError(
+                f"{self.card.name} looks at (B, 3, {CROP_SIZE}, {CROP_SIZE}) floating-point pixels in 0..255, not at "
+                f"{tuple(pixels.shape)} {pixels.dtype}"
+            )
         with autocast(self.embedder.device, self.embedder.dtype):
             whole = self._features.feature_maps(self.embedder.preprocessing.apply(pixels))
             embeddings = self._features.embed_features(whole[-1]).float()
@@ -82,6 +91,7 @@ class Perceiver:
         found = (above - 1 + (norms - low) / (high - low)) * (100.0 / (len(self._norms) - 1))
         return found + (found.clamp(0.0, 100.0) - found).detach()
 
+    @checked(batch=AT_LEAST_1)
     def perceive(self, crops: Pixels, batch: int = 64) -> dict[str, NDArray[Any]]:
         """Columns of a table, one row per crop.
 
@@ -95,7 +105,7 @@ class Perceiver:
             probability of female. Then ethnicity, and the probability of each attribute.
 
         Raises:
-            NonesuchError: the crops have another shape or type.
+            NonesuchError: the crops have another shape or type, or `batch` is below 1.
         """
         check_crops(crops, self.card.name)
         parts: list[dict[str, NDArray[Any]]] = []

@@ -14,6 +14,7 @@ from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.run_folder import STATE
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_embedder
@@ -34,6 +35,7 @@ def adapt_recogniser(
     *,
     embedder: str | Path,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     from_generator: str | Path | None = None,
     where: str | None = None,
     rank: int = 8,
@@ -56,7 +58,7 @@ def adapt_recogniser(
 
     Args:
         out: the run's folder; OUT/adapted.safetensors is the embedder.
-        data, exclude, from_generator, where: see `FaceSources`.
+        data, exclude, allow_unknown, from_generator, where: see `FaceSources`.
         embedder: the IResNet or ViT to adapt, a .safetensors file with its card.
         rank: of the adapters.
         images_seen, epochs: how long; at most one of them is given; None for 10 epochs.
@@ -78,7 +80,7 @@ def adapt_recogniser(
     Example:
         nonesuch.adapt_recogniser("low", "faces", embedder="run/mini.safetensors").weights
     """
-    faces = FaceSources.of(data, exclude, from_generator, where)
+    faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     if rank < 1:
@@ -98,31 +100,34 @@ def _adapt(
     with run.processes() as place:
         base = load_embedder(embedder, str(place))
         recipe = adaptation_recipe(base.card.architecture)
-        samples, source = faces.samples(place)
-        settings = run.settings(recipe, len(samples))
-        what = {**source, **recipe.record(), "embedder": base.card.sha256, "rank": rank}
+        found = faces.samples(place, path.parent)
+        samples, images = found.samples, found.images
+        settings = run.settings(recipe, len(images))
+        what = {**found.record, **recipe.record(), "embedder": base.card.sha256, "rank": rank}
         torch.manual_seed(run.seed)
-        with run.claimed(path.parent, settings, what):
-            black = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-            width = base.embed(black).shape[1]  # and the card's, or an error
-            network = _adapted(base, embedder, rank)
-            head = create_head(recipe.head, width, len(samples.identities), **recipe.head_options)
-            recogniser = Recogniser(network, head).to(place)
-            task = RecogniserTask(recogniser, recipe.augmentation, preprocessing=base.preprocessing)
-            measure_quality(network, task, samples, run.seed, place)
-            trainer = Trainer(task, samples, settings, path.parent, place, what)
-            card = replace(
-                base.card,
-                name=f"{base.name}-adapted",
-                sha256="",
-                licence=f"{base.card.licence}; the adapters: {run.licence}",
-                source=f"{base.name} ({base.card.sha256[:8]}) with adapters trained by 'nonesuch recognize adapt'; "
-                f"{base.name}: {base.card.source}",
-                training_data=f"{base.card.training_data} Adapters: {faces.about(samples, run.about_data)}",
-                measured={},
-                thresholds={},
-                adapter_rank=rank,
-            )
+        black = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        width = base.embed(black).shape[1]  # and the card's, or an error
+        network = _adapted(base, embedder, rank)
+        head = create_head(recipe.head, width, len(samples.identities), **recipe.head_options)
+        recogniser = Recogniser(network, head).to(place)
+        task = RecogniserTask(recogniser, recipe.augmentation, preprocessing=base.preprocessing)
+        card = replace(
+            base.card,
+            name=f"{base.name}-adapted",
+            sha256="",
+            licence=f"{base.card.licence}; the adapters: {run.licence}",
+            source=f"{base.name} ({base.card.sha256[:8]}) with adapters trained by 'nonesuch recognize adapt'; "
+            f"{base.name}: {base.card.source}",
+            training_data=f"{base.card.training_data} Adapters: {faces.about(samples, run.about_data)}",
+            measured={},
+            thresholds={},
+            adapter_rank=rank,
+        )
+        with run.claimed(path.parent, settings, what, images):
+            found.check(path.parent, on_progress)
+            if not (path.parent / STATE).exists():  # which holds the scale
+                measure_quality(network, task, samples, run.seed, place)
+            trainer = Trainer(task, found.placed, settings, path.parent, place, what)
             return to_the_end(trainer, samples, cache, path, card, on_progress)
 
 

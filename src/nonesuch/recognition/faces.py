@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 
 from nonesuch.core.errors import NonesuchError
@@ -13,8 +14,13 @@ from nonesuch.core.files import as_paths
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names, signature
+from nonesuch.formats.crop_check import check_crops
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, listing, listing_signature
 from nonesuch.formats.source import Source
+from nonesuch.loop import distributed
+from nonesuch.loop.progress import OnProgress
+from nonesuch.loop.run_folder import BAD_IMAGES, STATE
+from nonesuch.loop.run_images import PlacedSamples, RunImages, images_of_run, stand_ins
 from nonesuch.loop.runs import Paths, sources
 from nonesuch.models import load_generator
 from nonesuch.recognition.samples import FaceSamples
@@ -29,6 +35,7 @@ class FaceSources:
         exclude: text files of people or files to leave out.
         from_generator: makes the images of `data`, datasets or their plans, as they are needed; None to read them.
         where: a condition on the columns of stored images; None for all images.
+        allow_unknown: whether `exclude` may name what is not there.
 
     Raises:
         NonesuchError: there is no source, or a condition goes with a generator.
@@ -38,19 +45,22 @@ class FaceSources:
     exclude: Sequence[Path]
     from_generator: str | None
     where: str | None
+    allow_unknown: bool
 
     @staticmethod
-    def of(data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None) -> "FaceSources":
+    def of(
+        data: Paths, exclude: Paths, from_generator: str | Path | None, where: str | None, allow_unknown: bool
+    ) -> "FaceSources":
         """Make them from what the training functions take."""
         generator = None if from_generator is None else str(from_generator)
-        return FaceSources(sources(data), as_paths(exclude), generator, where)
+        return FaceSources(sources(data), as_paths(exclude), generator, where, allow_unknown)
 
     def __post_init__(self) -> None:
         if self.from_generator is not None and self.where is not None:
             raise NonesuchError("--where goes by columns of stored images; leave it out with --from-generator")
 
-    def samples(self, device: torch.device) -> tuple[FaceSamples, dict[str, Any]]:
-        """All images, and what a run's folder keeps of them.
+    def samples(self, device: torch.device, run: Path) -> "TrainingFaces":
+        """All images, for a run in this folder.
 
         Raises:
             NonesuchError: a source cannot be read, or holds nothing to train on.
@@ -58,7 +68,7 @@ class FaceSources:
         plans = [] if self.from_generator is None else _plans(self.data, self.from_generator, device)
         parts = [plan.photographs for plan in plans] or [_found(source, self.where) for source in self.data]
         if self.exclude:
-            names = excluded_names(self.exclude, [item for part in parts for item in part])
+            names = excluded_names(self.exclude, [item for part in parts for item in part], self.allow_unknown)
             parts = [exclude(part, names) for part in parts]
         if len(parts) > 1:
             parts = [
@@ -66,13 +76,49 @@ class FaceSources:
                 for number, part in enumerate(parts)
             ]
         read = partial(read_planned, plans) if plans else None
-        samples = FaceSamples([item for part in parts for item in part], read)
-        return samples, {"data": signature(samples.photographs), "plans": [plan.signature for plan in plans]}
+        photographs = [item for part in parts for item in part]
+        images = images_of_run(run, listing(photographs))
+        samples = FaceSamples(photographs, read, pc.unique(images.table["identity"]).to_pylist())
+        signatures = [plan.signature for plan in plans]
+        return TrainingFaces(samples, images, {"data": listing_signature(images.table), "plans": signatures})
 
     def about(self, samples: FaceSamples, about_data: str) -> str:
         """The training data, for the card."""
         names = ", ".join(sorted({source.name for source in self.data}))
         return f"{len(samples):,} images of {len(samples.identities):,} identities from {names}. {about_data}".strip()
+
+
+@dataclass(frozen=True)
+class TrainingFaces:
+    """The images of a run.
+
+    Attributes:
+        samples: those that are there now.
+        images: those that the run was started with.
+        record: what the run's folder keeps of them.
+    """
+
+    samples: FaceSamples
+    images: RunImages
+    record: dict[str, Any]
+
+    @property
+    def placed(self) -> PlacedSamples:
+        """The samples in the order of the run."""
+        return PlacedSamples(self.samples, stand_ins(self.images.rows))
+
+    def check(self, run: Path, on_progress: OnProgress) -> None:
+        """Read every stored image before a run begins; the first process does so.
+
+        Raises:
+            NonesuchError: images cannot be used; a file in the run's folder names all of them.
+        """
+        if self.record["plans"] or (run / STATE).exists():
+            return
+        photographs, total = self.samples.photographs, len(self.samples)
+        distributed.first_does(
+            lambda: check_crops(photographs, run / BAD_IMAGES, lambda done: on_progress("checking", done, total))
+        )
 
 
 def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[PlannedImages]:

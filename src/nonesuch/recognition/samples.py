@@ -1,6 +1,6 @@
 """Labelled faces as training batches, augmented by draws that belong to each sample."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,6 +23,7 @@ class FaceSamples:
     Args:
         photographs: their identity is the class.
         read: gives the crops (N, 112, 112, 3) uint8 of some photographs; decodes their files by default.
+        people: names that are classes too, of a run that began with more images.
 
     Attributes:
         identities: the classes' names, in their order.
@@ -35,9 +36,10 @@ class FaceSamples:
         self,
         photographs: Sequence[Photograph],
         read: Callable[[Sequence[Photograph]], Pixels] | None = None,
+        people: Iterable[str] = (),
     ) -> None:
         self.photographs = list(photographs)
-        self.identities = sorted({photograph.identity for photograph in photographs})
+        self.identities = sorted({*people, *(photograph.identity for photograph in photographs)})
         if len(self.identities) < 2:
             raise NonesuchError("training a recogniser needs at least two identities; these images show one")
         if len(self.identities) == len(self.photographs):

@@ -42,6 +42,7 @@ def train_recogniser(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     from_generator: str | Path | None = None,
     where: str | None = None,
     preset: str = "mini",
@@ -69,7 +70,7 @@ def train_recogniser(
 
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the embedder.
-        data, exclude, from_generator, where: see `FaceSources`.
+        data, exclude, allow_unknown, from_generator, where: see `FaceSources`.
         preset: a recipe of `nonesuch.recognition.recipes.RECIPES`; None below means what the recipe says.
         backbone: a network of `nonesuch.list_models()`.
         head: one of `nonesuch.recognition.recipes.HEADS`, with its own margin.
@@ -95,7 +96,7 @@ def train_recogniser(
     Example:
         nonesuch.train_recogniser("run", "faces", preset="tiny", epochs=5).weights
     """
-    faces = FaceSources.of(data, exclude, from_generator, where)
+    faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
     recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
     recipe = replace(recipe, sync_batch_norm=sync_batch_norm)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
@@ -109,32 +110,34 @@ def _train(
     with run.processes() as place:
         if recipe.sync_batch_norm and place.type == "cpu" and distributed.world_size() > 1:
             raise NonesuchError("--sync-batch-norm: works on GPUs alone; leave it out, and raise --batch instead")
-        samples, source = faces.samples(place)
-        settings = run.settings(recipe, len(samples))
-        what = {**source, **recipe.record(), "backbone": [recipe.backbone, recipe.backbone_options]}
+        found = faces.samples(place, path.parent)
+        samples, images = found.samples, found.images
+        settings = run.settings(recipe, len(images))
+        what = {**found.record, **recipe.record(), "backbone": [recipe.backbone, recipe.backbone_options]}
         torch.manual_seed(run.seed)
         if recipe.head == "triplet":
             _check_triplets(samples, settings)
-        with run.claimed(path.parent, settings, what):
-            network = create_model(recipe.backbone, **recipe.backbone_options)
-            with torch.no_grad():
-                width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
-            if recipe.sync_batch_norm:  # the same tensors by the same names
-                network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-            head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
-            recogniser = channels_last(Recogniser(network, head).to(place))
-            task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
-            trainer = Trainer(task, samples, settings, path.parent, place, what)
-            card = EmbedderCard(
-                name=path.stem,
-                architecture=recipe.backbone,
-                sha256="",
-                licence=run.licence,
-                source="trained with 'nonesuch recognize train'",
-                training_data=faces.about(samples, run.about_data),
-                embedding_dim=width,
-                preprocessing={},
-            )
+        network = create_model(recipe.backbone, **recipe.backbone_options)
+        with torch.no_grad():
+            width = int(network.eval()(torch.zeros(1, 3, 112, 112)).shape[1])
+        if recipe.sync_batch_norm:  # the same tensors by the same names
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        head = create_head(recipe.head, width, len(samples.identities), recipe.share, **recipe.head_options)
+        recogniser = channels_last(Recogniser(network, head).to(place))
+        task = RecogniserTask(recogniser, recipe.augmentation, recipe.symmetry)
+        card = EmbedderCard(
+            name=path.stem,
+            architecture=recipe.backbone,
+            sha256="",
+            licence=run.licence,
+            source="trained with 'nonesuch recognize train'",
+            training_data=faces.about(samples, run.about_data),
+            embedding_dim=width,
+            preprocessing={},
+        )
+        with run.claimed(path.parent, settings, what, images):
+            found.check(path.parent, on_progress)
+            trainer = Trainer(task, found.placed, settings, path.parent, place, what)
             return to_the_end(trainer, samples, cache, path, card, on_progress)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
-from nonesuch.generators.generator import Generator, check_identity_vectors, to_grey_levels
+from nonesuch.generators.generator import Generator, checked_rows, to_grey_levels
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.steering.objective import Objective, Penalty
 from nonesuch.steering.slots import Jobs, Slots
@@ -38,10 +39,13 @@ class SteerSettings:
     style_lr: float = 0.3
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise NonesuchError(f"--steer-steps {self.steps}: give a number of at least 0")
-        if not -1.0 <= self.identity <= 1.0:
-            raise NonesuchError(f"--steer-identity {self.identity:g}: a cosine lies between -1 and 1")
+        if Number(0, whole=True).problem(self.steps):
+            raise NonesuchError(f"--steer-steps {self.steps}: give a whole number of at least 0")
+        if COSINE.problem(self.identity):
+            raise NonesuchError(f"--steer-identity {self.identity}: a cosine lies between -1 and 1")
+        for name, rate in (("lr", self.lr), ("style_lr", self.style_lr)):
+            if Number(0).problem(rate):
+                raise NonesuchError(f"{name} {rate}: give a number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class Steerer:
             "perceiver_sha256": self.perceiver.card.sha256,
         }
 
+    @checked(micro_batch=AT_LEAST_1, style_spread=Number(0))
     def steer(
         self,
         bases: NDArray[np.float32],
@@ -134,15 +139,10 @@ class Steerer:
             on_done: told how many images are finished.
 
         Raises:
-            NonesuchError: vectors of another width or not finite, another number of rows, or no room for an image.
+            NonesuchError: vectors of another width or not finite, another number of rows, seeds that are no whole
+                numbers of at least 0, or `micro_batch` or `style_spread` is out of range.
         """
-        if not len(bases) == len(starts) == len(seeds) or micro_batch < 1:
-            raise NonesuchError(
-                f"steering takes as many bases ({len(bases)}) as starts ({len(starts)}) and seeds ({len(seeds)}), "
-                f"and a micro-batch ({micro_batch}) of at least 1"
-            )
-        check_identity_vectors(bases, self.generator.card)
-        check_identity_vectors(starts, self.generator.card)
+        seeds, bases, starts = checked_rows(self.generator.card, seeds, bases, starts)
         rates = self.settings.lr / self.generator.card.vector_scale, self.settings.style_lr
         jobs = Jobs(self.generator, self.objective, bases, starts, seeds, style_spread)
         slots = Slots(self.generator, self.objective, jobs, micro_batch, self.settings.steps, rates)

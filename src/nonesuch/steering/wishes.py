@@ -75,7 +75,7 @@ def parse_wish(text: str) -> Wish:
     Raises:
         NonesuchError: it cannot be read, or names something that cannot be steered or a value out of reach.
     """
-    written = "".join(text.split())
+    written = "".join(str(text).split())
     found = _WISH.fullmatch(written)
     if found is None:
         raise NonesuchError(f"--steer {text}: write it as yaw=20, age=30..40, quality>=60 or 'yaw=uniform(-30,30)'")

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
@@ -19,12 +19,13 @@ from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities.embedding import embed_each, stored_embeddings, write_embeddings
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import VECTORS
+from nonesuch.loop.run_images import RunImages, stand_ins
 
 
-def training_photographs(data: Sequence[Path], excluded: Sequence[Path]) -> list[Photograph]:
-    """All photographs of all sources except those that the lists name; raises NonesuchError where none is left."""
+def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> list[Photograph]:
+    """All photographs of all sources except those that the lists name; errors as in `excluded_names`."""
     found = [photograph for source in data for photograph in find(source, split="train")]
-    return exclude(found, excluded_names(excluded, found))
+    return exclude(found, excluded_names(excluded, found, allow_unknown))
 
 
 def embed_once(
@@ -53,17 +54,26 @@ def embed_once(
     on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
 
 
-def read_vectors(out: Path, photographs: list[Photograph]) -> tuple[list[Photograph], NDArray[np.float32]]:
-    """The N photographs that `embed_once` could use, under the table's labels, and their (N, D) raw vectors."""
-    table = pq.read_table(out / VECTORS)
-    readable = table["embedding"].is_valid().to_pylist()
+def read_vectors(
+    out: Path, photographs: list[Photograph], images: RunImages
+) -> tuple[list[Photograph], NDArray[np.float32], NDArray[np.int64]]:
+    """The photographs with vectors.
+
+    Args:
+        photographs: those that are there now.
+        images: those that the run was started with, in the order of the table of `embed_once`.
+
+    Returns:
+        The K photographs that `embed_once` could use and that are there now, under the table's labels; their (K, D) raw
+        vectors; and for each that it could use, which of the K stands in its place.
+    """
+    table = parquet.read_table(out / VECTORS)
     labels = table["identity"].to_pylist()
-    kept = [
-        replace(photograph, identity=label)
-        for photograph, good, label in zip(photographs, readable, labels, strict=True)
-        if good
-    ]
-    return kept, embeddings(table["embedding"].drop_null())
+    readable = table["embedding"].is_valid().to_numpy()
+    there = readable & (images.rows >= 0)
+    kept = [replace(photographs[images.rows[row]], identity=labels[row]) for row in np.flatnonzero(there)]
+    numbers = np.where(there, np.cumsum(there) - 1, -1)[readable]
+    return kept, embeddings(table["embedding"].drop_null())[there[readable]], stand_ins(numbers)
 
 
 def generator_card(
@@ -94,7 +104,7 @@ def generator_card(
         embedder=embedder.name,
         embedder_sha256=embedder.card.sha256,
         vector_scale=vector_scale(norm, embedder.card.embedding_dim),
-        vector_norm=round(norm, 2),
+        vector_norm=max(round(norm, 2), 0.01),
         statistics=f"{preset}.statistics.safetensors",
     )
 

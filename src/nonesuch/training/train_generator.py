@@ -17,7 +17,7 @@ from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import as_path, as_paths
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.formats.photographs import Photograph, listing, listing_signature
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.losses import load_lpips
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
@@ -29,6 +29,7 @@ from nonesuch.identities.sampling import pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.run_folder import STATE
+from nonesuch.loop.run_images import PlacedSamples, images_of_run
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources, with_options
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_detector, load_embedder
@@ -62,6 +63,7 @@ def train_generator(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     preset: str = "vec2face_small",
     init: str | Path | None = None,
     images_seen: int | None = None,
@@ -88,6 +90,7 @@ def train_generator(
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the generator.
         data, exclude: folders, tars or LMDB sets of aligned 112x112 faces; text files of people or files to leave out.
+        allow_unknown: whether these may name what is not there.
         preset: network and recipe, of `GENERATOR_RECIPES`; None below means what the recipe says.
         init: a weight file, or another run's folder, to start from.
         images_seen, epochs: how long; at most one of them is given.
@@ -119,7 +122,7 @@ def train_generator(
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     given = (None if path is None else Path(path) for path in (init, vgg, lpips))
     networks = _Networks(preset, recipe, *given)
-    photographs = partial(training_photographs, sources(data), as_paths(exclude))
+    photographs = partial(training_photographs, sources(data), as_paths(exclude), allow_unknown)
     return _train(as_path(out), photographs, networks, embedder, run, on_skipped, on_progress)
 
 
@@ -192,13 +195,14 @@ def _train(
     with run.processes() as place:
         judge = load_embedder(embedder, str(place))
         photographs = find_photographs()
-        settings = run.settings(recipe, len(photographs))
-        what = {"embedder": judge.card.sha256, "data": signature(photographs), **networks.record()}
+        images = images_of_run(out, listing(photographs))
+        settings = run.settings(recipe, len(images))
+        what = {"embedder": judge.card.sha256, "data": listing_signature(images.table), **networks.record()}
         torch.manual_seed(run.seed)
-        with run.claimed(out, settings, what):
+        with run.claimed(out, settings, what, images):
             task, before = networks.task(judge, place)
             distributed.first_does(lambda: embed_once(out, photographs, judge, on_skipped, on_progress))
-            usable, vectors = read_vectors(out, photographs)
+            usable, vectors, stands = read_vectors(out, photographs, images)
             card = generator_card(networks.preset, judge, usable, vectors, run.licence, run.about_data)
             if before is not None:
                 card = continued(card, before)
@@ -208,7 +212,7 @@ def _train(
             samples = PhotographSamples(
                 usable, vectors, card.vector_scale, recipe.mask, style_dim, draw, recipe.prior_share
             )
-            trainer = Trainer(task, samples, settings, out, place, what)
+            trainer = Trainer(task, PlacedSamples(samples, stands), settings, out, place, what)
             distributed.first_does(lambda: statistics.save(fitted, out / card.statistics))
             path, sheet = out / f"{card.name}.safetensors", out / "samples.png"
 
@@ -244,9 +248,10 @@ def _init_file(init: Path) -> Path:
 
 def _start_from(task: GeneratorTask, init: Path, preset: str, embedder: Embedder) -> Vec2FaceCard | None:
     """Load weights, or all networks of another run's folder; returns the generator's card where there is one."""
-    loaded = weights.load_checkpoint(_init_file(init))
+    loaded = weights.load_checkpoint(init / STATE, classes=()) if init.is_dir() else weights.load_checkpoint(init)
     if init.is_dir():
-        if "networks" not in loaded:
+        saved = loaded.get("networks")
+        if not isinstance(saved, list) or not all(isinstance(network, dict) for network in saved):
             raise NonesuchError(f"{init / STATE}: not a state of this kind of training; name a weight file instead")
         for player, saved in zip(task.players, loaded["networks"], strict=False):
             weights.load_into(player.network, saved, str(init / STATE))

@@ -1,6 +1,7 @@
 """Training the perception heads on labelled photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from nonesuch.core.files import as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.crop_check import check_crops
 from nonesuch.formats.photographs import exclude as without
-from nonesuch.formats.photographs import excluded_names, signature
+from nonesuch.formats.photographs import excluded_names, listing, listing_signature
 from nonesuch.formats.tar import table_beside
+from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.run_folder import BAD_IMAGES, STATE
+from nonesuch.loop.run_images import PlacedSamples, images_of_run, recorded_images, stand_ins
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_embedder
@@ -37,6 +42,7 @@ def train_perceiver(
     data: Paths,
     *,
     exclude: Paths = (),
+    allow_unknown: bool = False,
     data_share: float = 1.0,
     preset: str = "perceiver",
     images_seen: int | None = None,
@@ -56,7 +62,7 @@ def train_perceiver(
     Args:
         out: the run's folder; OUT/PRESET.safetensors are the heads.
         data: tars of aligned 112x112 faces with a table beside each, see `nonesuch.perception.labels.labelled`.
-        exclude: text files of people or files to leave out.
+        exclude, allow_unknown: text files of people or files to leave out; whether they may name what is not there.
         data_share: of the photographs, drawn by the seed, to train on; in (0, 1].
         preset: network and recipe, of `PERCEIVER_RECIPES`; None below means what the recipe says.
         images_seen, epochs: how long; at most one of them is given.
@@ -81,13 +87,14 @@ def train_perceiver(
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     path = as_path(out) / f"{preset}.safetensors"
-    return _train(path, sources(data), as_paths(exclude), data_share, recipe, run, on_progress)
+    photographs = partial(_kept, sources(data), as_paths(exclude), allow_unknown)
+    return _train(path, sources(data), photographs, data_share, recipe, run, on_progress)
 
 
 def _train(
     path: Path,
     tars: Sequence[Path],
-    excluded: Sequence[Path],
+    photographs: Callable[[], LabelledPhotographs],
     data_share: float,
     recipe: PerceiverRecipe,
     run: RunOptions,
@@ -96,24 +103,28 @@ def _train(
     preset = path.stem
     with run.processes() as place:
         below = load_embedder("mobilefacenet", str(place))  # the only shipped one whose feature maps can be read
-        known = _kept(labelled(list(tars), split="train"), excluded)
+        known = photographs()
         if data_share < 1.0:
-            known = known.chosen(np.flatnonzero(uniform(run.seed, Stream.SPLIT, len(known.photographs)) < data_share))
-        settings = run.settings(recipe, len(known.photographs))
+            known = _share(known, data_share, run.seed, path.parent)
+        images = images_of_run(path.parent, listing(known.photographs))
+        settings = run.settings(recipe, len(images))
         what = {
             "preset": preset,
             "embedder": below.card.sha256,
             "share": data_share,
-            "data": signature(known.photographs),
+            "data": listing_signature(images.table),
             "labels": [files.sha256(table) for tar in tars if (table := table_beside(tar)) is not None],
         }
         torch.manual_seed(run.seed)
-        with run.claimed(path.parent, settings, what):
-            heads = create_model(preset)
-            assert isinstance(heads, AttributeHeads)
-            task = PerceiverTask(heads.to(place), below)
+        heads = create_model(preset)
+        assert isinstance(heads, AttributeHeads)
+        task = PerceiverTask(heads.to(place), below)
+        samples = PlacedSamples(LabelledSamples(known), stand_ins(images.rows))
+        with run.claimed(path.parent, settings, what, images):
+            if not (path.parent / STATE).exists():
+                distributed.first_does(lambda: _check(known, path.parent, on_progress))
             card = _card(preset, below, known, tars, run)
-            trainer = Trainer(task, LabelledSamples(known), settings, path.parent, place, what)
+            trainer = Trainer(task, samples, settings, path.parent, place, what)
 
             def export() -> None:
                 weights.save(path, weights.halved(trainer.averaged()), card)
@@ -122,12 +133,27 @@ def _train(
     return Trained(path, trainer.seen)
 
 
-def _kept(known: LabelledPhotographs, excluded: Sequence[Path]) -> LabelledPhotographs:
+def _kept(tars: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> LabelledPhotographs:
     """All photographs except those that the lists name."""
+    known = labelled(list(tars), split="train")
     if not excluded:
         return known
-    names = excluded_names(excluded, known.photographs)
+    names = excluded_names(excluded, known.photographs, allow_unknown)
     return known.chosen(np.array([row for row, item in enumerate(known.photographs) if without([item], names)]))
+
+
+def _share(known: LabelledPhotographs, share: float, seed: int, run: Path) -> LabelledPhotographs:
+    """The photographs that a run's seed draws; once it has begun, those that it drew then."""
+    before = recorded_images(run)
+    if before is None:
+        return known.chosen(np.flatnonzero(uniform(seed, Stream.SPLIT, len(known.photographs)) < share))
+    names = set(before["file"].to_pylist())
+    return known.chosen(np.array([row for row, item in enumerate(known.photographs) if item.name in names]))
+
+
+def _check(known: LabelledPhotographs, run: Path, on_progress: OnProgress) -> None:
+    total = len(known.photographs)
+    check_crops(known.photographs, run / BAD_IMAGES, lambda done: on_progress("checking", done, total))
 
 
 def _card(

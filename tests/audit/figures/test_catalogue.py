@@ -108,11 +108,12 @@ def test_a_new_figure_takes_a_measure_and_an_entry(view: EmbedderView, monkeypat
     found = {"embedders": _identities(view)}
     written = json.loads(json.dumps(found))
     assert written["embedders"]["e"]["length"]["long"] == {"value": 1.0, "low": 0.75, "high": 1.0}
-    assert ("long embeddings", ["100.00% (75.00% to 100.00%)"]) in tables({"d": found})[0][1]
+    lines = [line for part in tables({"d": found})[0][1] for line in part.lines]
+    assert ("long embeddings", ["100.0% (75.00% to 100.0%)"]) in [(line.title, line.cells) for line in lines]
     by = {
         "counts": {"found": 1, "left_out": 0, "lost_identities": 0},
         "balance": {"gender": {"shares": {}, "distance": None}},
     }
     light = next(light for light in verdict({**copy.deepcopy(found), **by}) if light.about == "embeddings are long")
-    assert (light.by, light.colour, light.told) == ("e", "green", "100.00% (75.00% to 100.00%)")
+    assert (light.by, light.colour, light.told) == ("e", "green", "100.0% (75.00% to 100.0%)")
     assert figures_at({"datasets": {"d": found}}, "long") == {"datasets/d/embedders/e/length/long": 1.0}

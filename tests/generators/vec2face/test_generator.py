@@ -77,7 +77,7 @@ def test_a_card_is_written_as_it_was_read(tmp_path: Path) -> None:
 
 def test_cards_that_do_not_fit_are_refused(generator: Vec2FaceGenerator) -> None:
     place = torch.device("cpu")
-    for mask, reason in (({"low": 2.0}, "masks need 0 <= low"), ({"width": 1.0}, "unexpected keyword argument")):
+    for mask, reason in (({"low": 2.0}, "masks need 0 <= low"), ({"width": 1.0}, "has unknown width")):
         with pytest.raises(NonesuchError, match=rf"card of .*: bad mask \(.*{reason}"):
             Vec2FaceGenerator(replace(generator.card, mask=mask), generator.network, place)
     with pytest.raises(NonesuchError, match="feature_dim 512, the network takes 192"):

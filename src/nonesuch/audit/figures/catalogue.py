@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART
 from nonesuch.audit.figures.counts import COUNTS, IDENTITIES, IMAGES, LEFT_OUT, SINGLES, count_figures
 from nonesuch.audit.figures.identities import (
     consistency_figures,
@@ -38,7 +39,7 @@ from nonesuch.measures.figure import (
     Measure,
     Unit,
 )
-from nonesuch.measures.leakage import COPIES, EXCESSES
+from nonesuch.measures.leakage import COPIES, EXCESSES, TELLING
 from nonesuch.measures.metrics import EER
 from nonesuch.measures.realism import (
     COVERAGE,
@@ -52,6 +53,8 @@ from nonesuch.measures.realism import (
 )
 from nonesuch.measures.scores import FALSE_MATCHES, FMR100, FMR1000, MATED_MEAN, NON_MATED_MEAN
 from nonesuch.measures.separability import COLLIDING, SEPARABLE, SEPARABLE_PEOPLE, TWICE
+from nonesuch.measures.shared_look import OVER_FREQUENT
+from nonesuch.measures.suspects import MATCHING_CONTROL, POWER, SUSPECTS, TELLING_PEOPLE
 
 Measured = dict[str, Any]
 
@@ -96,7 +99,18 @@ def _or_unknown(measure: Callable[[], Measured]) -> Measured:
 
 def _mean(column: str, better: Better = Better.NEITHER, unit: Unit = NUMBER) -> Listed:
     title = f"{'clipped pixels' if column == 'clipped' else column}: mean"
-    return Listed("quality", Measure(f"{column}/mean", title, unit, better))
+    return Listed("quality", Measure(f"{column}/mean", title, unit, better, meaning=_MEANINGS[column]))
+
+
+_MEANINGS = {
+    "quality": "length of the raw embedding, as a percentile of real photographs (MagFace)",
+    "sharpness": "variance of the Laplacian of the luminance",
+    "brightness": "mean luminance, 0 to 255",
+    "contrast": "standard deviation of the luminance",
+    "brisque": "distortion of natural scenes: lower is better, made for large photographs",
+    "clip_iqa": "nearness to the prompt of a good photograph, 0 to 1",
+    "clipped": "pixels that are black or white",
+}
 
 
 # What needs weights from the user.
@@ -121,7 +135,18 @@ IDENTITY_FIGURES: tuple[Listed, ...] = (
     Listed("diversity", VENDI),
     Listed("diversity", NEAR_DUPLICATES),
     Listed("separability_of_people", SEPARABLE_PEOPLE),
-    *(Listed(LEAKAGE, measure) for measure in (COPIES, *EXCESSES.values())),
+    *(
+        Listed(LEAKAGE, measure)
+        for measure in (
+            COPIES,
+            *EXCESSES.values(),
+            *TELLING.values(),
+            SUSPECTS,
+            MATCHING_CONTROL,
+            POWER,
+            TELLING_PEOPLE,
+        )
+    ),
     *(
         Listed(part, measure, of)
         for part, of in (("realism", ""), ("realism_of_control", "held-out photographs: "))
@@ -139,6 +164,7 @@ FACELESS = Measure(
         0.02,
         "share of crops in which the detector finds no face: green up to 0.5%, amber up to 2%",
     ),
+    meaning="crops in which the detector finds no face",
 )
 IMAGE_FIGURES: tuple[Listed, ...] = (
     *(Listed(COUNTS, measure) for measure in (IMAGES, IDENTITIES, SINGLES, LEFT_OUT)),
@@ -155,5 +181,6 @@ IMAGE_FIGURES: tuple[Listed, ...] = (
     CLIP_IQA,
     _mean("clipped", Better.LOWER, unit=SHARE),
     *(Listed("balance", measure) for measure in DISTANCES.values()),
+    Listed(ATTRIBUTES_PART, OVER_FREQUENT),
 )
 Found = Mapping[str, Figures]  # figures by dataset

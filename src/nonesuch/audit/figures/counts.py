@@ -12,16 +12,18 @@ COUNTS = "counts"
 _MOST_PROBLEMS = 20
 
 
-def _count(key: str, title: str, better: Better = Better.NEITHER) -> Measure:
-    return Measure(key, title, COUNT, better, interval=False)
+def _count(key: str, title: str, meaning: str, better: Better = Better.NEITHER) -> Measure:
+    return Measure(key, title, COUNT, better, interval=False, meaning=meaning)
 
 
-FOUND = _count("found", "images found")
-IMAGES = _count("images", "images")
-IDENTITIES = _count("identities", "identities")
-SINGLES = _count("single_image_identities", "identities of one image")
-LEFT_OUT = _count("left_out", "images left out", Better.LOWER)
-LOST = _count("lost_identities", "identities left out with all their images", Better.LOWER)
+FOUND = _count("found", "images found", "image files of the source")
+IMAGES = _count("images", "images", "those that can be used")
+IDENTITIES = _count("identities", "identities", "with a usable image")
+SINGLES = _count("single_image_identities", "identities of one image", "of which no mated comparison can be made")
+LEFT_OUT = _count("left_out", "images left out", "damaged, too small, or without a face to align", Better.LOWER)
+LOST = _count(
+    "lost_identities", "identities left out with all their images", "none of their images can be used", Better.LOWER
+)
 
 
 def count_figures(view: ImageView) -> dict[str, Any]:

@@ -16,16 +16,19 @@ from nonesuch.measures.scores import study
 from nonesuch.measures.separability import (
     half_similarity,
     identity_centres,
+    look_alikes,
     matches_another,
     separability,
     threshold_at,
 )
-from nonesuch.measures.similarity import normalised
+from nonesuch.measures.similarity import mean_of_pairs, normalised
 
 FMRS = (1e-3, 1e-4, 1e-5)
-PAPER_THRESHOLD = 0.4  # that of Vec2Face, for its own embedder
+PAPER_THRESHOLD = 0.4  # that of Vec2Face, for embedders whose non-mated images lie around a cosine of 0
+_NEAR_THRESHOLD = 0.2  # below the threshold of FMR 1e-3
 _POINTS = 50  # of the curve over the dataset's size
 _LISTED = 12  # of the worst of everything
+_LINKS = 30  # pairs of identities that make groups of look-alikes
 _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which two identities may be one person
 _BY_CHANCE = 1e-3  # share of identities that the card's threshold, corrected, takes for another by chance
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
@@ -59,7 +62,9 @@ def separability_figures(view: EmbedderView) -> dict[str, Any]:
     known = card is not None or bool(twice.any())  # the set's own halves say little where all images are alike
     everyone = np.arange(len(seen.people))
     sizes = np.unique(np.linspace(1, len(everyone), _POINTS).round().astype(np.int64))
-    thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **view.thresholds}
+    thresholds = dict(view.thresholds)
+    if _tells_strangers_apart(PAPER_THRESHOLD, view):
+        thresholds = {f"cosine {PAPER_THRESHOLD:g}": PAPER_THRESHOLD, **thresholds}
     return {
         "identities": len(everyone),
         "twice": {
@@ -84,6 +89,10 @@ def separability_figures(view: EmbedderView) -> dict[str, Any]:
         "closest": [
             {"first": seen.people[first], "second": seen.people[second], "cosine": cosine}
             for first, second, cosine in found.closest(_LISTED)
+        ],
+        "look_alikes": [
+            {"identities": [seen.people[person] for person in group], "cosine": cosine}
+            for group, cosine in look_alikes(found.closest(_LINKS))
         ],
     }
 
@@ -168,9 +177,15 @@ def duplicate_figures(view: ImageView) -> dict[str, Any]:
     }
 
 
+def _tells_strangers_apart(cosine: float, view: EmbedderView) -> bool:
+    """Whether a cosine that is not the embedder's own threshold is of use for it: one that nearly all strangers exceed
+    would call everybody the same person."""
+    if (known := view.thresholds.get("fmr 0.001")) is not None:
+        return cosine > known - _NEAR_THRESHOLD
+    return mean_of_pairs(normalised(view.vectors)) < cosine / 2
+
+
 def _agreeing(unit: NDArray[np.float32]) -> float:
     """The cosine from which two embeddings may be of one picture."""
-    mean = unit.mean(0, dtype=np.float64)
-    count = len(unit)
-    non_mated = (count * count * (mean @ mean) - count) / (count * (count - 1)) if count > 1 else 0.0
-    return float(min(non_mated + _SAME_PICTURE * (1.0 - non_mated), 0.995))  # in a collapsed set nothing would agree
+    mean = mean_of_pairs(unit)
+    return min(mean + _SAME_PICTURE * (1.0 - mean), 0.995)  # in a collapsed set nothing would agree

@@ -29,7 +29,7 @@ class Listed:
 
     def title(self, at: str = "") -> str:
         """Its title in tables."""
-        return self.of + self.measure.title.format(at)
+        return self.of + self.measure.titled(at)
 
     def family(self, figures: Figures) -> list[str]:
         """`Measure.family` in a dataset's figures; none where it was not measured."""

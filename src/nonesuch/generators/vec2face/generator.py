@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nonesuch.core import seeding
+from nonesuch.core import files, seeding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
@@ -74,8 +74,8 @@ class Vec2FaceGenerator(Generator):
         self.device = device
         self.dtype = dtype
         try:
-            self.mask = MaskSetting(**card.mask)
-        except (TypeError, NonesuchError) as error:
+            self.mask = files.typed(card.mask, MaskSetting, "mask")
+        except NonesuchError as error:
             raise NonesuchError(f"card of {card.name}: bad mask ({error})") from error
         if network.feature_dim != card.feature_dim:
             raise NonesuchError(

@@ -1,0 +1,63 @@
+"""Parquet files by their very names: pyarrow itself would take a path for a URI, a pattern, or a home folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nonesuch.core.errors import NonesuchError
+
+# What pyarrow raises for damaged files; names and metadata that are not UTF-8 are a ValueError.
+UNREADABLE = (OSError, pa.ArrowException, ValueError)
+
+
+def opened(path: Path, mode: str = "rb") -> pa.NativeFile:
+    """A file for pyarrow to read ("rb") or write ("wb"); raises OSError."""
+    return pa.OSFile(os.fsencode(path), mode)
+
+
+def read_table(path: Path) -> pa.Table:
+    """All of a file; raises OSError or pa.ArrowException."""
+    with opened(path) as file:
+        return pq.read_table(file)
+
+
+def read_checked(path: Path, what: str) -> pa.Table:
+    """All of a file, with every value checked.
+
+    Args:
+        what: should be there, for the message.
+
+    Raises:
+        NonesuchError: the file is missing or damaged.
+    """
+    try:
+        table = read_table(path)
+        table.validate(full=True)
+        assert all(isinstance(name, str) for name in table.column_names)  # decodes them
+    except UNREADABLE as error:
+        told = (str(error).splitlines() or [""])[0]
+        raise NonesuchError(f"{path}: not a readable {what} ({told})") from error
+    return table
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """A file's columns and metadata; errors as in `read_table`."""
+    with opened(path) as file:
+        return pq.read_schema(file)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a file; raises OSError."""
+    with opened(path, "wb") as file:
+        pq.write_table(table, file)
+
+
+@contextmanager
+def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer of one file, part by part; raises OSError."""
+    with opened(path, "wb") as file, pq.ParquetWriter(file, schema) as parts:
+        yield parts

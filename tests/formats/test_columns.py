@@ -1,0 +1,42 @@
+"""Added columns speak of one tar: where its images change, they are about others."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import nonesuch
+from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.columns import columns_problem, have_columns, read_columns, write_columns
+from nonesuch.formats.shards import TAR_HASH, shard_files
+
+
+@pytest.fixture
+def dataset(tiny_generator: Path, tmp_path: Path) -> Path:
+    nonesuch.generate_dataset(tmp_path, generator=tiny_generator, identities=2, images=2, summary=False, device="cpu")
+    write_columns(tmp_path, "looks", 0, "me", pa.table({"yaw": [1.0, 2.0, 3.0, 4.0]}))
+    return tmp_path
+
+
+def test_sound_columns(dataset: Path) -> None:
+    assert columns_problem(dataset, "looks", 0) is None
+    assert have_columns(dataset, "looks", 0, "me")
+    assert not have_columns(dataset, "looks", 0, "you")
+    assert read_columns(dataset, "looks")["yaw"].to_pylist() == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("change", ["tar", "keys"])
+def test_columns_about_other_images(dataset: Path, change: str) -> None:
+    """The shard was made again with the same names but other pixels, or lists other images."""
+    index = shard_files(dataset, 0).index
+    table = pq.read_table(index)
+    if change == "tar":
+        table = table.replace_schema_metadata({**table.schema.metadata, TAR_HASH: b"0" * 64})
+    else:
+        table = table.set_column(0, table.schema.field(0), table["key"].take([1, 0, 2, 3]))
+    pq.write_table(table, index)
+    assert columns_problem(dataset, "looks", 0) == "its columns looks are about other images"
+    assert not have_columns(dataset, "looks", 0, "me")
+    with pytest.raises(NonesuchError, match="about other images; run the command that made them again"):
+        read_columns(dataset, "looks")
