@@ -1,7 +1,7 @@
 """Every model by its name: bare torch modules, and modules with their weights and card."""
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,11 @@ from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
+from nonesuch.generators.idiff.first_stage import IDiffFirstStage
+from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
+from nonesuch.generators.idiff.presets import IDIFF
+from nonesuch.generators.idiff.unet import IDiffUNet
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import VEC2FACE
@@ -56,6 +61,9 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(FaceViT, **sizes), EmbedderCard) for name, sizes in VITS.items()},
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
+    **{name: _Model(partial(LatentDiffusion, **sizes), IDiffCard, IDiffGenerator) for name, sizes in IDIFF.items()},
+    "idiff_unet": _Model(IDiffUNet, PartCard),
+    "idiff_first_stage": _Model(IDiffFirstStage, PartCard),
 }
 
 
@@ -73,13 +81,13 @@ def list_backbones() -> list[str]:
     return sorted(name for name, model in _MODELS.items() if model.card is EmbedderCard and model.crop == 112)
 
 
-def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any) -> nn.Module:
+def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path] = False, **sizes: Any) -> nn.Module:
     """Build a network.
 
     Args:
         name: one of `list_models()`.
         pretrained: True for the weights that ship with the package, or a checkpoint file (`.safetensors`, `.pth`) in
-            the published tensor names.
+            the published tensor names, or several that together hold a model.
         sizes: arguments that differ from the preset, as the network's class names them.
 
     Returns:
@@ -100,8 +108,24 @@ def create_model(name: str, pretrained: bool | str | Path = False, **sizes: Any)
         card = weights.read_card(path, _find(name).card)
         weights.load_into(network, weights.load_checked(path, card), name)
     elif pretrained:
-        weights.load_into(network, weights.load_checkpoint(Path(pretrained)), str(pretrained))
+        paths = [Path(pretrained)] if isinstance(pretrained, str | Path) else list(map(Path, pretrained))
+        _load_published(network, paths)
     return network
+
+
+def _load_published(network: nn.Module, paths: Sequence[Path]) -> None:
+    """Load checkpoints; those of a latent diffusion hold one of its two networks each, or a part of one."""
+    names, checkpoint = ", ".join(map(str, paths)), weights.merged([weights.load_checkpoint(path) for path in paths])
+    if not isinstance(network, LatentDiffusion) or "unet.image_proj.weight" in checkpoint:
+        weights.load_into(network, checkpoint, names)
+        return
+    for part in (network.unet, network.first_stage):
+        try:
+            weights.load_into(part, checkpoint, names)
+        except NonesuchError as error:
+            raise NonesuchError(
+                f"{error}; give U-Net and first stage, one as the checkpoint, others by --part"
+            ) from error
 
 
 def card_type(name: str) -> type[Card]:

@@ -56,6 +56,7 @@ def import_weights(
     std: float = 127.5,
     threshold: Mapping[str, float] | None = None,
     decodes: AnyPath = "",
+    part: AnyPath | Sequence[AnyPath] = (),
 ) -> Card:
     """Turn a published checkpoint into a weight file with a card beside it; none of its code is run.
 
@@ -69,6 +70,7 @@ def import_weights(
         colour, mean, std: of an embedder's input, see `Preprocessing`.
         threshold: an embedder's cosines by FMR, such as {"1e-4": 0.38}.
         decodes: the embedder whose vectors a generator takes, as a weight file or by name.
+        part: further files of the same model, such as the encoder and the decoder of a latent diffusion.
 
     Returns:
         The card that was written.
@@ -85,19 +87,24 @@ def import_weights(
     suffix = ".onnx" if architecture == "onnx" else ".safetensors"
     if out.suffix != suffix:
         raise NonesuchError(f"{out}: for --architecture {architecture} the name must end in {suffix}")
-    if not checkpoint.is_file():
-        raise NonesuchError(f"{checkpoint}: no such weight file")
-    _check_place(out, [checkpoint])
+    parts = as_paths(part)
+    for path in (checkpoint, *parts):
+        if not path.is_file():
+            raise NonesuchError(f"{path}: no such weight file")
+    _check_place(out, [checkpoint, *parts])
     common: dict[str, Any] = {
         "name": name or out.stem,
         "architecture": architecture,
         "sha256": "",
         "licence": licence,
-        "source": f"imported from {checkpoint.name} (SHA-256 {files.sha256(checkpoint)})",
+        "source": "imported from "
+        + ", ".join(f"{path.name} (SHA-256 {files.sha256(path)})" for path in (checkpoint, *parts)),
         "training_data": training_data,
     }
     if architecture != "onnx" and issubclass(card_type(architecture), GeneratorCard):
-        return _import_generator(checkpoint, out, common, str(decodes))
+        return _import_generator([checkpoint, *parts], out, common, str(decodes))
+    if parts:
+        raise NonesuchError(f"--part {parts[0]}: an embedder is one file")
     preprocessing: dict[str, object] = {"size": CROP_SIZE, "colour": colour, "mean": mean, "std": std}
     common["thresholds"] = _by_rate(threshold or {})
     return _import_embedder(checkpoint, out, common, preprocessing)
@@ -110,10 +117,10 @@ def _by_rate(threshold: Mapping[str, float]) -> dict[str, float]:
         raise NonesuchError(f"--threshold {' '.join(threshold)}: write FMR=cosine, such as 1e-4=0.38") from error
 
 
-def _import_generator(checkpoint: Path, out: Path, fields: dict[str, Any], decodes: str) -> GeneratorCard:
+def _import_generator(checkpoints: list[Path], out: Path, fields: dict[str, Any], decodes: str) -> GeneratorCard:
     if not decodes:
         raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
-    network = create_model(fields["architecture"], pretrained=checkpoint)
+    network = create_model(fields["architecture"], pretrained=checkpoints)
     known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
     kind = card_type(fields["architecture"])
     assert issubclass(kind, GeneratorCard)

@@ -45,6 +45,12 @@ def models(pattern: str) -> None:
 @click.option("--std", default=127.5, show_default=True, help="What the input is then divided by.")
 @click.option("--threshold", multiple=True, help="Embedder's cosine at an FMR, such as 1e-4=0.38; repeatable.")
 @click.option("--decodes", default="", help="Generator: the embedder whose vectors it takes, a file or a name.")
+@click.option(
+    "--part",
+    type=options.PATH,
+    multiple=True,
+    help="A further file of the same model, such as a latent diffusion's encoder or decoder; repeatable.",
+)
 def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **given: Any) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into a weight file with a card beside it.
 
@@ -58,6 +64,8 @@ def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **gi
       nonesuch import-weights magface.pth --out magface.safetensors --architecture iresnet100 \\
           --colour bgr --mean 0 --std 255
       nonesuch import-weights w600k_r50.onnx --out r50.onnx --architecture onnx
+      nonesuch import-weights ema_averaged_model.ckpt --part encoder.ckpt --part decoder.ckpt \\
+          --out idiff.safetensors --architecture idiff --decodes elasticface.safetensors
     """
     cosines = options.name_numbers("--threshold", threshold, "FMR=cosine, such as 1e-4=0.38")
     card = weight_files.import_weights(checkpoint, out, threshold=cosines, **given)

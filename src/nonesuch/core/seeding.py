@@ -33,6 +33,10 @@ class Stream(IntEnum):
     WISH = 10
     AUGMENTATION = 11
     RESAMPLE = 12
+    DIFFUSION = 13
+    DIFFUSION_STEP = 14
+    CONTEXT = 15
+    CONTEXT_COSINE = 16
 
 
 def derive_seed(*parts: int) -> int:

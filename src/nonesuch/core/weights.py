@@ -27,7 +27,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
 # Prefixes that wrappers of training code put before a network's own tensor names.
-_WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.")
+_WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.", "eps_model.")
 # Keys under which training code nests a network's state dict.
 _NESTS = ("model_vec2face", "state_dict", "model", "ema")
 
@@ -176,6 +176,24 @@ def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,))
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no state dict")
     return content
+
+
+def merged(checkpoints: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Checkpoints as one, each taken out of the key under which training code nests a state dict.
+
+    Raises:
+        NonesuchError: two of them hold a tensor of the same name.
+    """
+    if len(checkpoints) == 1:
+        return dict(checkpoints[0])
+    whole: dict[str, Any] = {}
+    for checkpoint in checkpoints:
+        nest = next((checkpoint[key] for key in _NESTS if isinstance(checkpoint.get(key), dict)), checkpoint)
+        both = sorted(whole.keys() & nest.keys())
+        if both:
+            raise NonesuchError(f"two of the files hold {both[0]}; give each part of the model once")
+        whole |= nest
+    return whole
 
 
 def load_into(

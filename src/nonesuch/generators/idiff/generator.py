@@ -1,0 +1,201 @@
+"""IDiff-Face as a generator: how an image's noise is drawn, how its latent is sampled, and what its card adds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nonesuch.core import seeding
+from nonesuch.core.devices import autocast
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.seeding import Stream, derive_seed
+from nonesuch.core.warp import warp_affine
+from nonesuch.generators.generator import Generator, GeneratorCard, Latent
+from nonesuch.generators.idiff.ddim import ddim
+from nonesuch.generators.idiff.ddpm import ddpm
+from nonesuch.generators.idiff.dpm_solver import dpm_solver
+from nonesuch.generators.idiff.network import LatentDiffusion
+from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES, visits
+
+SAMPLERS = ("ddpm", "ddpm-posterior", "ddim", "dpm")
+PREDICTIONS = ("noise", "velocity")
+_MOST_GUIDANCE = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How latents are sampled. The defaults are few steps that decide an image by its first noise alone.
+
+    Attributes:
+        sampler: "ddpm" (variance beta, as published), "ddpm-posterior", "ddim", or "dpm" (DPM-Solver++ 2M).
+        steps: times visited, 1 to 1000.
+        eta: DDIM's share of fresh noise, 0 to 1.
+        guidance: 1 for none; above it, noise predictions are driven away from those without an identity
+            (arXiv 2207.12598).
+        least_cosine: each image's context lies at a cosine drawn from [this, 1] to its identity (IDperturb: 0.6); 1 for
+            the identity itself.
+    """
+
+    sampler: str = "ddim"
+    steps: int = 25
+    eta: float = 0.0
+    guidance: float = 1.0
+    least_cosine: float = 1.0
+
+    def __post_init__(self) -> None:
+        limits = (
+            (self.sampler in SAMPLERS, f"sampler: one of {', '.join(SAMPLERS)}"),
+            (isinstance(self.steps, int) and 1 <= self.steps <= TIMES, f"steps: a whole number from 1 to {TIMES}"),
+            (0.0 <= self.eta <= 1.0, "eta: 0 to 1"),
+            (self.eta == 0.0 or self.sampler == "ddim", "eta: goes with ddim"),
+            (0.0 <= self.guidance <= _MOST_GUIDANCE, f"guidance: 0 to {_MOST_GUIDANCE:g}, 1 for none"),
+            (-1.0 <= self.least_cosine <= 1.0, "least_cosine: -1 to 1"),
+        )
+        wrong = [text for holds, text in limits if not holds]
+        if wrong:
+            raise NonesuchError("; ".join(wrong))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IDiffCard(GeneratorCard):
+    """The card of a latent diffusion.
+
+    Attributes:
+        prediction: what the U-Net gives, "noise" as published or "velocity" (arXiv 2202.00512).
+        schedule: a name of `SCHEDULES`, the one it was trained with.
+        sampling: keyword arguments of `Sampling`.
+        latent_scale: latent * scale is what is diffused, about standard normal.
+        frame: left, top, side in pixels of the square of a decoded image that becomes the 112x112 crop; empty for all
+            of it.
+        learned_without_identity: whether training left identities out at times; guidance relies on that.
+    """
+
+    sigma_mix: str = "0:100"
+    prediction: str = "noise"
+    schedule: str = "linear"
+    sampling: dict[str, Any] = field(default_factory=dict)
+    latent_scale: float = 1.0
+    frame: Sequence[float] = ()
+    learned_without_identity: bool = False
+
+
+class IDiffGenerator(Generator):
+    """IDiff-Face with its card. Its fixed draws are `noise` (N, C, H, W), the first noise, `seed` (N,) int64, which
+    fresh noise is drawn from, and `towards` (N, D) and `cosine` (N,), which move the context.
+
+    Attributes:
+        network: the `LatentDiffusion`.
+        sampling: how latents are sampled.
+
+    Raises:
+        NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
+    """
+
+    def __init__(
+        self, card: IDiffCard, network: LatentDiffusion, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.card, self.network, self.device, self.dtype = card, network, device, dtype
+        try:
+            self.sampling = Sampling(**card.sampling)
+        except (TypeError, NonesuchError) as error:
+            raise NonesuchError(f"card of {card.name}: bad sampling ({error})") from error
+        if card.schedule not in SCHEDULES or card.prediction not in PREDICTIONS:
+            raise NonesuchError(
+                f"card of {card.name}: schedule {card.schedule}, prediction {card.prediction}; known are "
+                f"{', '.join(SCHEDULES)} and {', '.join(PREDICTIONS)}"
+            )
+        if network.feature_dim != card.feature_dim:
+            raise NonesuchError(
+                f"card of {card.name}: feature_dim {card.feature_dim}, the network takes {network.feature_dim}"
+            )
+        self._signal = SCHEDULES[card.schedule]()
+        if self.sampling.guidance != 1.0 and not card.learned_without_identity:
+            raise NonesuchError(
+                f"card of {card.name}: guidance {self.sampling.guidance:g}, but its training never left the identity "
+                "out; set guidance to 1"
+            )
+
+    @property
+    def _latent_shape(self) -> tuple[int, int, int]:
+        side = self.network.latent_side
+        return self.network.unet.image_proj.in_channels, side, side
+
+    def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
+        """See `Generator.draw`; there is no style code."""
+        count, size = len(seeds), int(np.prod(self._latent_shape))
+        noise = np.array([seeding.normal(int(seed), Stream.DIFFUSION, size) for seed in seeds], dtype=np.float32)
+        width = self.card.feature_dim
+        towards = np.array([seeding.normal(int(seed), Stream.CONTEXT, width) for seed in seeds], dtype=np.float32)
+        shares = np.array([seeding.uniform(int(seed), Stream.CONTEXT_COSINE, 1)[0] for seed in seeds])
+        cosine = 1.0 - (1.0 - self.sampling.least_cosine) * shares
+        return Latent(
+            torch.zeros(count, 0),
+            {
+                "noise": torch.from_numpy(noise.reshape(count, *self._latent_shape)),
+                "seed": torch.from_numpy(np.asarray(seeds, dtype=np.uint64).view(np.int64).copy()),
+                "towards": torch.from_numpy(towards.reshape(count, width)),
+                "cosine": torch.from_numpy(cosine.astype(np.float32).reshape(count)),
+            },
+        )
+
+    def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
+        """See `Generator.forward`."""
+        context = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
+        with autocast(self.device, self.dtype):
+            sampled = self._sample(context, latent.fixed["noise"], latent.fixed["seed"])
+            images = self.network.first_stage.decode(sampled / self.card.latent_scale)
+        return (self._framed(images.float()).clamp(-1.0, 1.0) + 1.0) * 127.5
+
+    def _sample(self, context: Tensor, noise: Tensor, seeds: Tensor) -> Tensor:
+        of_images = seeds.cpu().numpy().view(np.uint64)
+
+        def fresh(step: int) -> Tensor:
+            size = int(np.prod(self._latent_shape))
+            rows = [seeding.normal(derive_seed(int(seed), step), Stream.DIFFUSION_STEP, size) for seed in of_images]
+            return torch.from_numpy(np.array(rows, dtype=np.float32)).to(noise).reshape(noise.shape)
+
+        def denoise(x: Tensor, time: float) -> Tensor:
+            return self._noise(x, time, context)
+
+        visited = visits(self._signal, self.sampling.steps)
+        if self.sampling.sampler == "dpm":
+            return dpm_solver(denoise, noise, visited)
+        if self.sampling.sampler == "ddim":
+            return ddim(denoise, noise, visited, fresh, self.sampling.eta)
+        return ddpm(denoise, noise, visited, fresh, "beta" if self.sampling.sampler == "ddpm" else "posterior")
+
+    def _noise(self, x: Tensor, time: float, context: Tensor) -> Tensor:
+        """The noise in x as the U-Net predicts it, guided where the sampling says so."""
+        times = x.new_full((len(x),), time)
+        predicted = self.network.unet(x, times, context).float()
+        if self.sampling.guidance != 1.0:
+            without = self.network.unet(x, times).float()
+            predicted = without + self.sampling.guidance * (predicted - without)
+        if self.card.prediction == "noise":
+            return predicted
+        signal = float(self._signal[int(time)])
+        return signal**0.5 * predicted + (1.0 - signal) ** 0.5 * x
+
+    def _framed(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) decoded images -> (B, 3, 112, 112) aligned crops."""
+        if not self.card.frame and images.shape[2] == CROP_SIZE:
+            return images
+        left, top, side = self.card.frame or (0.0, 0.0, float(images.shape[2]))
+        # Pixel centres are at integers: the frame's first pixel is half of a crop's pixel inside the frame.
+        scale = CROP_SIZE / side
+        shift = [(-offset + 0.5) * scale - 0.5 for offset in (left, top)]
+        matrix = images.new_tensor([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+        return warp_affine(images, matrix.expand(len(images), 2, 3), CROP_SIZE)
+
+
+def _moved(context: Tensor, towards: Tensor, cosine: Tensor) -> Tensor:
+    """Unit contexts moved along the part of `towards` that is perpendicular to them, to given cosines (IDperturb)."""
+    across = F.normalize(towards - (towards * context).sum(1, keepdim=True) * context)
+    cosine = cosine[:, None]
+    return cosine * context + (1.0 - cosine.square()).clamp(min=0.0).sqrt() * across

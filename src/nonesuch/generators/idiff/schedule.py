@@ -1,0 +1,55 @@
+"""How much signal is left at each time of a diffusion, and the times that a sampler visits.
+
+Source: DDPM (arXiv 2006.11239) for the linear schedule, improved DDPM (arXiv 2102.09672) for the cosine one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TIMES = 1000
+_COSINE_OFFSET = 0.008
+_MOST_BETA = 0.999
+
+
+def linear(first: float = 1e-4, last: float = 0.02) -> NDArray[np.float64]:
+    """(1000,) shares of signal variance, alpha-bar; beta grows linearly, as published for DDPM and IDiff-Face."""
+    return np.cumprod(1.0 - np.linspace(first, last, TIMES), dtype=np.float64)
+
+
+def cosine() -> NDArray[np.float64]:
+    """(1000,) shares of signal variance; a squared cosine, beta at most 0.999."""
+    angles = (np.arange(TIMES + 1) / TIMES + _COSINE_OFFSET) / (1.0 + _COSINE_OFFSET) * np.pi / 2.0
+    shares = np.cos(angles) ** 2
+    return np.cumprod(1.0 - np.minimum(1.0 - shares[1:] / shares[:-1], _MOST_BETA))
+
+
+SCHEDULES = {"linear": linear, "cosine": cosine}
+
+
+@dataclass(frozen=True)
+class Visits:
+    """The times that a sampler visits, noisiest first, and where each step leads.
+
+    Attributes:
+        times: (S,) what the network is told.
+        signal: (S + 1,) alpha-bar at each of them, and after the last step: 1, no noise.
+    """
+
+    times: NDArray[np.float64]
+    signal: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def visits(signal: NDArray[np.float64], steps: int) -> Visits:
+    """Evenly spaced times from the noisiest to the cleanest.
+
+    Args:
+        signal: (T,) alpha-bar of every time.
+        steps: 1 to T; T visits every time.
+    """
+    times = np.linspace(len(signal) - 1, 0, steps).round().astype(np.int64)
+    return Visits(times.astype(np.float64), np.append(signal[times], 1.0))

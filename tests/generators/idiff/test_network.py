@@ -1,0 +1,81 @@
+"""The networks of IDiff-Face give what the published ones give (tests/data holds their outputs)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nonesuch import create_model
+from nonesuch.core.errors import NonesuchError
+from nonesuch.generators.idiff.first_stage import IDiffFirstStage
+from nonesuch.generators.idiff.unet import IDiffUNet
+from tests.filling import fill
+
+DATA = Path(__file__).parents[2] / "data"
+SMALL = {"width": 32, "multipliers": (1, 2), "blocks": 1, "attended": (False, True), "feature_dim": 16}
+
+
+def test_unet() -> None:
+    expected = np.load(DATA / "idiff_unet.npz")
+    network = create_model("idiff_unet").eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 216_341_187
+    assert len(network.state_dict()) == 842
+    fill(network)
+    x, t, context = (torch.from_numpy(expected[name]) for name in ("x", "t", "context"))
+    for given, key in ((context, "eps"), (None, "eps_unconditional")):
+        with torch.inference_mode():
+            found = network(x, t, given).flatten().numpy()[expected["index"]]
+        assert np.abs(found - expected[key]).max() <= 1e-4 * expected[f"{key}_std"], key
+
+
+def test_first_stage() -> None:
+    expected = np.load(DATA / "idiff_first_stage.npz")
+    network = create_model("idiff_first_stage").eval()
+    assert isinstance(network, IDiffFirstStage)
+    encoder = [name for name in network.state_dict() if name.startswith(("encoder.", "quant_conv."))]
+    assert (len(encoder), len(network.state_dict())) == (90, 90 + 115)
+    fill(network)
+    z, x = torch.from_numpy(expected["z"]), torch.from_numpy(expected["x"])
+    with torch.inference_mode():
+        codes, indices = network.quantise(z)
+        assert np.array_equal(indices.numpy(), expected["indices"])
+        torch.testing.assert_close(codes[0, :, 3, 5], network.quantize.embedding.weight[indices[0, 3, 5]])
+        for found, key in ((network.decode(z), "decoded"), (network.encode(x), "encoded")):
+            part = found.flatten().numpy()[expected[f"{key}_index"]]
+            assert np.abs(part - expected[key]).max() <= 1e-4 * expected[f"{key}_std"], key
+
+
+@pytest.mark.parametrize("conditioning", ["attention", "adagn", "none"])
+def test_variants_hear_their_context_or_none(conditioning: str) -> None:
+    network = create_model("idiff_unet", conditioning=conditioning, **SMALL).eval()
+    assert isinstance(network, IDiffUNet)
+    fill(network)
+    names = {name.split("attn.")[1].split(".")[0] for name in network.state_dict() if "attn." in name}
+    assert ("norm" in names) == (conditioning != "attention")  # norm and attention alone, as published
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor([5.0, 900.0])
+    with torch.inference_mode():
+        one, other = (network(x, t, torch.randn(2, 16)) for _ in range(2))
+        assert one.shape == (2, 3, 8, 8)
+        assert torch.equal(one, other) == (conditioning == "none")
+        torch.testing.assert_close(network(x[1:], t[1:]), network(x, t)[1:], atol=1e-5, rtol=1e-4)
+
+
+def test_a_share_of_the_context_is_dropped_in_training_alone() -> None:
+    network = create_model("idiff_unet", context_dropout=0.5, **SMALL)
+    fill(network)
+    x, t, context = torch.randn(1, 3, 8, 8), torch.tensor([5.0]), torch.randn(1, 16)
+    with torch.no_grad():
+        assert not torch.equal(network.train()(x, t, context), network(x, t, context))
+        assert torch.equal(network.eval()(x, t, context), network(x, t, context))
+
+
+def test_an_untrained_unet_predicts_nothing() -> None:
+    network = create_model("idiff_unet", **SMALL).eval()
+    with torch.no_grad():
+        assert not network(torch.randn(1, 3, 8, 8), torch.tensor([3.0]), torch.randn(1, 16)).any()
+
+
+def test_a_size_that_is_unknown() -> None:
+    with pytest.raises(NonesuchError, match="colour"):
+        create_model("idiff_unet", colour=3)

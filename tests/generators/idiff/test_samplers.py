@@ -1,0 +1,106 @@
+"""Samplers against closed forms: of a normal distribution, everything a sampler asks for and gives is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nonesuch.generators.idiff.ddim import ddim
+from nonesuch.generators.idiff.ddpm import ddpm
+from nonesuch.generators.idiff.dpm_solver import dpm_solver
+from nonesuch.generators.idiff.samplers import Denoiser
+from nonesuch.generators.idiff.schedule import TIMES, Visits, cosine, linear, visits
+
+MEAN, STD = 0.7, 0.4
+
+
+def _exact(visited: Visits) -> Denoiser:
+    """The noise that is to be expected in x, where clean values are normal(MEAN, STD)."""
+    signal = dict(zip(visited.times, visited.signal, strict=False))
+
+    def denoise(x: Tensor, time: float) -> Tensor:
+        now = signal[time]
+        total = now * STD**2 + 1.0 - now
+        return math.sqrt(1.0 - now) * (x - math.sqrt(now) * MEAN) / total
+
+    return denoise
+
+
+def _grid(steps: int, last: float = 3.0) -> Visits:
+    """Times evenly spaced in half the log of the signal-to-noise ratio, up to `last`, where it ends with noise left."""
+    half = np.linspace(-3.0, last, steps + 1)
+    return Visits(np.arange(steps, dtype=np.float64), 1.0 / (1.0 + np.exp(-2.0 * half)))
+
+
+def _flow(x: Tensor, first: float, last: float) -> Tensor:
+    """Where the probability flow leads x from one share of signal to another: it keeps x's rank in the distribution."""
+    spread = [math.sqrt(share * STD**2 + 1.0 - share) for share in (first, last)]
+    return math.sqrt(last) * MEAN + spread[1] / spread[0] * (x - math.sqrt(first) * MEAN)
+
+
+def _never(step: int) -> Tensor:
+    raise AssertionError("asked for fresh noise")
+
+
+X = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)[:, None, None, None]
+
+
+@pytest.mark.parametrize(("sampler", "order"), [("ddim", 1), ("dpm", 2)])
+def test_order_of_convergence(sampler: str, order: int) -> None:
+    errors = []
+    for steps in (40, 80, 160):
+        grid = _grid(steps)
+        found = ddim(_exact(grid), X, grid, _never) if sampler == "ddim" else dpm_solver(_exact(grid), X, grid)
+        errors.append(float((found - _flow(X, grid.signal[0], grid.signal[-1])).abs().max()))
+    slopes = [math.log2(errors[i] / errors[i + 1]) for i in (0, 1)]
+    assert slopes == pytest.approx([order, order], abs=0.15)
+
+
+def test_ddim_with_all_the_noise_is_ancestral_sampling() -> None:
+    visited = visits(linear(), TIMES)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(X.shape, generator=generator, dtype=torch.float64) for _ in range(TIMES)]
+    ancestral = ddpm(_exact(visited), X, visited, drawn.__getitem__, "posterior")
+    torch.testing.assert_close(ddim(_exact(visited), X, visited, drawn.__getitem__, 1.0), ancestral)
+
+
+@pytest.mark.parametrize("variance", ["beta", "posterior"])
+def test_ancestral_sampling_draws_the_distribution(variance: str) -> None:
+    visited = visits(linear(), TIMES)
+    generator = torch.Generator().manual_seed(1)
+
+    def fresh(step: int) -> Tensor:
+        return torch.randn(20_000, 1, 1, 1, generator=generator)
+
+    found = ddpm(_exact(visited), fresh(0), visited, fresh, "beta" if variance == "beta" else "posterior")
+    assert float(found.mean()) == pytest.approx(MEAN, abs=0.01)
+    assert float(found.std()) == pytest.approx(STD, abs=0.01)
+
+
+def test_ancestral_steps_are_the_published_recursion() -> None:
+    """Step by step with the betas themselves, and no noise in the last two."""
+    betas = np.linspace(1e-4, 0.02, TIMES)
+    kept = np.cumprod(1.0 - betas)
+    visited = visits(linear(), TIMES)
+    denoise, x = _exact(visited), X
+    drawn = torch.randn(TIMES, *X.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for step, time in enumerate(reversed(range(TIMES))):
+        mean = (x - betas[time] / math.sqrt(1.0 - kept[time]) * denoise(x, float(time))) / math.sqrt(1.0 - betas[time])
+        x = mean + (math.sqrt(betas[time]) * drawn[step] if time > 1 else 0.0)
+    torch.testing.assert_close(ddpm(_exact(visited), X, visited, drawn.__getitem__), x)
+
+
+def test_schedules() -> None:
+    for signal in (linear(), cosine()):
+        assert signal.shape == (TIMES,)
+        assert (np.diff(signal) < 0).all()
+    assert linear()[0] == pytest.approx(1 - 1e-4)
+    assert linear()[-1] == pytest.approx(4.0358e-05, rel=1e-3)  # known for betas of 1e-4 to 0.02
+    assert cosine()[499] == pytest.approx(math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) ** 2, rel=1e-3)
+    few = visits(linear(), 4)
+    assert few.times.tolist() == [999, 666, 333, 0]
+    assert few.signal[-1] == 1.0
+    assert visits(linear(), TIMES).times.tolist() == list(reversed(range(TIMES)))
+    assert visits(linear(), 1).times.tolist() == [999]
