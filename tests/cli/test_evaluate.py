@@ -181,7 +181,7 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert "write it as 8-10" in cli("evaluate", "--data", images, "--pairs", pairs, "--folds", "x").error
     assert "goes with --pairs" in cli("evaluate", "--data", images, "--folds", "1-2").error
     missing = cli("evaluate", "--data", images, "--pairs", tmp_path / "absent.txt")
-    assert "not a readable list of pairs" in missing.error
+    assert "absent.txt: not readable" in missing.error
     one_kind = tmp_path / "pairs.csv"
     one_kind.write_text("left,right,mated\nA_0001,A_0002,1\nB_0001,B_0002,1\n")
     assert "all comparisons are mated" in cli("evaluate", "--data", images, "--pairs", one_kind).error

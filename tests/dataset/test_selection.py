@@ -96,4 +96,4 @@ def test_training_on_chosen_images(cli: Cli, dataset: Path, tmp_path: Path) -> N
     outcome = cli("recognize", "train", tmp_path / "run", *options, "--where", "quality < 15")
     assert outcome.status == 0, outcome.err
     assert "11 images of 4 identities" in (tmp_path / "run" / "tiny.json").read_text()
-    assert "holds a run with images 11, not 12" in cli("recognize", "train", tmp_path / "run", *options).error
+    assert "holds a run with other images" in cli("recognize", "train", tmp_path / "run", *options).error
