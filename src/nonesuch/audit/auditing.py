@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from nonesuch.audit.figures.attributes import ATTRIBUTES_PART, attribute_figures
 from nonesuch.audit.figures.catalogue import measured_by_embedder, measured_of_images
 from nonesuch.audit.figures.identities import known_thresholds
 from nonesuch.audit.figures.view import EmbedderView, ImageView
@@ -64,7 +63,6 @@ def audit(
     on_step("images")
     judged = [judge.name for judge in eyes.judges]
     figures |= measured_of_images(ImageView(source, seen, target, judged, reference, eyes.inception))
-    figures[ATTRIBUTES_PART] = attribute_figures(seen, reference)
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images

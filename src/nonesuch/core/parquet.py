@@ -1,7 +1,7 @@
 """Parquet files by their very names: pyarrow itself would take a path for a URI, a pattern, or a home folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def opened(path: Path, mode: str = "rb") -> pa.NativeFile:
     return pa.OSFile(os.fsencode(path), mode)
 
 
-def read_table(path: Path) -> pa.Table:
-    """All of a file; raises OSError or pa.ArrowException."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """All of a file, or some of its columns; raises OSError or pa.ArrowException."""
     with opened(path) as file:
-        return pq.read_table(file)
+        return pq.read_table(file, columns=None if columns is None else list(columns))
 
 
 def read_checked(path: Path, what: str) -> pa.Table:

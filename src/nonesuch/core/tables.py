@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.core import parquet
@@ -70,8 +69,7 @@ def column_names(path: Path) -> list[str]:
 def _read(path: Path, names: Sequence[str], as_text: Sequence[str]) -> pa.Table:
     try:
         if _is_parquet(path):
-            with parquet.opened(path) as file:
-                return pq.read_table(file, columns=list(names))
+            return parquet.read_table(path, names)
         header, delimiter = _header(path)
         with parquet.opened(path) as file:
             packed = path.suffix.lower() == ".gz"

@@ -14,16 +14,14 @@ from nonesuch.core.files import as_paths
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.crop_check import check_crops
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names, listing, listing_signature
 from nonesuch.formats.source import Source
-from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress
-from nonesuch.loop.run_folder import BAD_IMAGES, STATE
 from nonesuch.loop.run_images import PlacedSamples, RunImages, images_of_run, stand_ins
 from nonesuch.loop.runs import Paths, sources
 from nonesuch.models import load_generator
 from nonesuch.recognition.samples import FaceSamples
+from nonesuch.training.crop_check import check_every_crop
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,8 @@ class TrainingFaces:
         Raises:
             NonesuchError: images cannot be used; a file in the run's folder names all of them.
         """
-        if self.record["plans"] or (run / STATE).exists():
-            return
-        photographs, total = self.samples.photographs, len(self.samples)
-        distributed.first_does(
-            lambda: check_crops(photographs, run / BAD_IMAGES, lambda done: on_progress("checking", done, total))
-        )
+        if not self.record["plans"]:
+            check_every_crop(self.samples.photographs, run, on_progress)
 
 
 def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[PlannedImages]:

@@ -15,13 +15,10 @@ from nonesuch.core.files import as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.crop_check import check_crops
 from nonesuch.formats.photographs import exclude as without
 from nonesuch.formats.photographs import excluded_names, listing, listing_signature
 from nonesuch.formats.tar import table_beside
-from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.run_folder import BAD_IMAGES, STATE
 from nonesuch.loop.run_images import PlacedSamples, images_of_run, recorded_images, stand_ins
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources
 from nonesuch.loop.trainer import Trainer
@@ -31,6 +28,7 @@ from nonesuch.perception.labels import LabelledPhotographs, labelled
 from nonesuch.perception.perceiver import PerceiverCard
 from nonesuch.perception.presets import PERCEIVER_RECIPES
 from nonesuch.perception.training import LabelledSamples, PerceiverRecipe, PerceiverTask
+from nonesuch.training.crop_check import check_every_crop
 
 _PERCENTILES = np.arange(101)
 _MOST_NORMS = 4_000  # photographs whose embedding norms make the scale of quality
@@ -121,8 +119,7 @@ def _train(
         task = PerceiverTask(heads.to(place), below)
         samples = PlacedSamples(LabelledSamples(known), stand_ins(images.rows))
         with run.claimed(path.parent, settings, what, images):
-            if not (path.parent / STATE).exists():
-                distributed.first_does(lambda: _check(known, path.parent, on_progress))
+            check_every_crop(known.photographs, path.parent, on_progress)
             card = _card(preset, below, known, tars, run)
             trainer = Trainer(task, samples, settings, path.parent, place, what)
 
@@ -149,11 +146,6 @@ def _share(known: LabelledPhotographs, share: float, seed: int, run: Path) -> La
         return known.chosen(np.flatnonzero(uniform(seed, Stream.SPLIT, len(known.photographs)) < share))
     names = set(before["file"].to_pylist())
     return known.chosen(np.array([row for row, item in enumerate(known.photographs) if item.name in names]))
-
-
-def _check(known: LabelledPhotographs, run: Path, on_progress: OnProgress) -> None:
-    total = len(known.photographs)
-    check_crops(known.photographs, run / BAD_IMAGES, lambda done: on_progress("checking", done, total))
 
 
 def _card(

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from nonesuch.audit.figures.view import ImageView
 from nonesuch.audit.looking import Seen
-from nonesuch.audit.reference import Reference
 from nonesuch.measures.shared_look import Frequency, frequency, is_over_frequent, times_the_odds
 from nonesuch.perception.attributes import ATTRIBUTES
 
 ATTRIBUTES_PART = "attributes"
 
 
-def attribute_figures(seen: Seen, reference: Reference | None) -> dict[str, Any]:
+def attribute_figures(view: ImageView) -> dict[str, Any]:
     """CelebA's 40 attributes by the perceiver, over images and identities, of the dataset and of the training set.
 
     Returns:
@@ -22,8 +22,8 @@ def attribute_figures(seen: Seen, reference: Reference | None) -> dict[str, Any]
         over_frequent: count and names of the attributes that `is_over_frequent` says so of, the most extreme first;
         None likewise.
     """
-    mine = _frequencies(seen)
-    real = None if reference is None else _frequencies(reference.training)
+    mine = _frequencies(view.seen)
+    real = None if view.reference is None else _frequencies(view.reference.training)
     shares = {}
     for name, found in mine.items():
         other = None if real is None else real[name]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from nonesuch.audit.figures.attributes import ATTRIBUTES_PART
+from nonesuch.audit.figures.attributes import ATTRIBUTES_PART, attribute_figures
 from nonesuch.audit.figures.counts import COUNTS, IDENTITIES, IMAGES, LEFT_OUT, SINGLES, count_figures
 from nonesuch.audit.figures.identities import (
     consistency_figures,
@@ -77,6 +77,7 @@ OF_IMAGES: dict[str, Callable[[ImageView], Measured]] = {
     "balance": balance_figures,
     "quality": quality_figures,
     "fid": fid_figures,
+    ATTRIBUTES_PART: attribute_figures,
 }
 
 

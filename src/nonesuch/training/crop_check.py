@@ -1,35 +1,41 @@
 """All crops of a training read once before it begins, so that a bad one does not end it later."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
+from nonesuch.loop import distributed
+from nonesuch.loop.progress import OnProgress
+from nonesuch.loop.run_folder import BAD_IMAGES, STATE
 
 _AT_ONCE = 1024
 
 
-def check_crops(
-    photographs: Sequence[Photograph], listed_in: Path, on_image: Callable[[int], None] = lambda done: None
-) -> None:
-    """Read every photograph.
+def check_every_crop(photographs: Sequence[Photograph], run: Path, on_progress: OnProgress) -> None:
+    """Read every photograph of a run that has no saved state yet; the first process does so.
 
     Args:
-        listed_in: text file for the names of all that cannot be used, as --exclude takes them.
-        on_image: told how many are read.
+        run: the run's folder, which gets the names of all that cannot be used in a text file, as --exclude takes them.
+        on_progress: told how many are read.
 
     Raises:
         NonesuchError: photographs cannot be read, or are no aligned 112x112 crops.
     """
+    if not (run / STATE).exists():
+        distributed.first_does(lambda: _check(photographs, run / BAD_IMAGES, on_progress))
+
+
+def _check(photographs: Sequence[Photograph], listed_in: Path, on_progress: OnProgress) -> None:
     bad: list[tuple[str, str]] = []
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(photographs), _AT_ONCE):
             part = photographs[start : start + _AT_ONCE]
             problems = zip(part, pool.map(_problem, part), strict=True)
             bad += [(photograph.name, problem) for photograph, problem in problems if problem]
-            on_image(start + len(part))
+            on_progress("checking", start + len(part), len(photographs))
     if not bad:
         return
     with files.replacing(listed_in) as temporary:
