@@ -14,7 +14,8 @@ from nonesuch.cli.app import main
 from nonesuch.core import weights
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities import statistics
-from nonesuch.models import create_model, load_embedder
+from nonesuch.models import create_model
+from tests.cards import random_generator
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,10 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     network = create_model("vec2face_tiny")
-    embedder = load_embedder("mobilefacenet").card
-    card = Vec2FaceCard(
-        name="tiny",
-        architecture="vec2face_tiny",
-        sha256="",
-        licence="none, random weights",
-        source="tests",
-        training_data="none",
-        feature_dim=192,
-        embedder=embedder.name,
-        embedder_sha256=embedder.sha256,
+    card = random_generator(
+        Vec2FaceCard,
+        "tiny",
+        "vec2face_tiny",
         vector_scale=0.2,
         vector_norm=70.0,
         statistics="tiny.statistics.safetensors",
@@ -82,6 +76,6 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights.save(folder / "tiny.safetensors", network.state_dict(), card)
     rng = np.random.default_rng(0)
     vectors = (rng.standard_normal((400, 192)) * 5).astype(np.float32)
-    fitted = statistics.fit(vectors, [str(row) for row in range(400)], embedder.sha256)
+    fitted = statistics.fit(vectors, [str(row) for row in range(400)], card.embedder_sha256)
     statistics.save(fitted, folder / card.statistics)
     return folder / "tiny.safetensors"

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nonesuch import load_embedder, load_generator, load_perceiver, models
+from nonesuch import load_generator, load_perceiver, models
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
@@ -25,6 +25,7 @@ from nonesuch.perception.perceiver import Perceiver
 from nonesuch.steering.columns import steered_columns
 from nonesuch.steering.least_age import LeastAge
 from nonesuch.steering.steerer import Steerer, SteerSettings
+from tests.cards import random_generator
 from tests.conftest import Cli
 
 SEEDS = np.arange(100, 107, dtype=np.uint64)
@@ -68,20 +69,7 @@ def toy_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights and card of a toy; the line that joins the family to the others is the first one."""
     monkeypatch.setitem(models._MODELS, "toy", models._Model(ToyNetwork, GeneratorCard, ToyGenerator))
     torch.manual_seed(1)
-    embedder = load_embedder("mobilefacenet").card
-    card = GeneratorCard(
-        name="toy",
-        architecture="toy",
-        sha256="",
-        licence="none, random weights",
-        source="tests",
-        training_data="none",
-        feature_dim=192,
-        embedder=embedder.name,
-        embedder_sha256=embedder.sha256,
-        vector_scale=0.2,
-        vector_norm=70.0,
-    )
+    card = random_generator(GeneratorCard, "toy", "toy", vector_scale=0.2, vector_norm=70.0)
     path = tmp_path / "toy.safetensors"
     weights.save(path, ToyNetwork().state_dict(), card)
     return path

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from nonesuch.formats.readers import find
-from tests.cli.test_training_commands import _arguments, _options, folder  # noqa: F401
+from tests.cli.trainings import arguments_of, options_of
 from tests.conftest import Cli
 
 
 @pytest.fixture
-def ours(folder: Path, tmp_path: Path) -> Path:  # noqa: F811
-    return Path(shutil.copytree(folder, tmp_path / "data"))
+def ours(training_data: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(training_data, tmp_path / "data"))
 
 
 def _spoil(source: Path, name: str) -> None:
@@ -30,33 +30,33 @@ def _spoil(source: Path, name: str) -> None:
 
 @pytest.mark.parametrize("command", ["recognize train", "recognize adapt", "train-perceiver"])
 def test_all_bad_ones_are_named_before_the_first_step(cli: Cli, ours: Path, tmp_path: Path, command: str) -> None:
-    options, run = _options(ours, command) | {"images_seen": 8}, tmp_path / "run"
+    options, run = options_of(ours, command) | {"images_seen": 8}, tmp_path / "run"
     options.pop("data_share", None)
     bad = ["person1/02.png", "person3/00.png", "person3/05.png"]
     for name in bad:
         _spoil(options["data"], name)
-    outcome = cli(*command.split(), run, *_arguments(options))
+    outcome = cli(*command.split(), run, *arguments_of(options))
     assert outcome.status == 1
     assert "3 of 36 images cannot be used; the first: " in outcome.error
     assert "person1/02.png" in outcome.error
     assert f"leave them out with --exclude {run / 'bad_images.txt'}" in outcome.error
     assert sorted((run / "bad_images.txt").read_text().split()) == bad
     assert not (run / "log.jsonl").exists()
-    mended = cli(*command.split(), run, *_arguments(options), "--exclude", run / "bad_images.txt")
+    mended = cli(*command.split(), run, *arguments_of(options), "--exclude", run / "bad_images.txt")
     assert mended.status == 0, mended.err
 
 
 @pytest.mark.parametrize("command", ["recognize train", "recognize adapt", "train-perceiver", "train-generator"])
 def test_a_run_is_saved_and_goes_on_without_the_bad_one(cli: Cli, ours: Path, tmp_path: Path, command: str) -> None:
-    options, run = _options(ours, command), tmp_path / "run"
-    assert cli(*command.split(), run, *_arguments(options | {"images_seen": 8})).status == 0
+    options, run = options_of(ours, command), tmp_path / "run"
+    assert cli(*command.split(), run, *arguments_of(options | {"images_seen": 8})).status == 0
     listed = pq.read_table(run / "images.parquet")
     number = len(listed)
     assert number == (36 if "data_share" not in options else number)
     bad = listed["file"][0].as_py()
     _spoil(options["data"], bad)
     options["images_seen"] = 48
-    failed = cli(*command.split(), run, *_arguments(options))
+    failed = cli(*command.split(), run, *arguments_of(options))
     assert failed.status == 1
     assert bad in failed.error
     log = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
@@ -65,7 +65,7 @@ def test_a_run_is_saved_and_goes_on_without_the_bad_one(cli: Cli, ours: Path, tm
     assert torch.load(run / "state.pt", weights_only=True)["seen"] == log[-1]
     (tmp_path / "bad.txt").write_text("person0\n")  # and everybody else of that name: a class without images
     gone = sum(name.startswith("person0/") for name in listed["file"].to_pylist())
-    resumed = cli(*command.split(), run, *_arguments(options), "--exclude", tmp_path / "bad.txt")
+    resumed = cli(*command.split(), run, *arguments_of(options), "--exclude", tmp_path / "bad.txt")
     assert resumed.status == 0, resumed.err
     assert f"{gone} of its {number} images are left out now" in resumed.err
     log = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
@@ -73,8 +73,8 @@ def test_a_run_is_saved_and_goes_on_without_the_bad_one(cli: Cli, ours: Path, tm
 
 
 def test_images_that_were_not_there_are_refused(cli: Cli, ours: Path, tmp_path: Path) -> None:
-    options, run = _options(ours, "recognize train") | {"images_seen": 8}, tmp_path / "run"
-    assert cli("recognize", "train", run, *_arguments(options)).status == 0
+    options, run = options_of(ours, "recognize train") | {"images_seen": 8}, tmp_path / "run"
+    assert cli("recognize", "train", run, *arguments_of(options)).status == 0
     shutil.copy(ours / "people/person1/00.png", ours / "people/person1/99.png")
-    outcome = cli("recognize", "train", run, *_arguments(options))
+    outcome = cli("recognize", "train", run, *arguments_of(options))
     assert "holds a run with other images: person1/99.png is new or has changed" in outcome.error

@@ -1,12 +1,10 @@
 """What the four training commands have in common: options, Python functions, processes."""
 
-import csv
 import inspect
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,9 @@ import nonesuch
 from nonesuch.cli.generator_training import train_generator
 from nonesuch.cli.perceiver_training import train_perceiver
 from nonesuch.cli.recognition import adapt, train
-from nonesuch.core import weights
-from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.loop.runs import Trained
+from tests.cli.trainings import arguments_of, options_of
 from tests.conftest import Cli
-from tests.filling import fill
-from tests.people import planted_person
 
 _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "train-generator": (train_generator, "train_generator"),
@@ -36,48 +31,6 @@ _SHARED = [
     *("out", "data", "exclude", "allow_unknown"),
     *("images_seen", "epochs", "batch", "accumulate", "lr", "licence", "about_data", "seed", "device", "dtype"),
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Planted people in people/, the same with made-up ages in people.tar, and iresnet.safetensors to adapt."""
-    folder = tmp_path_factory.mktemp("data")
-    for person in range(6):
-        planted_person(folder / "people", person, range(6))
-    files = sorted((folder / "people").rglob("*.png"))
-    with tarfile.open(folder / "people.tar", "w") as archive, (folder / "people.csv").open("w", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerow(["file", "age", "gender", "ethnicity"])
-        for number, file in enumerate(files):
-            name = file.relative_to(folder / "people").as_posix()
-            archive.add(file, arcname=name)
-            writer.writerow([name, 20 + number, number % 2, number % 5])
-    network = nonesuch.create_model("iresnet_tiny")
-    fill(network)
-    about = {"name": "iresnet", "licence": "MIT", "source": "filled", "training_data": "None.", "sha256": ""}
-    card = EmbedderCard(architecture="iresnet_tiny", embedding_dim=32, **about)
-    weights.save(folder / "iresnet.safetensors", network.state_dict(), card)
-    return folder
-
-
-def _options(folder: Path, command: str) -> dict[str, Any]:
-    """A quick run of a command, by the names of the Python function's arguments."""
-    common = {"data": folder / "people", "batch": 8, "images_seen": 24, "seed": 3, "licence": "test only"}
-    return {
-        "train-generator": {**common, "preset": "vec2face_tiny", "loss": {"pixel": 0.5}, "adversarial_from": 8},
-        "train-perceiver": {**common, "data": folder / "people.tar", "preset": "perceiver_tiny", "data_share": 0.9},
-        "recognize train": {**common, "preset": "tiny", "head": "cosface", "accumulate": 2},
-        "recognize adapt": {**common, "embedder": folder / "iresnet.safetensors", "rank": 2},
-    }[command]
-
-
-def _arguments(options: dict[str, Any]) -> list[object]:
-    """The same for the command line."""
-    found: list[object] = []
-    for name, value in options.items():
-        values = [f"{key}={number}" for key, number in value.items()] if isinstance(value, dict) else [value]
-        found += [part for each in values for part in (f"--{name.replace('_', '-')}", each)]
-    return found
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
@@ -102,9 +55,9 @@ def test_shared_options_have_one_order_and_the_functions_have_their_names_and_de
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
-def test_python_gives_the_weights_of_the_command(cli: Cli, folder: Path, tmp_path: Path, name: str) -> None:
-    options = _options(folder, name)
-    outcome = cli(*name.split(), tmp_path / "command", *_arguments(options))
+def test_python_gives_the_weights_of_the_command(cli: Cli, training_data: Path, tmp_path: Path, name: str) -> None:
+    options = options_of(training_data, name)
+    outcome = cli(*name.split(), tmp_path / "command", *arguments_of(options))
     assert outcome.status == 0, outcome.err
     told: list[tuple[str, int, int]] = []
 
@@ -124,7 +77,7 @@ def test_python_gives_the_weights_of_the_command(cli: Cli, folder: Path, tmp_pat
 
 @pytest.mark.parametrize("name", _COMMANDS)
 def test_conflicts_are_found_before_anything_is_loaded(cli: Cli, tmp_path: Path, name: str) -> None:
-    absent = _arguments({"data": tmp_path / "absent"} | ({"embedder": "absent"} if name == "recognize adapt" else {}))
+    absent = arguments_of({"data": tmp_path / "absent"} | ({"embedder": "absent"} if name == "recognize adapt" else {}))
     both = cli(*name.split(), tmp_path / "run", *absent, "--images-seen", 8, "--epochs", 1)
     assert "--images-seen and --epochs both say how long to train" in both.error
     function = getattr(nonesuch, _COMMANDS[name][1])
@@ -166,27 +119,27 @@ def test_each_functions_own_conflicts_too(tmp_path: Path, name: str, wrong: dict
 
 @pytest.mark.parametrize("name", _COMMANDS)
 def test_the_environment_names_the_data_and_lists_leave_people_out(
-    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    cli: Cli, training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    options = {**_options(folder, name), "images_seen": 8}
+    options = {**options_of(training_data, name), "images_seen": 8}
     monkeypatch.setenv("NONESUCH_DATA", f"{options.pop('data')}{os.pathsep}")
     options.pop("data_share", None)
     for person in (1, 4):
         (tmp_path / f"{person}.txt").write_text(f"person{person}\n")
     lists = ["--exclude", tmp_path / "1.txt", "--exclude", tmp_path / "4.txt"]
-    outcome = cli(*name.split(), tmp_path / "run", *_arguments(options), *lists)
+    outcome = cli(*name.split(), tmp_path / "run", *arguments_of(options), *lists)
     assert outcome.status == 0, outcome.err
     card = next(path for path in (tmp_path / "run").glob("*.json") if path.name != "settings.json")
     assert "24 " in json.loads(card.read_text())["training_data"]  # of 36
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
-def test_a_misspelt_name_leaves_nobody_in_unseen(cli: Cli, folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_misspelt_name_leaves_nobody_in_unseen(cli: Cli, training_data: Path, tmp_path: Path, name: str) -> None:
     names = tmp_path / "names.txt"
     names.write_bytes(b"\xef\xbb\xbfperson1/\r\n./person4\t7\r\npreson2\r\n")
-    options = {**_options(folder, name), "images_seen": 8}
+    options = {**options_of(training_data, name), "images_seen": 8}
     options.pop("data_share", None)
-    arguments = [*name.split(), tmp_path / "run", *_arguments(options), "--exclude", names]
+    arguments = [*name.split(), tmp_path / "run", *arguments_of(options), "--exclude", names]
     refused = cli(*arguments)
     assert refused.status == 1
     told = "1 of 3 names match nothing, the first is 'preson2'; correct the list, or give --allow-unknown"
@@ -198,12 +151,12 @@ def test_a_misspelt_name_leaves_nobody_in_unseen(cli: Cli, folder: Path, tmp_pat
     assert "24 " in json.loads(card.read_text())["training_data"]  # of 36
 
 
-def test_epochs_count_the_data(cli: Cli, folder: Path, tmp_path: Path) -> None:
+def test_epochs_count_the_data(cli: Cli, training_data: Path, tmp_path: Path) -> None:
     for name in ("train-generator", "train-perceiver", "recognize train", "recognize adapt"):
-        options = _options(folder, name) | {"epochs": 0.5}
+        options = options_of(training_data, name) | {"epochs": 0.5}
         options = {key: value for key, value in options.items() if key not in ("images_seen", "data_share")}
         run = tmp_path / name.replace(" ", "-")
-        assert cli(*name.split(), run, *_arguments(options)).status == 0
+        assert cli(*name.split(), run, *arguments_of(options)).status == 0
         assert json.loads((run / "settings.json").read_text())["settings"]["images"] == 18  # of 36
 
 
@@ -227,11 +180,11 @@ _FILES = {"settings.json", "images.parquet", "log.jsonl", "state.pt", ".lock"}
         ("recognize adapt", {"adapted.safetensors", "adapted.json"}),
     ],
 )
-def test_two_processes_leave_one_set_of_files(folder: Path, tmp_path: Path, name: str, files: set[str]) -> None:
+def test_two_processes_leave_one_set_of_files(training_data: Path, tmp_path: Path, name: str, files: set[str]) -> None:
     """Each sees half of a batch, and the first one alone writes and speaks."""
     run = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nonesuch"]
-    command = [*torchrun, *name.split(), run, *_arguments(_options(folder, name)), "--device", "cpu"]
+    command = [*torchrun, *name.split(), run, *arguments_of(options_of(training_data, name)), "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nonesuch import create_model, load_embedder, load_generator
+from nonesuch import create_model, load_generator
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from tests.cards import random_generator
 from tests.conftest import Cli
 from tests.filling import fill
 
@@ -32,21 +33,8 @@ SETTINGS: list[dict[str, Any]] = [
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = create_model("idiff_tiny")
     fill(network)
-    embedder = load_embedder("mobilefacenet").card
     path = tmp_path_factory.mktemp("idiff") / "own.safetensors"
-    card = IDiffCard(
-        name="own",
-        architecture="idiff_tiny",
-        sha256="",
-        licence="none, random weights",
-        source="tests",
-        training_data="none",
-        feature_dim=192,
-        embedder=embedder.name,
-        embedder_sha256=embedder.sha256,
-        sampling={"steps": 3},
-        learned_without_identity=True,
-    )
+    card = random_generator(IDiffCard, "own", "idiff_tiny", sampling={"steps": 3}, learned_without_identity=True)
     weights.save(path, network.state_dict(), card)
     return path
 
