@@ -32,7 +32,7 @@ from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
-from nonesuch.training.train_generator import crop_landmarks
+from nonesuch.training.vec2face_run import crop_landmarks
 
 PARTS = {
     "pixel": ("pixel",),

@@ -26,8 +26,9 @@ from nonesuch.embedders.vit import FaceViT
 from nonesuch.generators.generator import Generator, GeneratorCard
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
-from nonesuch.generators.idiff.presets import IDIFF
+from nonesuch.generators.idiff.presets import FIRST_STAGES, IDIFF, KL_FIRST_STAGES
 from nonesuch.generators.idiff.unet import IDiffUNet
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
@@ -63,7 +64,8 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
     **{name: _Model(partial(LatentDiffusion, **sizes), IDiffCard, IDiffGenerator) for name, sizes in IDIFF.items()},
     "idiff_unet": _Model(IDiffUNet, PartCard),
-    "idiff_first_stage": _Model(IDiffFirstStage, PartCard),
+    **{name: _Model(partial(IDiffFirstStage, **sizes), PartCard) for name, sizes in FIRST_STAGES.items()},
+    **{name: _Model(partial(KlFirstStage, **sizes), PartCard) for name, sizes in KL_FIRST_STAGES.items()},
 }
 
 

@@ -6,8 +6,8 @@ import click
 
 from nonesuch.cli import options
 from nonesuch.cli.options import section
-from nonesuch.generators.vec2face.presets import VEC2FACE
 from nonesuch.loop.progress import progress_bar
+from nonesuch.training.train_generator import TRAININGS
 from nonesuch.training.train_generator import train_generator as train
 
 
@@ -24,7 +24,7 @@ from nonesuch.training.train_generator import train_generator as train
     "Network",
     click.option(
         "--preset",
-        type=click.Choice(sorted(VEC2FACE)),
+        type=click.Choice(sorted(TRAININGS)),
         default="vec2face_small",
         show_default=True,
         help="Network and recipe.",
@@ -33,6 +33,17 @@ from nonesuch.training.train_generator import train_generator as train
         "--init",
         type=options.PATH,
         help="Start a new run from these weights, or from all networks of another run's folder.",
+    ),
+    click.option(
+        "--first-stage",
+        type=options.PATH,
+        help="Weights of a trained first stage, or of a generator that has one, whose latents an IDiff-Face learns on.",
+    ),
+    click.option(
+        "--context-dropout",
+        type=click.FloatRange(0, 0.9),
+        help="Share of the identity context that an IDiff-Face leaves out in training (contextual partial dropout): "
+        "more makes the images of an identity differ more.  [default: the preset's]",
     ),
 )
 @section(
@@ -71,10 +82,16 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     command resumes after an interruption. All of this is written every 300 seconds (NONESUCH_CHECKPOINT_SECONDS) and at
     the end.
 
+    IDiff-Face is trained in two runs: first its first stage (--preset idiff_small_first_stage), then the diffusion on
+    the latents that --first-stage gives, which are made once and kept in OUT.
+
     \b
     Examples:
       nonesuch train-generator run --data faces.tar --exclude held-out.txt --dtype bfloat16
       nonesuch train-generator run2 --data faces/ --init run/vec2face_small.safetensors --images-seen 40000
+      nonesuch train-generator stage --data faces.tar --preset idiff_small_first_stage
+      nonesuch train-generator run3 --data faces.tar --preset idiff_small \\
+        --first-stage stage/idiff_small_first_stage.safetensors
     """
     weights = options.name_numbers("--loss", loss, "name=weight, such as pixel=0.5")
     with progress_bar() as bar:

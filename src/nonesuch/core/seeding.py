@@ -37,6 +37,7 @@ class Stream(IntEnum):
     DIFFUSION_STEP = 14
     CONTEXT = 15
     CONTEXT_COSINE = 16
+    DIFFUSION_TIME = 17
 
 
 def derive_seed(*parts: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
+from nonesuch.embedders.embedder import Embedder, feature_network
 
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 _WINDOW = 11
@@ -73,6 +74,28 @@ def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 def _unit_difference(a: Tensor, b: Tensor) -> Tensor:
     a, b = (x.float() / (x.float().square().sum(1, keepdim=True) + 1e-10).sqrt() for x in (a, b))
     return (a - b).square()
+
+
+class EmbedderView:
+    """Images as a frozen embedder sees them.
+
+    Args:
+        embedder: the embedder.
+
+    Raises:
+        NonesuchError: its feature maps cannot be read.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._network, self._preprocessing = feature_network(embedder), embedder.preprocessing
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, 112, 112) in [-1, 1] -> feature maps (B, C, H, W), layer by layer."""
+        return self._network.feature_maps(self._preprocessing.apply((images + 1.0) * 127.5))
+
+    def vectors(self, maps: list[Tensor]) -> Tensor:
+        """The maps of `maps` -> raw embeddings (B, D), float32."""
+        return self._network.embed_features(maps[-1]).float()
 
 
 class PerceptualDistance(Protocol):

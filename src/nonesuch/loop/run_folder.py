@@ -17,6 +17,7 @@ from nonesuch.loop.settings import TrainSettings
 SETTINGS, STATE, LOG, IMAGES = "settings.json", "state.pt", "log.jsonl", "images.parquet"
 BAD_IMAGES = "bad_images.txt"  # names of those that cannot be used, for --exclude
 VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
+LATENTS = "latents.npy"  # of a diffusion's photographs, likewise
 _CLAIM = {SETTINGS, IMAGES, locks.LOCK}  # all that a claim leaves
 _DIVERGED = "diverged"  # of the settings file: the step at which the run did
 _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
@@ -70,6 +71,7 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any], ma
     if not (folder / STATE).exists():
         if path.exists() and _read(path)["what"] != now["what"]:
             (folder / VECTORS).unlink(missing_ok=True)
+            (folder / LATENTS).unlink(missing_ok=True)
         files.write_json(path, now)
         return
     before = _read(path)

@@ -33,6 +33,8 @@ class TrainSettings:
         lr: peak learning rate; warm-up is linear, then half a cosine to 0.
         warmup: images of warm-up.
         milestones: instead of the cosine: numbers of images; after each the rate falls to a tenth.
+        period: instead of one cosine: images of the first of several, each twice as long as the one before and from
+            the peak again (warm restarts, arXiv 1608.03983); 0 for one.
         optimizer: "adamw", or "sgd" with momentum 0.9.
         betas: of AdamW.
         weight_decay: spares biases and norms.
@@ -51,6 +53,7 @@ class TrainSettings:
     lr: float
     warmup: int = 0
     milestones: tuple[int, ...] = ()
+    period: int = 0
     optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
@@ -76,6 +79,10 @@ class TrainSettings:
         if self.milestones:
             return self.lr * 0.1 ** sum(seen >= milestone for milestone in self.milestones)
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
+        if self.period:
+            # The n-th period begins after period * (2^n - 1) images.
+            periods = (seen - self.warmup) / self.period + 1.0
+            done = periods / 2.0 ** math.floor(math.log2(periods)) - 1.0
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
     def ema_decay(self, seen: int) -> float:

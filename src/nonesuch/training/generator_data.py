@@ -15,11 +15,14 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import LmdbPhotograph
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names
 from nonesuch.formats.readers import find
-from nonesuch.generators.vec2face.generator import Vec2FaceCard
+from nonesuch.identities import statistics
 from nonesuch.identities.embedding import embed_each, stored_embeddings, write_embeddings
+from nonesuch.identities.statistics import Statistics
+from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import VECTORS
 from nonesuch.loop.run_images import RunImages, stand_ins
+from nonesuch.training.generator_run import CardType, Material
 
 
 def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> list[Photograph]:
@@ -76,30 +79,27 @@ def read_vectors(
     return kept, embeddings(table["embedding"].drop_null())[there[readable]], stand_ins(numbers)
 
 
-def generator_card(
-    preset: str,
-    embedder: Embedder,
-    photographs: list[Photograph],
-    vectors: NDArray[np.float32],
-    licence: str,
-    about_data: str,
-) -> Vec2FaceCard:
-    """The card of a generator that is trained on these photographs and their vectors."""
-    norm = float(np.linalg.norm(vectors, axis=1).mean())
+def told_data(photographs: Sequence[Photograph], about_data: str) -> str:
+    """What a card says about the photographs that weights were trained on."""
     packed = [
         photograph for photograph in photographs if photograph.size >= 0 or isinstance(photograph, LmdbPhotograph)
     ]
     sources = sorted({photograph.container.name for photograph in packed}) or ["a folder"]
     people = len({photograph.identity for photograph in photographs})
-    data = f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
-    return Vec2FaceCard(
+    return f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
+
+
+def generator_card(kind: type[CardType], preset: str, embedder: Embedder, material: Material) -> CardType:
+    """The card of a generator that is trained on these photographs and their vectors."""
+    norm = float(np.linalg.norm(material.vectors, axis=1).mean())
+    return kind(
         name=preset,
         architecture=preset,
         sizes={"feature_dim": embedder.card.embedding_dim},
         sha256="",
-        licence=licence,
+        licence=material.run.licence,
         source="trained with 'nonesuch train-generator'",
-        training_data=data,
+        training_data=told_data(material.photographs, material.run.about_data),
         feature_dim=embedder.card.embedding_dim,
         embedder=embedder.name,
         embedder_sha256=embedder.card.sha256,
@@ -109,7 +109,15 @@ def generator_card(
     )
 
 
-def continued(card: Vec2FaceCard, before: Vec2FaceCard) -> Vec2FaceCard:
+def fitted_statistics(material: Material, embedder: Embedder, name: str) -> Statistics:
+    """Identity statistics of the photographs, saved in the run's folder under this name."""
+    labels = [photograph.identity for photograph in material.photographs]
+    fitted = statistics.fit(material.vectors, labels, embedder.card.sha256)
+    distributed.first_does(lambda: statistics.save(fitted, material.out / name))
+    return fitted
+
+
+def continued(card: CardType, before: CardType) -> CardType:
     """The card of weights whose training started from others; those give the scale, and add their data and licence."""
     data, licence = before.training_data, before.licence
     return replace(

@@ -109,15 +109,6 @@ def test_velocity_is_noise_in_another_form(own: IDiffGenerator, vectors: np.ndar
     torch.testing.assert_close(share**0.5 * noise - (1 - share) ** 0.5 * clean, velocity, atol=1e-4, rtol=1e-4)
 
 
-def test_a_frame_is_cut_out(own: IDiffGenerator) -> None:
-    ramp = torch.arange(128.0).expand(1, 3, 128, 128) / 128.0
-    cut = _with(own, frame=[8.0, 8.0, 112.0])._framed(ramp)
-    torch.testing.assert_close(cut[0, 0, 0], ramp[0, 0, 0, 8:120], atol=1e-5, rtol=0)
-    whole = own._framed(ramp)
-    assert whole.shape == (1, 3, 112, 112)
-    assert float(whole[0, 0, 0, 56:].mean() + whole[0, 0, 0, :56].mean()) == pytest.approx(127 / 128, abs=1e-3)
-
-
 def test_generate_takes_it_as_any_other(cli: Cli, file: Path, tmp_path: Path) -> None:
     options = ["--generator", file, "--identities", 3, "--images", 2, "--codec", "png", "--no-summary"]
     assert cli("generate", tmp_path / "one", *options, "--workers", 1).status == 0

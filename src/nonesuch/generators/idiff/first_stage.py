@@ -6,8 +6,11 @@ takes as it is. Tensor names are the published ones.
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+_COMMITMENT = 0.25
 
 
 def _group_norm(width: int) -> nn.GroupNorm:
@@ -185,11 +188,17 @@ class IDiffFirstStage(nn.Module):
         blocks: int = 2,
     ) -> None:
         super().__init__()
+        self.channels, self.latent_factor = channels, 2 ** (len(multipliers) - 1)
         self.encoder = Encoder(channels, width, multipliers, blocks)
         self.quant_conv = nn.Conv2d(channels, channels, 1)
         self.quantize = Codebook(codes, channels)
         self.post_quant_conv = nn.Conv2d(channels, channels, 1)
         self.decoder = Decoder(channels, width, multipliers, blocks)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """The weight that an adaptive loss weight looks at."""
+        return self.decoder.conv_out.weight
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, channels, H / 4, W / 4) latents, not yet codes; these are diffused."""
@@ -201,8 +210,30 @@ class IDiffFirstStage(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents, rounded to codes here -> (B, 3, H, W) images, about [-1, 1], not clipped."""
+        return self.decoder(self.post_quant_conv(self._rounded(latents)))
+
+    def _rounded(self, latents: Tensor) -> Tensor:
+        """Codes, which a gradient passes as if nothing were rounded (arXiv 1711.00937)."""
         codes, _ = self.quantise(latents)
-        return self.decoder(self.post_quant_conv(codes))
+        return latents + (codes - latents).detach() if latents.requires_grad else codes
+
+    def trained(self, images: Tensor, noise: Tensor, encoder_learns: bool = True) -> tuple[Tensor, dict[str, Tensor]]:
+        """One pass of training.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+            noise: not used; a codebook draws nothing.
+            encoder_learns: False keeps the encoder as it is.
+
+        Returns:
+            The images again, and `codebook`: the squared distance of latents from their codes, moving the codes, and a
+            quarter of it moving the latents.
+        """
+        with torch.set_grad_enabled(encoder_learns and torch.is_grad_enabled()):
+            latents = self.encode(images).float()
+        codes, _ = self.quantise(latents)
+        distance = F.mse_loss(codes, latents.detach()) + _COMMITMENT * F.mse_loss(latents, codes.detach())
+        return self.decode(latents), {"codebook": distance}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images -> latents -> images."""

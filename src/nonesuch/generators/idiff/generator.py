@@ -13,13 +13,12 @@ from torch import Tensor
 from nonesuch.core import seeding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, derive_seed
-from nonesuch.core.warp import warp_affine
 from nonesuch.generators.generator import Generator, GeneratorCard, Latent
 from nonesuch.generators.idiff.ddim import ddim
 from nonesuch.generators.idiff.ddpm import ddpm
 from nonesuch.generators.idiff.dpm_solver import dpm_solver
+from nonesuch.generators.idiff.framing import to_crops
 from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES, visits
 
@@ -121,14 +120,9 @@ class IDiffGenerator(Generator):
                 "out; set guidance to 1"
             )
 
-    @property
-    def _latent_shape(self) -> tuple[int, int, int]:
-        side = self.network.latent_side
-        return self.network.unet.image_proj.in_channels, side, side
-
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
         """See `Generator.draw`; there is no style code."""
-        count, size = len(seeds), int(np.prod(self._latent_shape))
+        count, size = len(seeds), int(np.prod(self.network.latent_shape))
         noise = np.array([seeding.normal(int(seed), Stream.DIFFUSION, size) for seed in seeds], dtype=np.float32)
         width = self.card.feature_dim
         towards = np.array([seeding.normal(int(seed), Stream.CONTEXT, width) for seed in seeds], dtype=np.float32)
@@ -137,7 +131,7 @@ class IDiffGenerator(Generator):
         return Latent(
             torch.zeros(count, 0),
             {
-                "noise": torch.from_numpy(noise.reshape(count, *self._latent_shape)),
+                "noise": torch.from_numpy(noise.reshape(count, *self.network.latent_shape)),
                 "seed": torch.from_numpy(np.asarray(seeds, dtype=np.uint64).view(np.int64).copy()),
                 "towards": torch.from_numpy(towards.reshape(count, width)),
                 "cosine": torch.from_numpy(cosine.astype(np.float32).reshape(count)),
@@ -150,13 +144,13 @@ class IDiffGenerator(Generator):
         with autocast(self.device, self.dtype):
             sampled = self._sample(context, latent.fixed["noise"], latent.fixed["seed"])
             images = self.network.first_stage.decode(sampled / self.card.latent_scale)
-        return (self._framed(images.float()).clamp(-1.0, 1.0) + 1.0) * 127.5
+        return (to_crops(images.float(), self.card.frame).clamp(-1.0, 1.0) + 1.0) * 127.5
 
     def _sample(self, context: Tensor, noise: Tensor, seeds: Tensor) -> Tensor:
         of_images = seeds.cpu().numpy().view(np.uint64)
 
         def fresh(step: int) -> Tensor:
-            size = int(np.prod(self._latent_shape))
+            size = int(np.prod(self.network.latent_shape))
             rows = [seeding.normal(derive_seed(int(seed), step), Stream.DIFFUSION_STEP, size) for seed in of_images]
             return torch.from_numpy(np.array(rows, dtype=np.float32)).to(noise).reshape(noise.shape)
 
@@ -181,17 +175,6 @@ class IDiffGenerator(Generator):
             return predicted
         signal = float(self._signal[int(time)])
         return signal**0.5 * predicted + (1.0 - signal) ** 0.5 * x
-
-    def _framed(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) decoded images -> (B, 3, 112, 112) aligned crops."""
-        if not self.card.frame and images.shape[2] == CROP_SIZE:
-            return images
-        left, top, side = self.card.frame or (0.0, 0.0, float(images.shape[2]))
-        # Pixel centres are at integers: the frame's first pixel is half of a crop's pixel inside the frame.
-        scale = CROP_SIZE / side
-        shift = [(-offset + 0.5) * scale - 0.5 for offset in (left, top)]
-        matrix = images.new_tensor([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-        return warp_affine(images, matrix.expand(len(images), 2, 3), CROP_SIZE)
 
 
 def _moved(context: Tensor, towards: Tensor, cosine: Tensor) -> Tensor:

@@ -7,7 +7,10 @@ from torch import nn
 
 from nonesuch.core.weights import Card
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
+from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.unet import IDiffUNet
+
+FirstStage = IDiffFirstStage | KlFirstStage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,15 +25,34 @@ class LatentDiffusion(nn.Module):
 
     Args:
         unet: arguments of `IDiffUNet`.
-        first_stage: arguments of `IDiffFirstStage`.
+        first_stage: arguments of `IDiffFirstStage`, or of `KlFirstStage`.
+        codebook: whether the first stage has one.
         latent_side: width and height of a latent.
+        feature_dim, context_dropout: of the U-Net, in place of those in `unet`; None to leave them.
     """
 
     def __init__(
-        self, unet: dict[str, Any] | None = None, first_stage: dict[str, Any] | None = None, latent_side: int = 32
+        self,
+        unet: dict[str, Any] | None = None,
+        first_stage: dict[str, Any] | None = None,
+        codebook: bool = True,
+        latent_side: int = 32,
+        feature_dim: int | None = None,
+        context_dropout: float | None = None,
     ) -> None:
         super().__init__()
-        self.unet = IDiffUNet(**unet or {})
-        self.first_stage = IDiffFirstStage(**first_stage or {})
+        given = {"feature_dim": feature_dim, "context_dropout": context_dropout}
+        self.unet = IDiffUNet(**{**(unet or {}), **{name: value for name, value in given.items() if value is not None}})
+        self.first_stage: FirstStage = (IDiffFirstStage if codebook else KlFirstStage)(**first_stage or {})
         self.latent_side = latent_side
         self.feature_dim = self.unet.feature_dim
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Of one latent: channels, height, width."""
+        return self.first_stage.channels, self.latent_side, self.latent_side
+
+    @property
+    def image_side(self) -> int:
+        """Width and height of the first stage's images, in pixels."""
+        return self.latent_side * self.first_stage.latent_factor

@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from nonesuch.core.augmentation import DRAWS, disturbed
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
-from nonesuch.embedders.embedder import Embedder, feature_network
+from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
-from nonesuch.generators.losses import PerceptualDistance, feature_distance, ssim
-from nonesuch.generators.vec2face.discriminator import (
+from nonesuch.generators.discriminator import (
     PatchDiscriminator,
     adaptive_weight,
     discriminator_loss,
     generator_loss,
 )
+from nonesuch.generators.losses import EmbedderView, PerceptualDistance, feature_distance, ssim
 from nonesuch.generators.vec2face.generator import MaskSetting
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.style import StyleEncoder, kl_divergence
@@ -201,8 +201,8 @@ class GeneratorTask:
         landmarks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.networks = AutoEncoder(generator)
-        self.generator, self.embedder, self.recipe, self.weights = generator, embedder, recipe, recipe.losses
-        self.features = feature_network(embedder)
+        self.generator, self.recipe, self.weights = generator, recipe, recipe.losses
+        self.view = EmbedderView(embedder)
         self.perceptual, self.landmarks = perceptual, landmarks
         self.discriminator = PatchDiscriminator(**recipe.discriminator)
         self.fakes = torch.empty(0)
@@ -271,15 +271,15 @@ class GeneratorTask:
         own_features = bool(weights.perceptual) and self.perceptual is None
         if not (weights.identity or weights.prior_identity or own_features):
             return terms
-        maps = self._maps(disturbed(images, disturbance) if self.recipe.disturb else images)
-        distance = 1.0 - F.cosine_similarity(self.features.embed_features(maps[-1]).float(), vectors)
+        maps = self.view.maps(disturbed(images, disturbance) if self.recipe.disturb else images)
+        distance = 1.0 - F.cosine_similarity(self.view.vectors(maps), vectors)
         if weights.identity:
             terms["identity"] = weights.identity * distance[:count].mean()
         if weights.prior_identity and len(images) > count:
             terms["prior_identity"] = weights.prior_identity * distance[count:].mean()
         if own_features:
             with torch.no_grad():
-                real_maps = self._maps(disturbed(real, disturbance[:count]) if self.recipe.disturb else real)
+                real_maps = self.view.maps(disturbed(real, disturbance[:count]) if self.recipe.disturb else real)
             ours = [feature_map[:count] for feature_map in maps]
             terms["perceptual"] = weights.perceptual * feature_distance(ours, real_maps).mean()
         return terms
@@ -297,6 +297,3 @@ class GeneratorTask:
         if self.weights.prior_adversarial and len(images) > count:
             found["prior_adversarial"] = self.weights.prior_adversarial * factor * generator_loss(scores[count:])
         return found
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
-        return self.features.feature_maps(self.embedder.preprocessing.apply((images + 1.0) * 127.5))

@@ -1,4 +1,4 @@
-"""The patch discriminator of Vec2Face's adversarial phase (arXiv 2409.02979, section 3.2)."""
+"""The patch discriminator of adversarial training, and its losses (Vec2Face, arXiv 2409.02979, section 3.2)."""
 
 from collections.abc import Sequence
 from itertools import pairwise

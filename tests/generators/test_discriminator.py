@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nonesuch.generators.vec2face.discriminator import (
+from nonesuch.generators.discriminator import (
     PatchDiscriminator,
     adaptive_weight,
     discriminator_loss,

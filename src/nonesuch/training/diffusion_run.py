@@ -1,0 +1,169 @@
+"""How the U-Net of a latent diffusion is trained: its networks, its latents, its weights and their card."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nonesuch.core import files, weights
+from nonesuch.core.devices import channels_last
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.weights import Card
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.generator import to_grey_levels
+from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.framing import from_crops
+from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
+from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
+from nonesuch.loop import distributed
+from nonesuch.loop.run_folder import LATENTS
+from nonesuch.loop.runs import recipe_named
+from nonesuch.loop.trainer import Samples
+from nonesuch.models import create_model, read_model_card, weights_path
+from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
+from nonesuch.training.generator_run import Given, Material, card_before, losses_given
+
+_AT_ONCE = 32  # photographs encoded together
+
+
+class DiffusionTraining:
+    """See `GeneratorTraining`.
+
+    Raises:
+        NonesuchError: no first stage is named.
+    """
+
+    needs_vectors: ClassVar[bool] = True
+
+    def __init__(self, given: Given) -> None:
+        given.refuse("vgg", "adversarial_from", "adaptive")
+        if given.first_stage is None:
+            raise NonesuchError(
+                f"--preset {given.preset} learns on the latents of a first stage; name its weights with --first-stage "
+                f"FILE (train one with --preset {given.preset}_first_stage)"
+            )
+        self.given, self.first_stage = given, weights_path(given.first_stage)
+        recipe = recipe_named(DIFFUSION_RECIPES, given.preset)
+        self.recipe = dataclasses.replace(recipe, losses=losses_given(recipe.losses, given))
+
+    def record(self) -> dict[str, Any]:
+        """See `GeneratorTraining.record`."""
+        recipe = self.recipe
+        return {
+            **self.given.record(),
+            "first stage": files.sha256(self.first_stage),
+            "context dropout": self.given.context_dropout,
+            **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
+            "prediction": recipe.prediction,
+            "schedule": recipe.schedule,
+            "without identity": recipe.without_identity,
+            "identity share": recipe.identity_share,
+            "latent scale": recipe.latent_scale,
+        }
+
+    def begin(self, judge: Embedder, place: torch.device) -> "_Begun":
+        """See `GeneratorTraining.begin`."""
+        return _Begun(self, judge, place)
+
+
+class _Begun:
+    def __init__(self, training: DiffusionTraining, judge: Embedder, place: torch.device) -> None:
+        given = training.given
+        self.given, self.recipe, self.judge, self.place = given, training.recipe, judge, place
+        self.sizes: dict[str, Any] = {"feature_dim": judge.card.embedding_dim}
+        if given.context_dropout is not None:
+            self.sizes["context_dropout"] = given.context_dropout
+        self.network = _network(given.preset, self.sizes)
+        self.stage_card = _load_first_stage(self.network, training.first_stage)
+        self.task = DiffusionTask(self.network, judge, self.recipe)
+        if (tensors := given.loaded(self.task.players)) is not None:
+            _load_unet(self.network, tensors, str(given.init))
+        self.before = card_before(given, IDiffCard, judge)
+        channels_last(self.network.to(place))
+
+    def samples(self, material: Material) -> Samples:
+        """See `Begun.samples`."""
+        path = material.out / LATENTS
+        distributed.first_does(lambda: self._encode_once(path, material))
+        latents = np.load(path, mmap_mode="r", allow_pickle=False)
+        scale = self.recipe.latent_scale or 1.0 / float(latents.astype(np.float32).std())
+        self.task.latent_scale = scale
+        common = generator_card(IDiffCard, self.given.preset, self.judge, material)
+        card = dataclasses.replace(
+            common,
+            sizes=self.sizes,
+            training_data=f"{common.training_data} First stage: {self.stage_card.training_data}",
+            prediction=self.recipe.prediction,
+            schedule=self.recipe.schedule,
+            sampling=self.recipe.sampling,
+            latent_scale=scale,
+            learned_without_identity=self.recipe.without_identity > 0.0,
+        )
+        self.card = card if self.before is None else continued(card, self.before)
+        fitted_statistics(material, self.judge, self.card.statistics)
+        return material.placed(LatentSamples(latents, material.vectors, scale, self.recipe.without_identity))
+
+    def _encode_once(self, path: Path, material: Material) -> None:
+        """Latents of all photographs and their mirror images into the run's folder, in half precision."""
+        photographs = material.photographs
+        shape = (2 * len(photographs), *self.network.latent_shape)
+        if path.exists() and np.load(path, mmap_mode="r", allow_pickle=False).shape == shape:
+            return
+        with files.replacing(path) as temporary:
+            stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+            for start in range(0, len(photographs), _AT_ONCE):
+                pixels = np.stack([item.read_crop() for item in photographs[start : start + _AT_ONCE]])
+                stored[2 * start : 2 * start + 2 * len(pixels)] = self._latents(pixels)
+                material.on_progress("encoding", start + len(pixels), len(photographs))
+            stored.flush()
+
+    def _latents(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        images = torch.from_numpy(pixels).to(self.place).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        images = from_crops(images, self.network.image_side)
+        both = torch.stack([images, images.flip(3)], dim=1).flatten(0, 1)
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.network.first_stage.encode(both).float().cpu().numpy()
+        return found
+
+    def export(self, averaged: dict[str, Tensor], material: Material, path: Path, sheet: Path) -> None:
+        """See `Begun.export`."""
+        stage = {f"first_stage.{name}": tensor for name, tensor in self.network.first_stage.state_dict().items()}
+        state = {f"unet.{name}": tensor for name, tensor in averaged.items()}
+        weights.save(path, weights.halved({**state, **stage}), self.card)
+        network = _network(self.card.architecture, self.card.sizes)
+        weights.load_into(network, weights.load_checkpoint(path), str(path))
+        generator = IDiffGenerator(self.card, network.eval(), torch.device("cpu"))
+        seeds = np.arange(len(material.shown), dtype=np.uint64)
+        made = generator.render(material.vectors[: len(seeds)], seeds, len(seeds))
+        material.write_samples(sheet, to_grey_levels(made))
+
+
+def _network(preset: str, sizes: dict[str, Any]) -> LatentDiffusion:
+    network = create_model(preset, **sizes)
+    assert isinstance(network, LatentDiffusion)
+    return network
+
+
+def _load_first_stage(network: LatentDiffusion, path: Path) -> Card:
+    """The first stage's weights, from its own file or from a whole generator's; returns the file's card."""
+    card = read_model_card(path, Card)
+    tensors = weights.load_checked(path, card)
+    if isinstance(card, IDiffCard):
+        prefix = "first_stage."
+        tensors = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
+    elif not isinstance(card, PartCard):
+        raise NonesuchError(f"--first-stage {path}: {card.name} has no first stage; name that of an IDiff-Face")
+    weights.load_into(network.first_stage, tensors, str(path))
+    return card
+
+
+def _load_unet(network: LatentDiffusion, tensors: dict[str, Any], source: str) -> None:
+    """The U-Net's weights, from its own file or from a whole generator's, whose first stage is left out."""
+    prefix = "unet."
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    weights.load_into(network.unet, own or tensors, source)
