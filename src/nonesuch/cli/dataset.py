@@ -56,6 +56,11 @@ _AT_LEAST_1 = click.IntRange(1)
         type=click.FloatRange(0.0, 2.0),
         help="Spread of the style codes (pose, light, background), for a generator that has them.  [default: 1]",
     ),
+    click.option(
+        "--sampler",
+        help="How an IDiff-Face samples: ddpm, ddpm-posterior, ddim or dpm, then settings, such as 'ddim,steps=50', "
+        "'dpm,steps=20,guidance=2', 'negative=0.5', 'least_cosine=0.6'.  [default: the generator's]",
+    ),
 )
 @section(
     "Steering",
@@ -116,6 +121,7 @@ def generate(out: Path, **chosen: Any) -> None:
       nonesuch generate faces --identities 1000 --images 20 --seed 7
       nonesuch generate faces --steer "yaw=uniform(-30,30)" --steer "quality>=60"
       nonesuch generate faces --vectors people.parquet --images 20
+      nonesuch generate faces --generator idiff_small --sampler dpm,steps=20,negative=0.5
       nonesuch generate me --reference me.jpg --images 50
     """
     started = time.monotonic()

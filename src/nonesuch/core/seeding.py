@@ -38,6 +38,7 @@ class Stream(IntEnum):
     CONTEXT = 15
     CONTEXT_COSINE = 16
     DIFFUSION_TIME = 17
+    OTHER = 18
 
 
 def derive_seed(*parts: int) -> int:

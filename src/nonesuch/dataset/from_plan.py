@@ -12,6 +12,7 @@ from nonesuch.core import files, images
 from nonesuch.core.devices import exact
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS, CROP_SIZE, Pixels
+from nonesuch.dataset.others import Others
 from nonesuch.dataset.rendering import RenderSettings, default_workers, render_rows
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.photographs import Photograph
@@ -44,12 +45,14 @@ class PlannedImages:
             raise NonesuchError(
                 f"{folder}: its images are steered; make them with 'nonesuch generate' and train on these"
             )
-        self.generator = generator
         self.settings = files.typed(manifest.render, RenderSettings, f"{folder}: its render settings")
         if self.settings.device != generator.device.type:
             raise NonesuchError(f"{folder}: was planned for --device {self.settings.device}, which decides its pixels")
+        self.generator = generator.with_sampler(self.settings.sampler) if self.settings.sampler else generator
+        plan = Plan(folder)
+        self._others = Others(plan) if self.generator.needs_others else None
         self.signature = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
-        self._rows = _all_rows(Plan(folder))
+        self._rows = _all_rows(plan)
         self.container = folder / PLAN
         suffix = CODECS[self.settings.codec]
         keys = [
@@ -74,7 +77,7 @@ class PlannedImages:
             return np.concatenate(list(self._pool.map(self._render, parts)))
 
     def _render(self, rows: NDArray[np.int64]) -> Pixels:
-        encoded = render_rows(self._rows.part(rows), self.generator, self.settings)
+        encoded = render_rows(self._rows.part(rows), self.generator, self.settings, self._others)
         return np.stack([images.decode(data, PLAN) for data in encoded])
 
 

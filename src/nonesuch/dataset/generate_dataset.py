@@ -97,6 +97,7 @@ def generate_dataset(
     generator: str = "vec2face_small",
     sigma: str | None = None,
     style: float | None = None,
+    sampler: str | None = None,
     steer: str | Sequence[str] = (),
     steer_steps: int | None = None,
     steer_identity: float | None = None,
@@ -124,6 +125,8 @@ def generate_dataset(
         generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
             generator's mix, 0.2 for vectors of photographs.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
+        sampler: how an IDiff-Face samples, such as "dpm,steps=20,guidance=2", see
+            `nonesuch.generators.idiff.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
@@ -141,18 +144,15 @@ def generate_dataset(
     folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
-    given = None if sigma is None else parse_sigma_mix(sigma)
     asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
-    model = load_generator(generator, device, dtype)
-    if style is not None and not model.has_style:
-        raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
+    model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
     usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
-    mix = given or parse_sigma_mix(usual)
+    mix = parse_sigma_mix(sigma or usual)
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
     batch, spread = micro_batch or default_micro_batch(model.device), 1.0 if style is None else style
-    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread)
+    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler)
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
@@ -160,6 +160,14 @@ def generate_dataset(
     made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
     made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
     return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
+
+
+def _generator(name: str, sampler: str | None, style: float | None, device: str, dtype: str) -> Generator:
+    """The generator with its sampler; raises NonesuchError where it has no such thing, or no style code."""
+    model = load_generator(name, device, dtype)
+    if style is not None and not model.has_style:
+        raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
+    return model if sampler is None else model.with_sampler(sampler)
 
 
 def _looked_at(

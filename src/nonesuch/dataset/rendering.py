@@ -19,6 +19,7 @@ from nonesuch.core import images
 from nonesuch.core.devices import MATMUL_PRECISION, available_cores, exact, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS
+from nonesuch.dataset.others import Others
 from nonesuch.formats.columns import have_columns, write_columns
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shard_writer import ShardWriter
@@ -44,6 +45,7 @@ class RenderSettings:
         codec: "jpeg" or "png".
         quality: of JPEG, 1..100.
         style: spread of the style codes, for a generator that has them.
+        sampler: of a generator that samples, see `Generator.sampler`.
     """
 
     device: str
@@ -52,10 +54,11 @@ class RenderSettings:
     codec: str
     quality: int
     style: float = 1.0
+    sampler: str = ""
 
     def as_record(self) -> dict[str, Any]:
-        """The settings as the manifest keeps them, JSON-ready."""
-        return asdict(self)
+        """The settings as the manifest keeps them, JSON-ready; a generator without a sampler has none to keep."""
+        return {name: value for name, value in asdict(self).items() if name != "sampler" or value}
 
 
 def render_environment(settings: RenderSettings) -> dict[str, Any]:
@@ -117,8 +120,17 @@ def render_missing(
     count = _Count(plan.images - wanted, on_image)
     writer: ShardWriter | None = None
     records: list[pa.Table] = []
+    others = Others(plan) if generator.needs_others else None
     stopping = threading.Event()
-    render = partial(_render, generator=generator, settings=settings, steerer=steerer, stopping=stopping, count=count)
+    render = partial(
+        _render,
+        generator=generator,
+        settings=settings,
+        others=others,
+        steerer=steerer,
+        stopping=stopping,
+        count=count,
+    )
     jobs = _jobs(plan, missing, settings.micro_batch * (1 if steerer is None else _STEERED_AT_ONCE))
     try:
         with exact(), contextlib.closing(_in_threads(jobs, render, generator.device, workers, stopping)) as results:
@@ -204,6 +216,7 @@ def _render(
     rows: PlanRows,
     generator: Generator,
     settings: RenderSettings,
+    others: Others | None,
     steerer: Steerer | None,
     stopping: threading.Event,
     count: _Count,
@@ -219,7 +232,7 @@ def _render(
             told = done
 
     if steerer is None:
-        return render_rows(rows, generator, settings), None
+        return render_rows(rows, generator, settings, others), None
     with _enough_memory(generator, settings):
         bases, vectors = rows.vectors[rows.vector_row], image_vectors(rows, generator)
         found = steerer.steer(bases, vectors, rows.seed, settings.micro_batch, settings.style, heed)
@@ -227,11 +240,14 @@ def _render(
     return encoded, steered_columns(steerer.wishes, found)
 
 
-def render_rows(rows: PlanRows, generator: Generator, settings: RenderSettings) -> list[bytes]:
+def render_rows(
+    rows: PlanRows, generator: Generator, settings: RenderSettings, others: Others | None = None
+) -> list[bytes]:
     """The encoded images of planned rows; raises NonesuchError where there is not enough memory."""
+    away = None if others is None else others.of(rows)
     with _enough_memory(generator, settings):
         vectors = image_vectors(rows, generator)
-        pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style))
+        pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style, away))
     return [images.encode(image, settings.codec, settings.quality) for image in pixels]
 
 

@@ -107,6 +107,24 @@ class Plan:
         """Number of images of one shard."""
         return int(self._images.metadata.row_group(shard).num_rows)
 
+    def people(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Labels (K,), ascending, and raw vectors (K, D) of the first identities, K at most `most`.
+
+        Raises:
+            NonesuchError: the plan is damaged.
+        """
+        labels, vectors = [], []
+        for shard in range(self.shards):
+            rows = self.read(shard)
+            first = np.unique(rows.vector_row, return_index=True)[1]
+            labels.append(rows.identity[first])
+            vectors.append(rows.vectors[rows.vector_row[first]])
+            if sum(map(len, labels)) >= most:
+                break
+        every = np.concatenate(labels)
+        order = np.argsort(every, kind="stable")[:most]
+        return every[order], np.concatenate(vectors)[order]
+
     def read(self, shard: int) -> PlanRows:
         """The rows of one shard; errors as at opening."""
         try:

@@ -21,6 +21,7 @@ from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.weights import Card, Cosine, Positive, Width
 
 _NUMBER = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
+OTHERS = "others"  # among an image's fixed parts: the vector of an identity that it is driven away from
 _PART = rf"{_NUMBER}(:{_NUMBER})?"  # of a mix: sigma:share
 
 
@@ -93,6 +94,29 @@ class Generator(Protocol):
         """Whether images draw a style code."""
         return self.draw(np.zeros(0, dtype=np.uint64)).style.shape[1] > 0
 
+    @property
+    def sampler(self) -> str:
+        """How images are sampled, as `with_sampler` takes it; "" for a generator that makes them in one pass."""
+        return ""
+
+    def with_sampler(self, text: str) -> "Generator":
+        """The same generator with another sampler or other settings of it, such as "ddim,steps=50".
+
+        Raises:
+            NonesuchError: there is no such sampler or setting, or nothing to choose.
+        """
+        raise NonesuchError(f"--sampler {text}: {self.name} makes an image in one pass; leave it out")
+
+    @property
+    def passes(self) -> int:
+        """How often an image passes through the network, all of which steering's gradients must hold."""
+        return 1
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether each image is driven away from another identity of the same dataset, which `render` then needs."""
+        return False
+
     @abstractmethod
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
         """What images draw, each from its own seed alone and on the CPU, with `nonesuch.core.seeding`.
@@ -113,7 +137,12 @@ class Generator(Protocol):
 
     @checked(micro_batch=AT_LEAST_1, style_spread=Number(0))
     def render(
-        self, vectors: NDArray[np.float32], seeds: NDArray[np.uint64], micro_batch: int, style_spread: float = 1.0
+        self,
+        vectors: NDArray[np.float32],
+        seeds: NDArray[np.uint64],
+        micro_batch: int,
+        style_spread: float = 1.0,
+        others: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Render images in micro-batches of one fixed size, the last one padded.
 
@@ -122,16 +151,21 @@ class Generator(Protocol):
             seeds: (N,) image seeds.
             micro_batch: images per forward pass.
             style_spread: as in `draw`.
+            others: (N, D) raw vectors of other identities, for a generator that needs them.
 
         Returns:
             (N, 112, 112, 3) float32 RGB in 0..255, not rounded.
 
         Raises:
             NonesuchError: the vectors have another width or are not finite, the seeds are not as many or no whole
-                numbers of at least 0, or `micro_batch` or `style_spread` is out of range.
+                numbers of at least 0, `micro_batch` or `style_spread` is out of range, or `others` are missing.
         """
-        seeds, vectors = checked_rows(self.card, seeds, vectors)
+        seeds, vectors, *given = checked_rows(self.card, seeds, vectors, *([] if others is None else [others]))
+        if self.needs_others and not given:
+            raise NonesuchError(f"{self.name} with {self.sampler}: give vectors of other identities as `others`")
         every, latent = torch.from_numpy(vectors.copy()), self.draw(seeds, style_spread)
+        if self.needs_others:
+            latent = Latent(latent.style, {**latent.fixed, OTHERS: torch.from_numpy(given[0].copy())})
         images = [np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.float32)]
         for start in range(0, len(vectors), micro_batch):
 

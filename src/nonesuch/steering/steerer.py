@@ -21,6 +21,22 @@ from nonesuch.steering.objective import Objective, Penalty
 from nonesuch.steering.slots import Jobs, Slots
 from nonesuch.steering.wishes import Wish, check_wishes
 
+_MOST_PASSES = 20  # through a network: each is held in memory until the gradient has gone back through it
+
+
+def _check_sampler(generator: Generator) -> None:
+    """Raises NonesuchError where images pass through the network too often, or depend on other identities."""
+    if generator.needs_others:
+        raise NonesuchError(
+            f"{generator.name} with {generator.sampler}: an image that is driven away from another identity cannot be "
+            "steered; leave negative out of --sampler"
+        )
+    if generator.passes > _MOST_PASSES:
+        raise NonesuchError(
+            f"{generator.name} with {generator.sampler}: steering goes back through {generator.passes} passes of the "
+            f"network, at most {_MOST_PASSES} are bearable; give fewer steps, such as --sampler dpm,steps=10,guidance=1"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SteerSettings:
@@ -101,6 +117,7 @@ class Steerer:
                 f"{generator.name} decodes vectors of {generator.card.embedder}, {perceiver.card.name} looks through "
                 f"{perceiver.card.embedder}: only generators of the latter's vectors can be steered"
             )
+        _check_sampler(generator)
         self.generator, self.perceiver, self.wishes = generator, perceiver, list(wishes)
         self.settings = settings or SteerSettings()
         self.objective = Objective(perceiver, wishes, self.settings.identity, penalty)

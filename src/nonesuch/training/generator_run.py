@@ -31,17 +31,17 @@ from nonesuch.pages.contact_sheet import write_contact_sheet
 _SHOWN = 8  # photographs of samples.png
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Given:
     """The options that say what is trained and by which losses; None for what the recipe says.
 
     Attributes:
         preset: network and recipe.
         init: a weight file, or another run's folder, to start from.
-        loss: weights of loss terms by name.
-        adversarial_from, adaptive: see the recipes.
         vgg, lpips: weight files of VGG16 and of LPIPS.
         first_stage: name or file of a trained first stage, or of a generator that has one, of a diffusion.
+        loss: weights of loss terms by name.
+        adversarial_from, adaptive: see the recipes.
         context_dropout: of a diffusion's U-Net.
 
     Raises:
@@ -50,12 +50,12 @@ class Given:
 
     preset: str
     init: Path | None
-    loss: Mapping[str, float]
-    adversarial_from: int | None
-    adaptive: bool | None
     vgg: Path | None
     lpips: Path | None
     first_stage: Path | None
+    loss: Mapping[str, float]
+    adversarial_from: int | None
+    adaptive: bool | None
     context_dropout: float | None
 
     def __post_init__(self) -> None:

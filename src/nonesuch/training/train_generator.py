@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nonesuch.core.arguments import Choice, Number, checked
-from nonesuch.core.files import as_path, as_paths
+from nonesuch.core.files import as_path, as_paths, path_or_none
 from nonesuch.formats.photographs import Photograph, listing, listing_signature
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, FIRST_STAGE_RECIPES
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
@@ -115,17 +115,8 @@ def train_generator(
     Example:
         nonesuch.train_generator("run", "faces.tar", images_seen=40_000).weights
     """
-    given = Given(
-        preset=preset,
-        init=_path(init),
-        loss=loss or {},
-        adversarial_from=adversarial_from,
-        adaptive=adaptive,
-        vgg=_path(vgg),
-        lpips=_path(lpips),
-        first_stage=_path(first_stage),
-        context_dropout=context_dropout,
-    )
+    init, vgg, lpips, first_stage = (path_or_none(path) for path in (init, vgg, lpips, first_stage))
+    given = Given(preset, init, vgg, lpips, first_stage, loss or {}, adversarial_from, adaptive, context_dropout)
     training = TRAININGS[preset](given)
     recipe = training.recipe
     lr = recipe.lr * (batch or recipe.batch) / recipe.batch if lr is None else lr
@@ -133,10 +124,6 @@ def train_generator(
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     photographs = partial(training_photographs, sources(data), as_paths(exclude), allow_unknown)
     return _train(as_path(out) / f"{preset}.safetensors", photographs, training, embedder, run, on_skipped, on_progress)
-
-
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _train(

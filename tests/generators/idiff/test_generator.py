@@ -1,10 +1,12 @@
 """IDiff-Face as a generator: every image is a function of its vector and its own seed, whatever the sampler."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,8 @@ import torch.nn.functional as F
 from nonesuch import create_model, load_generator
 from nonesuch.core import weights
 from nonesuch.core.errors import NonesuchError
+from nonesuch.dataset.from_plan import PlannedImages
+from nonesuch.formats.dataset import read_identities
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from tests.cards import random_generator
 from tests.conftest import Cli
@@ -26,6 +30,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"sampler": "dpm", "steps": 4},
     {"sampler": "ddim", "steps": 2, "guidance": 2.0},
     {"sampler": "ddim", "steps": 2, "least_cosine": 0.6},
+    {"sampler": "dpm", "steps": 3, "negative": 0.5},
 ]
 
 
@@ -63,9 +68,9 @@ def test_an_image_is_its_vector_and_its_seed(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each worker of `generate` does
     try:
-        whole = generator.render(vectors, SEEDS, 3)
-        again = generator.render(vectors[[3, 1]], SEEDS[[3, 1]], 3)
-        other = generator.render(vectors[:1], SEEDS[1:2], 3)
+        whole = generator.render(vectors, SEEDS, 3, others=vectors[::-1])
+        again = generator.render(vectors[[3, 1]], SEEDS[[3, 1]], 3, others=vectors[[0, 2]])
+        other = generator.render(vectors[:1], SEEDS[1:2], 3, others=vectors[3:])
     finally:
         torch.set_num_threads(threads)
     assert whole.shape == (4, 112, 112, 3)
@@ -77,6 +82,23 @@ def test_guidance_and_perturbation_change_images(own: IDiffGenerator, vectors: n
     plain = own.render(vectors[:1], SEEDS[:1], 1)
     for sampling in ({"steps": 3, "guidance": 3.0}, {"steps": 3, "least_cosine": 0.0}):
         assert np.abs(_with(own, sampling=sampling).render(vectors[:1], SEEDS[:1], 1) - plain).max() > 0.5
+
+
+def test_negative_guidance_is_that_of_the_formula(own: IDiffGenerator, vectors: np.ndarray) -> None:
+    """(1 + w) eps(c) - w eps(c_neg), NegFaceDiff; in one step from the noisiest time, whose clean latent is decoded."""
+    generator = _with(own, sampling={"sampler": "ddim", "steps": 1, "negative": 0.5})
+    seeds, unet = SEEDS[:2], generator.network.unet
+    own_context, other_context = (F.normalize(torch.from_numpy(vectors[part])) for part in (slice(0, 2), slice(2, 4)))
+    noise = generator.draw(seeds).fixed["noise"]
+    share, times = float(generator._signal[999]), torch.full((2,), 999.0)
+    with torch.inference_mode():
+        eps = 1.5 * unet(noise, times, own_context) - 0.5 * unet(noise, times, other_context)
+        clean = (noise - (1 - share) ** 0.5 * eps) / share**0.5
+        expected = (generator.network.first_stage.decode(clean).clamp(-1, 1) + 1) * 127.5
+    made = generator.render(vectors[:2], seeds, 2, others=vectors[2:])
+    np.testing.assert_allclose(made, expected.permute(0, 2, 3, 1), atol=0.5)
+    with pytest.raises(NonesuchError, match="give vectors of other identities"):
+        generator.render(vectors[:2], seeds, 2)
 
 
 def test_contexts_lie_at_the_cosines_that_were_drawn(own: IDiffGenerator, vectors: np.ndarray) -> None:
@@ -119,21 +141,90 @@ def test_generate_takes_it_as_any_other(cli: Cli, file: Path, tmp_path: Path) ->
     assert "no style code" in cli("generate", tmp_path / "three", *options, "--style", 1).error
 
 
+def test_a_sampler_is_chosen_and_kept(cli: Cli, file: Path, tmp_path: Path) -> None:
+    """Negative guidance draws another identity of the plan: same bits for any batch, from the shards or the plan."""
+    options = ["--generator", file, "--identities", 3, "--images", 2, "--codec", "png", "--no-summary"]
+    chosen = [*options, "--sampler", "dpm,steps=2,negative=0.5"]
+    assert cli("generate", tmp_path / "one", *chosen, "--shard-images", 2, "--workers", 1).status == 0
+    assert cli("generate", tmp_path / "two", *chosen, "--workers", 2).status == 0
+    assert cli("generate", tmp_path / "plain", *options, "--sampler", "dpm,steps=2").status == 0
+    one, two, plain = (
+        [np.asarray(image) for who in read_identities(tmp_path / name, 3, 2) for image in who.images]
+        for name in ("one", "two", "plain")
+    )
+    assert np.array_equal(one, two)
+    assert all(np.abs(np.subtract(a, b, dtype=np.float32)).max() > 3 for a, b in zip(one, plain, strict=True))
+    record = json.loads((tmp_path / "one" / "dataset.json").read_text())["render"]["sampler"]
+    assert record == "dpm,steps=2,eta=0,guidance=1,negative=0.5,least_cosine=1"
+    planned = PlannedImages(tmp_path / "two", load_generator(file, "cpu"))
+    assert np.array_equal(planned.read(planned.photographs), two)
+    assert "made with sampler dpm,steps=2" in cli("generate", tmp_path / "two", *options).error
+    assert "has no other" in cli("generate", tmp_path / "x", *chosen, "--identities", 1).error
+    assert "cannot be steered" in cli("generate", tmp_path / "x", *chosen, "--steer", "yaw=20").error
+    assert (
+        "at most 20"
+        in cli("generate", tmp_path / "x", *options, "--sampler", "ddim,steps=25", "--steer", "yaw=20").error
+    )
+    assert "in one pass" in cli("generate", tmp_path / "x", "--sampler", "ddim").error
+
+
+def test_few_steps_can_be_steered(cli: Cli, file: Path, tmp_path: Path) -> None:
+    options = ["--generator", file, "--identities", 1, "--images", 1, "--no-summary", "--sampler", "dpm,steps=2"]
+    outcome = cli("generate", tmp_path / "out", *options, "--steer", "yaw=20", "--steer-steps", 2)
+    assert outcome.status == 0, outcome.err
+    assert pq.read_table(tmp_path / "out" / "columns" / "steering" / "000000.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("euler", "'euler' is none of ddpm, ddpm-posterior, ddim, dpm"),
+        ("ddim,steps", "'steps' has no number"),
+        ("steps=0", "expected `int` >= 1"),
+        ("ddim,colour=3", "'colour=3' is no setting"),
+        ("guidance=2,negative=1", "give one of them"),
+        ("guidance=nan", "guidance"),
+        ("dpm,eta=0.5", "eta is a setting of ddim"),
+        ("", "'' is none of"),
+    ],
+)
+def test_samplers_that_cannot_be(own: IDiffGenerator, text: str, said: str) -> None:
+    with pytest.raises(NonesuchError, match=f"--sampler {text}: ") as raised:
+        own.with_sampler(text)
+    assert said in str(raised.value)
+
+
+def test_guidance_of_weights_that_never_saw_nobody_is_a_note(cli: Cli, file: Path, tmp_path: Path) -> None:
+    card = json.loads(file.with_suffix(".json").read_text()) | {"learned_without_identity": False}
+    (tmp_path / "own.safetensors").write_bytes(file.read_bytes())
+    (tmp_path / "own.json").write_text(json.dumps(card))
+    options = ["--generator", tmp_path / "own.safetensors", "--identities", 1, "--images", 1, "--no-summary"]
+    outcome = cli("generate", tmp_path / "out", *options, "--sampler", "steps=2,guidance=2")
+    assert outcome.status == 0
+    assert "note: own: guidance 2 drives away from images without an identity" in outcome.err
+
+
+@pytest.mark.parametrize("change", [{"schedule": "square"}, {"prediction": "score"}, {"latent_scale": 0.0}])
+def test_cards_with_unknown_words_are_refused(file: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    (tmp_path / "own.safetensors").write_bytes(file.read_bytes())
+    (tmp_path / "own.json").write_text(json.dumps(json.loads(file.with_suffix(".json").read_text()) | change))
+    with pytest.raises(NonesuchError, match=next(iter(change))):
+        load_generator(tmp_path / "own.safetensors", "cpu")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampling": {"steps": 0}}, "steps: a whole number from 1 to 1000"),
+        ({"sampling": {"steps": 0}}, "steps"),
         ({"sampling": {"steps": 2.5}}, "steps"),
-        ({"sampling": {"sampler": "euler"}}, "sampler: one of ddpm"),
-        ({"sampling": {"guidance": 1e9}}, "guidance: 0 to 20"),
+        ({"sampling": {"sampler": "euler"}}, "invalid enum value 'euler'"),
+        ({"sampling": {"guidance": 1e9}}, "<= 20"),
         ({"sampling": {"guidance": float("nan")}}, "guidance"),
-        ({"sampling": {"eta": 2.0}}, "eta: 0 to 1"),
-        ({"sampling": {"sampler": "dpm", "eta": 0.5}}, "eta: goes with ddim"),
+        ({"sampling": {"eta": 2.0}}, "<= 1"),
+        ({"sampling": {"sampler": "dpm", "eta": 0.5}}, "eta is a setting of ddim"),
         ({"sampling": {"least_cosine": 1.5}}, "least_cosine"),
         ({"sampling": {"colour": 1}}, "bad sampling"),
-        ({"sampling": {"guidance": 2.0}, "learned_without_identity": False}, "set guidance to 1"),
-        ({"schedule": "square"}, "schedule square"),
-        ({"prediction": "score"}, "prediction score"),
+        ({"sampling": {"guidance": 2.0, "negative": 0.5}}, "give one of them"),
         ({"feature_dim": 512}, "the network takes 192"),
     ],
     ids=str,

@@ -19,7 +19,7 @@ from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.idiff.framing import to_crops
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES
+from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES, Prediction, Schedule
 from nonesuch.generators.losses import EmbedderView
 from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
@@ -61,8 +61,8 @@ class DiffusionRecipe(CountedRecipe):
     """
 
     losses: DiffusionLosses = field(default_factory=DiffusionLosses)
-    prediction: str = "noise"
-    schedule: str = "linear"
+    prediction: Prediction = "noise"
+    schedule: Schedule = "linear"
     without_identity: float = 0.0
     identity_share: float = 0.25
     latent_scale: float | None = 1.0

@@ -13,52 +13,17 @@ from torch import Tensor
 from nonesuch.core import seeding
 from nonesuch.core.devices import autocast
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.core.seeding import Stream, derive_seed
-from nonesuch.generators.generator import Generator, GeneratorCard, Latent
+from nonesuch.core.weights import Positive
+from nonesuch.generators.generator import OTHERS, Generator, GeneratorCard, Latent
 from nonesuch.generators.idiff.ddim import ddim
 from nonesuch.generators.idiff.ddpm import ddpm
 from nonesuch.generators.idiff.dpm_solver import dpm_solver
 from nonesuch.generators.idiff.framing import to_crops
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES, visits
-
-SAMPLERS = ("ddpm", "ddpm-posterior", "ddim", "dpm")
-PREDICTIONS = ("noise", "velocity")
-_MOST_GUIDANCE = 20.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How latents are sampled. The defaults are few steps that decide an image by its first noise alone.
-
-    Attributes:
-        sampler: "ddpm" (variance beta, as published), "ddpm-posterior", "ddim", or "dpm" (DPM-Solver++ 2M).
-        steps: times visited, 1 to 1000.
-        eta: DDIM's share of fresh noise, 0 to 1.
-        guidance: 1 for none; above it, noise predictions are driven away from those without an identity
-            (arXiv 2207.12598).
-        least_cosine: each image's context lies at a cosine drawn from [this, 1] to its identity (IDperturb: 0.6); 1 for
-            the identity itself.
-    """
-
-    sampler: str = "ddim"
-    steps: int = 25
-    eta: float = 0.0
-    guidance: float = 1.0
-    least_cosine: float = 1.0
-
-    def __post_init__(self) -> None:
-        limits = (
-            (self.sampler in SAMPLERS, f"sampler: one of {', '.join(SAMPLERS)}"),
-            (isinstance(self.steps, int) and 1 <= self.steps <= TIMES, f"steps: a whole number from 1 to {TIMES}"),
-            (0.0 <= self.eta <= 1.0, "eta: 0 to 1"),
-            (self.eta == 0.0 or self.sampler == "ddim", "eta: goes with ddim"),
-            (0.0 <= self.guidance <= _MOST_GUIDANCE, f"guidance: 0 to {_MOST_GUIDANCE:g}, 1 for none"),
-            (-1.0 <= self.least_cosine <= 1.0, "least_cosine: -1 to 1"),
-        )
-        wrong = [text for holds, text in limits if not holds]
-        if wrong:
-            raise NonesuchError("; ".join(wrong))
+from nonesuch.generators.idiff.sampling import Sampling, parse_sampling, read_sampling
+from nonesuch.generators.idiff.schedule import SCHEDULES, Prediction, Schedule, visits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +41,10 @@ class IDiffCard(GeneratorCard):
     """
 
     sigma_mix: str = "0:100"
-    prediction: str = "noise"
-    schedule: str = "linear"
+    prediction: Prediction = "noise"
+    schedule: Schedule = "linear"
     sampling: dict[str, Any] = field(default_factory=dict)
-    latent_scale: float = 1.0
+    latent_scale: Positive = 1.0
     frame: Sequence[float] = ()
     learned_without_identity: bool = False
 
@@ -90,35 +55,53 @@ class IDiffGenerator(Generator):
 
     Attributes:
         network: the `LatentDiffusion`.
-        sampling: how latents are sampled.
+        sampling: how latents are sampled; as the card says where none is given.
 
     Raises:
         NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
     """
 
     def __init__(
-        self, card: IDiffCard, network: LatentDiffusion, device: torch.device, dtype: torch.dtype = torch.float32
+        self,
+        card: IDiffCard,
+        network: LatentDiffusion,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        sampling: Sampling | None = None,
     ) -> None:
         self.card, self.network, self.device, self.dtype = card, network, device, dtype
-        try:
-            self.sampling = Sampling(**card.sampling)
-        except (TypeError, NonesuchError) as error:
-            raise NonesuchError(f"card of {card.name}: bad sampling ({error})") from error
-        if card.schedule not in SCHEDULES or card.prediction not in PREDICTIONS:
-            raise NonesuchError(
-                f"card of {card.name}: schedule {card.schedule}, prediction {card.prediction}; known are "
-                f"{', '.join(SCHEDULES)} and {', '.join(PREDICTIONS)}"
-            )
+        self.sampling = sampling or read_sampling(card.sampling, f"card of {card.name}: bad sampling")
         if network.feature_dim != card.feature_dim:
             raise NonesuchError(
                 f"card of {card.name}: feature_dim {card.feature_dim}, the network takes {network.feature_dim}"
             )
         self._signal = SCHEDULES[card.schedule]()
         if self.sampling.guidance != 1.0 and not card.learned_without_identity:
-            raise NonesuchError(
-                f"card of {card.name}: guidance {self.sampling.guidance:g}, but its training never left the identity "
-                "out; set guidance to 1"
+            notice(
+                f"{card.name}: guidance {self.sampling.guidance:g} drives away from images without an identity, which "
+                "its training never saw; negative=0.5 drives away from another identity instead"
             )
+
+    @property
+    def sampler(self) -> str:
+        """See `Generator.sampler`."""
+        return str(self.sampling)
+
+    def with_sampler(self, text: str) -> "IDiffGenerator":
+        """See `Generator.with_sampler`."""
+        return IDiffGenerator(
+            self.card, self.network, self.device, self.dtype, sampling=parse_sampling(text, self.sampling)
+        )
+
+    @property
+    def passes(self) -> int:
+        """See `Generator.passes`."""
+        return self.sampling.steps * (2 if self.sampling.guidance != 1.0 or self.needs_others else 1)
+
+    @property
+    def needs_others(self) -> bool:
+        """See `Generator.needs_others`."""
+        return self.sampling.negative > 0.0
 
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
         """See `Generator.draw`; there is no style code."""
@@ -141,12 +124,14 @@ class IDiffGenerator(Generator):
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """See `Generator.forward`."""
         context = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
+        others = latent.fixed.get(OTHERS)
+        away = None if others is None else F.normalize(others)
         with autocast(self.device, self.dtype):
-            sampled = self._sample(context, latent.fixed["noise"], latent.fixed["seed"])
+            sampled = self._sample(context, away, latent.fixed["noise"], latent.fixed["seed"])
             images = self.network.first_stage.decode(sampled / self.card.latent_scale)
         return (to_crops(images.float(), self.card.frame).clamp(-1.0, 1.0) + 1.0) * 127.5
 
-    def _sample(self, context: Tensor, noise: Tensor, seeds: Tensor) -> Tensor:
+    def _sample(self, context: Tensor, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
         of_images = seeds.cpu().numpy().view(np.uint64)
 
         def fresh(step: int) -> Tensor:
@@ -155,7 +140,7 @@ class IDiffGenerator(Generator):
             return torch.from_numpy(np.array(rows, dtype=np.float32)).to(noise).reshape(noise.shape)
 
         def denoise(x: Tensor, time: float) -> Tensor:
-            return self._noise(x, time, context)
+            return self._noise(x, time, context, away)
 
         visited = visits(self._signal, self.sampling.steps)
         if self.sampling.sampler == "dpm":
@@ -164,13 +149,16 @@ class IDiffGenerator(Generator):
             return ddim(denoise, noise, visited, fresh, self.sampling.eta)
         return ddpm(denoise, noise, visited, fresh, "beta" if self.sampling.sampler == "ddpm" else "posterior")
 
-    def _noise(self, x: Tensor, time: float, context: Tensor) -> Tensor:
+    def _noise(self, x: Tensor, time: float, context: Tensor, away: Tensor | None = None) -> Tensor:
         """The noise in x as the U-Net predicts it, guided where the sampling says so."""
         times = x.new_full((len(x),), time)
         predicted = self.network.unet(x, times, context).float()
         if self.sampling.guidance != 1.0:
             without = self.network.unet(x, times).float()
             predicted = without + self.sampling.guidance * (predicted - without)
+        elif away is not None:
+            other = self.network.unet(x, times, away).float()
+            predicted = predicted + self.sampling.negative * (predicted - other)
         if self.card.prediction == "noise":
             return predicted
         signal = float(self._signal[int(time)])

@@ -3,12 +3,16 @@
 Source: DDPM (arXiv 2006.11239) for the linear schedule, improved DDPM (arXiv 2102.09672) for the cosine one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 TIMES = 1000
+Schedule = Literal["linear", "cosine"]
+Prediction = Literal["noise", "velocity"]  # what a U-Net gives (velocity: arXiv 2202.00512)
 _COSINE_OFFSET = 0.008
 _MOST_BETA = 0.999
 
@@ -25,7 +29,7 @@ def cosine() -> NDArray[np.float64]:
     return np.cumprod(1.0 - np.minimum(1.0 - shares[1:] / shares[:-1], _MOST_BETA))
 
 
-SCHEDULES = {"linear": linear, "cosine": cosine}
+SCHEDULES: dict[Schedule, Callable[[], NDArray[np.float64]]] = {"linear": linear, "cosine": cosine}
 
 
 @dataclass(frozen=True)
