@@ -223,7 +223,7 @@ def _look_at_part(
     span = source.columns.spans[part]
     photographs = source.photographs[span]
     for faces in read_faces(
-        photographs, eyes.detector, eyes.always_align, on_image=lambda read: on_image(span.start + read)
+        photographs, eyes.detector, eyes.always_align, on_image=lambda read: on_image(span.start + read), tell=False
     ):
         crops = faces.crops if len(faces.crops) else _BLACK
         for group in groups:

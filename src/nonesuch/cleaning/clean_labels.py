@@ -1,8 +1,10 @@
 """Cleaning the labels of a dataset, from its images to a manifest, a log and a page of questions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from nonesuch.cleaning.answers import read_answers
 from nonesuch.cleaning.cast import MOST_ROUNDS
@@ -10,18 +12,19 @@ from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, th
 from nonesuch.cleaning.features import features
 from nonesuch.cleaning.uncertain import Case, Known, Thresholds, uncertain
 from nonesuch.core import files
-from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Number, checked
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Choice, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths
+from nonesuch.core.images import Pixels
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
 from nonesuch.formats.labels import LABEL
+from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.pages.writers import writer
-from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import aligned_face
 
 MANIFEST, DECISIONS, REVIEW = "cleaned.parquet", "decisions.csv", "review.html"
@@ -49,7 +52,16 @@ class CleanedLabels:
     result: CleanedSet
 
 
-@checked(label=LABEL, fmr=FMR, same=COSINE, merge=COSINE, rounds=AT_LEAST_1, review=Number(0, whole=True), dtype=DTYPE)
+@checked(
+    face=Choice(("largest", "central")),
+    label=LABEL,
+    fmr=FMR,
+    same=COSINE,
+    merge=COSINE,
+    rounds=AT_LEAST_1,
+    review=Number(0, whole=True),
+    dtype=DTYPE,
+)
 def clean_labels(
     dataset: AnyPath,
     out: AnyPath,
@@ -59,6 +71,7 @@ def clean_labels(
     same: float | None = None,
     merge: float | None = None,
     align: bool = False,
+    face: Literal["largest", "central"] = "largest",
     label: str | None = None,
     rounds: int = MOST_ROUNDS,
     answers: AnyPath | Sequence[AnyPath] = (),
@@ -77,6 +90,7 @@ def clean_labels(
         same: that threshold as a cosine, instead of `fmr`.
         merge: cosine of their means from which two identities count as one person; None for `thresholds`' choice.
         align: detect and align 112x112 images too, which otherwise count as aligned.
+        face: which face of a photograph that shows several, the "largest" or the "central" one.
         label: the folder that names the identity where images lie several folders deep: "first" or "last", the
             innermost; None for the first, unless that is called train or the like.
         rounds: the most rounds to make.
@@ -108,7 +122,7 @@ def clean_labels(
     files.make_folder(out)
     detector = load_detector(device)
     total = len(photographs)
-    found = features(photographs, model, detector, align, lambda done: on_progress("embedding", done, total))
+    found = features(photographs, model, detector, align, face, lambda done: on_progress("embedding", done, total))
     on_progress("cleaning", 0, 0)
     result = clean_set(photographs, found, limits, told, rounds)
     if not result.labels:
@@ -118,7 +132,8 @@ def clean_labels(
     (out / REVIEW).unlink(missing_ok=True)  # an earlier page would ask about other labels, and holds photographs
     no_review = "there is nothing to ask" if review else "--review 0"
     if cases:
-        no_review = _write_page(out / REVIEW, cases, result, detector, align, on_progress)
+        crop_of = partial(aligned_face, detector=detector, always_align=align, face=face)
+        no_review = _write_page(out / REVIEW, cases, result, lambda photograph: crop_of(photograph)[0], on_progress)
     relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
     return CleanedLabels(manifest, out / DECISIONS, None if no_review else out / REVIEW, no_review, len(cases), result)
 
@@ -135,7 +150,11 @@ def _made_by(card: EmbedderCard, limits: Thresholds) -> dict[str, str]:
 
 
 def _write_page(
-    path: Path, cases: Sequence[Case], result: CleanedSet, detector: Detector, align: bool, on_progress: OnProgress
+    path: Path,
+    cases: Sequence[Case],
+    result: CleanedSet,
+    crop_of: Callable[[Photograph], Pixels | None],
+    on_progress: OnProgress,
 ) -> str:
     """Write the page; returns why there is none, "" where there is."""
     if (write_review := writer("nonesuch.cleaning.review", "write_review")) is None:
@@ -146,7 +165,7 @@ def _write_page(
         result.identities,
         result.before,
         result.after,
-        lambda row: aligned_face(result.photographs[result.features.rows[row]], detector, align)[0],
+        lambda row: crop_of(result.photographs[result.features.rows[row]]),
     )
     write_review(path, cases, known, lambda done: on_progress("drawing", done, len(cases)))
     return ""

@@ -11,7 +11,7 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, NO_FACE, read_faces
+from nonesuch.perception.faces import BATCH, NO_FACE, Rule, read_faces
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ def features(
     embedder: Embedder,
     detector: Detector,
     always_align: bool = False,
+    face: Rule = "largest",
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Features:
     """Read, align, hash and embed; an image for which that fails is listed as a problem and stops nothing.
 
     Args:
-        always_align: see `aligned_face` for what counts as aligned.
+        always_align, face: see `faces_of` for what counts as aligned, and which of several faces is taken.
         on_image: told how many are done.
 
     Raises:
@@ -51,7 +52,7 @@ def features(
     vectors: list[NDArray[np.float32]] = []
     hashes: list[NDArray[np.uint64]] = []
     problems: dict[int, tuple[str, str]] = {}
-    for faces in read_faces(photographs, detector, always_align, on_image=on_image):
+    for faces in read_faces(photographs, detector, always_align, on_image=on_image, face=face):
         for row, problem in enumerate(faces.problems, faces.start):
             if problem:
                 problems[row] = ("no face" if problem.endswith(NO_FACE) else "unreadable", problem)

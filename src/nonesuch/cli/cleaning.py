@@ -33,6 +33,13 @@ _COSINE = click.FloatRange(-1, 1)
     "FMR 10^-6.5, extrapolated from those at 1e-3 and 1e-5 on its card]",
 )
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option(
+    "--face",
+    type=click.Choice(["largest", "central"]),
+    default="largest",
+    show_default=True,
+    help="Which face of a photograph that shows several.",
+)
 @options.label
 @click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
 @click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
-from nonesuch.identities.embed_photographs import embed_photographs
+from nonesuch.identities.embed_photographs import FACES, embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
@@ -61,6 +61,14 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option(
+    "--face",
+    type=click.Choice(FACES),
+    default="largest",
+    show_default=True,
+    help="Which face of a photograph that shows several. closest-to-label takes the one most like its identity's "
+    "photographs with one face, and reads all photographs twice; all gives each a row and a crop.",
+)
 @options.label
 @click.option(
     "--crops", type=options.PATH, help="Also write the aligned crops as PNG, in a folder per identity below this one."
@@ -74,16 +82,18 @@ def statistics(embeddings: Path, out: Path) -> None:
 def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
-    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the largest face is found
-    and aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`,
-    `identity` (the first folder's name, or what a table beside a tar says), `embedding` (raw float32) and `detected`.
+    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: a face is found and
+    aligned, and how many photographs show several is told. A photograph without a face is reported and gets a row
+    without a vector. The table holds `file`, `identity` (the first folder's name, or what a table beside a tar says),
+    `embedding` (raw float32), `detected` and `faces`, how many the photograph shows.
 
     \b
     Example:
       nonesuch embed holiday/ --out vectors.parquet --crops aligned/
+      nonesuch embed crowd/ --out vectors.parquet --face closest-to-label
     """
     with progress_bar() as bar:
         found = embed_photographs(source, out, **chosen, on_progress=bar)
     options.show_problems(found.problems)
-    embedded = found.photographs - len(found.problems)
-    click.echo(f"{out}: {embedded} of {found.photographs} photographs embedded by {found.embedder}")
+    faces = f"{found.faces} faces of " if chosen["face"] == "all" else f"{found.faces} of "
+    click.echo(f"{out}: {faces}{found.photographs} photographs embedded by {found.embedder}")
