@@ -61,6 +61,29 @@ def test_parts_of_a_dataset_are_not_people(tmp_path: Path, part: str) -> None:
     assert set(_labels(root / "val").values()) == {"bob"}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("A/Aaron/1.png", "A/Abel/1.png", "B/Bob/1.png"), ("n0/n000001/1.png", "n1/n100002/1.png")],
+)
+def test_buckets_of_an_alphabet_are_not_people(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root = _grown(tmp_path / "photos", *names)
+    for path in (root, _packed(root, "set")):
+        with pytest.raises(NonesuchError, match=r"is no person's name; name the folder .* --label last"):
+            find(path)
+        with pytest.warns(Notice):
+            assert list(_labels(path, "last").values()) == [name.split("/")[1] for name in names]
+    with pytest.warns(Notice):
+        assert list(_labels(root, "first").values()) == [name.split("/")[0] for name in names]
+
+
+@pytest.mark.parametrize(
+    "names", [("Al/Album/1.png", "Bo/2019/1.png"), ("alice/alice 2019/1.png", "bob/bob 2019/1.png")]
+)
+def test_people_with_short_names_stay_people(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.warns(Notice):
+        assert list(_labels(_grown(tmp_path / "photos", *names)).values()) == [name.split("/")[0] for name in names]
+
+
 @pytest.mark.parametrize("hidden", [".thumbnails/1.png", "alice/.trash/1.png", "__MACOSX/alice/1.png", "@eaDir/1.png"])
 def test_what_is_hidden_is_nobody(tmp_path: Path, hidden: str) -> None:
     root = _grown(tmp_path / ".cache" / "photos", "alice/1.png", hidden)

@@ -1,6 +1,6 @@
 """Whose image it is by the folder that it lies in: one rule for folders and tars."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +14,8 @@ LABEL = Choice((FIRST, LAST))
 # A folder of these names that holds folders is a part of a dataset, not a person.
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
 
+_LONGEST_BUCKET = 3  # characters of a folder's name
+
 
 def labelled(found: Sequence[Photograph], path: Path, label: str | None) -> list[Photograph]:
     """Images whose identity is "" get one: the name of a folder, or the image's own name where it lies in none.
@@ -25,7 +27,8 @@ def labelled(found: Sequence[Photograph], path: Path, label: str | None) -> list
             that is no person's.
 
     Raises:
-        NonesuchError: `label` is None, and the first folders are parts of a dataset, such as `train`.
+        NonesuchError: `label` is None, and the first folders are parts of a dataset, such as `train`, or buckets of an
+            alphabet, such as A/Aaron and B/Bob.
     """
     nameless = {item.name: PurePosixPath(item.name).parts[:-1] for item in found if not item.identity}
     if not nameless:
@@ -33,7 +36,8 @@ def labelled(found: Sequence[Photograph], path: Path, label: str | None) -> list
     around = 0 if path.is_dir() or label is not None else _around(list(nameless.values()))
     folders = {name: parts[around:] for name, parts in nameless.items()}
     deep = sorted({parts for parts in folders.values() if len(parts) > 1})
-    if label is None and (part := next((parts[0] for parts in deep if parts[0].casefold() in _PARTS), None)):
+    part = next((parts[0] for parts in deep if parts[0].casefold() in _PARTS), None) or _bucket(folders.values())
+    if label is None and part:
         raise NonesuchError(
             f"{path}: {part} is no person's name; name the folder whose folders are people, or give 'nonesuch embed "
             f"--crops' or 'nonesuch clean' --label {LAST} (the innermost folder) or {FIRST}"
@@ -48,6 +52,17 @@ def labelled(found: Sequence[Photograph], path: Path, label: str | None) -> list
             f"{deep[0][at]} of {'/'.join(deep[0])} ({len(set(names.values()))} identities){other}"
         )
     return [item if item.identity else replace(item, identity=names[item.name]) for item in found]
+
+
+def _bucket(folders: Iterable[tuple[str, ...]]) -> str:
+    """The name of a folder that only sorts others by their beginning, where all do so; "" where they do not."""
+    every = [parts for parts in folders if parts]
+    firsts = sorted({parts[0] for parts in every})
+    sorts = len(firsts) > 1 and all(
+        len(parts) > 1 and len(parts[0]) <= _LONGEST_BUCKET and parts[1].casefold().startswith(parts[0].casefold())
+        for parts in every
+    )
+    return firsts[0] if sorts else ""
 
 
 def _around(folders: Sequence[tuple[str, ...]]) -> int:
