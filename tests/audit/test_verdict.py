@@ -77,19 +77,41 @@ def test_all_green() -> None:
     ("about", "place", "values"),
     [
         ("images usable", ("counts", "left_out"), (1, 2, 21)),
-        ("no identity twice", (*E, "separability", "twice", "share", "value"), (0.001, 0.002, 0.011)),
+        ("no identity twice", (*E, "separability", "twice", "share", "value"), (0.005, 0.006, 0.011)),
         ("strangers are strangers", (*E, "study", "false_matches", "fmr 0.001", "value"), (0.003, 0.004, 0.011)),
         ("images show their identity", (*E, "consistency", "at", "fmr 0.0001", "refused", "value"), (0.05, 0.06, 0.2)),
         ("EER", (*E, "study", "eer", "value"), (0.05, 0.06, 0.16)),
         ("images of an identity differ", (*E, "study", "mated_mean"), (0.85, 0.9, 0.96)),
         ("looks like the real set", (*E, "realism", "coverage", "value"), (0.49, 0.4, 0.29)),
-        ("no picture twice", ("duplicates", "share", "value"), (0.001, 0.002, 0.02)),
+        ("no picture twice", ("duplicates", "share", "value"), (0.005, 0.006, 0.02)),
         ("every image shows a face", ("quality", "no_face_in_crop", "value"), (0.005, 0.01, 0.03)),
         ("heads turn", ("variation", "yaw", "within", "value"), (8.0, 5.0, 3.0)),
     ],
 )
 def test_bounds(about: str, place: tuple[str, ...], values: tuple[float, float, float]) -> None:
     assert [_colour(about, place, value) for value in values] == ["green", "amber", "red"]
+
+
+@pytest.mark.parametrize(
+    ("about", "place", "value", "told"),
+    [
+        # 0 of 100 identities, by the rule of three up to 3%: six times as many would end at 0.5%.
+        ("no identity twice", (*E, "separability", "twice", "share"), (0.0, 0.0, 0.03), "6 times as many identities"),
+        ("no identity twice", (*E, "separability", "twice", "share"), (0.001, 0.0, 0.005), ""),
+        ("EER", (*E, "study", "eer"), (0.04, 0.03, 0.06), "cannot tell: 4 times as many identities would"),
+        ("EER", (*E, "study", "eer"), (0.05, 0.04, 0.06), "cannot tell: no number of identities would"),
+        ("EER", (*E, "study", "eer"), (0.04, float("nan"), float("nan")), ""),
+        ("every image shows a face", ("quality", "no_face_in_crop"), (0.004, 0.0, 0.006), "4 times as many"),
+        ("heads turn", ("variation", "yaw", "within"), (9.0, 7.5, 11.0), "3 times as many"),
+        ("looks like the real set", (*E, "realism", "coverage"), (0.5, 0.4, 0.6), "25 times as many"),
+        ("genders are balanced", ("balance", "gender", "shares", "male"), (0.42, 0.38, 0.46), "4 times as many"),
+    ],
+)
+def test_green_is_the_whole_interval(about: str, place: tuple[str, ...], value: tuple[float, ...], told: str) -> None:
+    light = _light(about, place, _share(*value))
+    assert light.colour == ("amber" if told else "green")
+    assert ("cannot tell" in light.told) == bool(told)
+    assert told in light.told
 
 
 def test_a_copy() -> None:

@@ -4,6 +4,7 @@ The bounds are this project's, chosen from its measurements of photographs (LFW,
 there to be read; `--require` is there for bounds of one's own.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from nonesuch.audit.figures.counts import COUNTS, FOUND, LEFT_OUT, LOST
 from nonesuch.audit.figures.leakage import LEAKAGE
 from nonesuch.audit.figures.listed import Listed
 from nonesuch.measures.balance import DISTANCES, SHARES
-from nonesuch.measures.figure import SHARE, Better, Bounds, Figures, NotMeasuredError, four_digits
+from nonesuch.measures.figure import SHARE, Better, Bounds, Figure, Figures, NotMeasuredError, four_digits
 from nonesuch.measures.leakage import EXCESS, EXCESSES, TELLING
 from nonesuch.measures.realism import COVERAGE
 from nonesuch.measures.scores import FALSE_MATCHES, MATED_MEAN, NON_MATED_MEAN
@@ -107,8 +108,8 @@ def _by_bounds(item: Listed, figures: Figures, by: str = "") -> Light:
     at = bounds.at
 
     def judge(figures: Figures) -> Judgement:
-        colour = _graded(item.read(figures, at).value, bounds, item.measure.better)
-        return colour, item.told(figures, at)
+        colour, unsure = _judged(item.read(figures, at), bounds, item.measure.better)
+        return colour, item.told(figures, at) + unsure
 
     return _light(bounds, judge, figures, by)
 
@@ -127,6 +128,20 @@ def _graded(value: float, bounds: Bounds, better: Better) -> str:
     if better is Better.HIGHER:
         return GREEN if value >= bounds.green else AMBER if value >= bounds.amber else RED
     return GREEN if value <= bounds.green else AMBER if value <= bounds.amber else RED
+
+
+def _judged(figure: Figure, bounds: Bounds, better: Better) -> Judgement:
+    """The colour of a figure, green only where its whole interval is; and what would tell, where that is unsure."""
+    colour, worst = _graded(figure.value, bounds, better), figure.low if better is Better.HIGHER else figure.high
+    if colour != GREEN or math.isnan(worst) or _graded(worst, bounds, better) == GREEN:
+        return colour, ""
+    room = abs(bounds.green - figure.value)
+    # An interval shrinks with the root of the number, that of a share of 0 or 1 with the number itself (rule of three).
+    power = 1 if figure.value in (0.0, 1.0) else 2
+    if not room:
+        return AMBER, "; cannot tell: no number of identities would"
+    times = math.ceil((abs(worst - figure.value) / room) ** power - 1e-6)
+    return AMBER, f"; cannot tell: {times:,} times as many identities would"
 
 
 def _usable(figures: Figures) -> Judgement:
@@ -181,19 +196,24 @@ def _cannot_tell(by: Figures, telling: Sequence[Listed]) -> str:
 
 
 def _covers(by: Figures) -> Judgement:
-    mine, floor = _COVERAGE.read(by).value, _COVERAGE_OF_CONTROL.read(by).value
+    mine, floor = _COVERAGE.read(by), _COVERAGE_OF_CONTROL.read(by).value
     told = f"{_COVERAGE.told(by)}, held-out photographs {_COVERAGE_OF_CONTROL.told(by)}"
-    return _graded(mine / floor if floor else 0.0, _COVERS, Better.HIGHER), told
+    if not floor:
+        return RED, told
+    share = Figure(mine.value / floor, mine.low / floor, mine.high / floor)
+    colour, unsure = _judged(share, _COVERS, Better.HIGHER)
+    return colour, told + unsure
 
 
 def _gender(figures: Figures) -> Light:
-    shares = {name: _GENDERS.read(figures, name).value for name in _GENDERS.family(figures)}
+    shares = {name: _GENDERS.read(figures, name) for name in _GENDERS.family(figures)}
     told = ", ".join(f"{name} {_GENDERS.told(figures, name)}" for name in shares)
     wanted = _by_bounds(_GENDER_DISTANCE, figures)
     if wanted.colour != GREY:
         return replace(wanted, told=told)
-    rarer = min(shares.values()) if len(shares) > 1 else 0.0  # without a target
-    return _light(_BALANCED, lambda _: (_graded(rarer, _BALANCED, Better.HIGHER), told), figures)
+    rarer = min(shares.values(), key=lambda share: share.value) if len(shares) > 1 else Figure(0.0)  # without a target
+    colour, unsure = _judged(rarer, _BALANCED, Better.HIGHER)
+    return _light(_BALANCED, lambda _: (colour, told + unsure), figures)
 
 
 # Lights of an embedder's figures that read several of them.

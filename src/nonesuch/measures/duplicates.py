@@ -17,7 +17,12 @@ DOUBLED = Measure(
     "pictures that are there twice",
     SHARE,
     Better.LOWER,
-    bounds=Bounds("no picture twice", 0.001, 0.01, "green up to 0.1% of the images, amber up to 1%"),
+    bounds=Bounds(
+        "no picture twice",
+        0.005,
+        0.01,
+        "green where the interval ends at 0.5% of the images or below, amber up to 1%",
+    ),
     meaning="images whose perceptual hash and embeddings say that another image is the same picture",
 )
 NEAR_DUPLICATES = Measure(

@@ -25,11 +25,11 @@ TWICE = Measure(
     null="the embedder's card states no threshold; import-weights takes them as --threshold",
     bounds=Bounds(
         "no identity twice",
-        0.001,
+        0.005,
         0.01,
         "identities as alike to another as the two halves of one identity are (all but the worst 5%), or whose images "
-        "match another's on average at the embedder's threshold, corrected for the number of comparisons: green up to "
-        "0.1%, amber up to 1%",
+        "match another's on average at the embedder's threshold, corrected for the number of comparisons: green where "
+        "the interval ends at 0.5% or below, amber up to 1%",
     ),
     meaning="identities that may be one person: their means are as alike as the means of the halves of one identity",
 )
