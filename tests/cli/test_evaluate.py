@@ -120,7 +120,7 @@ def test_all_comparisons_with_intervals(cli: Cli, folder: Path, tmp_path: Path) 
     assert found["tar"].keys() == {"0.1"}  # 96 non-mated comparisons resolve no finer rate
     assert found["tar"]["0.1"]["value"] > 0.5
     # Four people x four images: everyone's first image is the gallery.
-    assert found["rank"]["1"] == 1.0
+    assert found["rank"]["1"]["value"] == 1.0
     assert "rank 1" in outcome.out
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.evaluation.identification import cumulative_match, open_set, search
+from nonesuch.evaluation.identification import cumulative_match, open_set, rank_figures, search
 from nonesuch.measures.fairness import fairness
+from nonesuch.measures.figure import plain
 from nonesuch.measures.similarity import normalised
 
 
@@ -31,11 +32,32 @@ def test_ranks_by_brute_force() -> None:
     assert cumulative_match(found.rank, (1, 3)) == {
         k: pytest.approx(np.mean([1 <= rank <= k for rank in found.rank[known]])) for k in (1, 3)
     }
-    for fpir, tpir in open_set(found, (0.0, 0.3)).items():
+    for fpir, tpir in open_set(found, own, (0.0, 0.3)).items():
         tried = [np.inf, *found.other[~known], -np.inf]
         allowed = [cut for cut in tried if np.mean(found.other[~known] > cut) <= fpir]
         right = (found.rank[known] == 1) & (found.own[known] > min(allowed))
-        assert tpir == pytest.approx(right.mean())
+        assert tpir.value == pytest.approx(right.mean())
+
+
+def test_intervals_hold_the_truth() -> None:
+    """95% intervals over people of rank 1 and TPIR hold the value of many people in most of 40 small draws."""
+
+    def draw(people: int, seed: int) -> tuple[dict, dict]:
+        draws = np.random.default_rng(seed)
+        centres = _unit(draws, 2 * people, 16)
+        own = np.repeat(np.arange(2 * people), 3)
+        ease = np.repeat(draws.uniform(0.5, 1.5, 2 * people), 3)[:, None]  # of a person: their probes depend
+        probes = normalised(ease * centres[own] + 0.45 * draws.normal(size=(6 * people, 16)).astype(np.float32))
+        found = search(centres[:people], np.arange(people), probes.astype(np.float32), own)
+        return rank_figures(found.rank, (1,), own)["rank"]["1"], plain(open_set(found, own, (0.1,))[0.1])
+
+    truth = [draw(60, 1000 + seed) for seed in range(40)]
+    for kind in range(2):
+        mean = np.mean([one[kind]["value"] for one in truth])
+        held = [one[kind]["low"] <= mean <= one[kind]["high"] for one in truth]
+        assert np.mean(held) >= 0.8
+        widths = [one[kind]["high"] - one[kind]["low"] for one in truth]
+        assert 0.01 < np.mean(widths) < 0.4
 
 
 def test_searches_that_cannot_be() -> None:
@@ -46,7 +68,7 @@ def test_searches_that_cannot_be() -> None:
     with pytest.raises(NonesuchError, match="none of the probes"):
         cumulative_match(found.rank)
     with pytest.raises(NonesuchError, match="inside and outside"):
-        open_set(found)
+        open_set(found, np.array([7, 8]))
     with pytest.raises(NonesuchError, match="NaN"):
         search(np.full((1, 4), np.nan, np.float32), np.zeros(1, int), _unit(draws, 1, 4), np.zeros(1, int))
 

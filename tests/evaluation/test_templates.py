@@ -128,9 +128,9 @@ def test_templates_by_brute_force(ijb: _Ijb) -> None:
             }
         )
     for k in (1, 5, 10):
-        assert figures["rank"][str(k)] == pytest.approx(np.mean([part[k] for part in of_each]))
-    assert figures["rank"]["10"] < 1.0  # template 7 cannot be found in a gallery of ten
-    assert figures["tpir"]["0.1"] == pytest.approx(np.mean([part["tpir"] for part in of_each]))
+        assert figures["rank"][str(k)]["value"] == pytest.approx(np.mean([part[k] for part in of_each]))
+    assert figures["rank"]["10"]["value"] < 1.0  # template 7 cannot be found in a gallery of ten
+    assert figures["tpir"]["0.1"]["value"] == pytest.approx(np.mean([part["tpir"] for part in of_each]))
     assert [part["templates"] for part in figures["galleries"]] == [10, 4]
 
 

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.figure import COSINE, COUNT, SHARE, Better, Measure
+from nonesuch.measures.figure import COSINE, COUNT, SHARE, Better, Figure, Measure
+from nonesuch.measures.intervals import with_intervals
 
 PAIR_F = Measure(
     "clusters/*/pair_f",
     "pairwise F of clusters at FMR {}",
     SHARE,
     Better.HIGHER,
-    interval=False,
     meaning="pairs of images put together, right ones among them and of all: harmonic mean",
 )
 BCUBED_F = Measure(
@@ -19,7 +19,6 @@ BCUBED_F = Measure(
     "BCubed F of clusters at FMR {}",
     SHARE,
     Better.HIGHER,
-    interval=False,
     meaning="the same over images instead of pairs",
 )
 CLUSTERS = Measure("clusters/*/clusters", "clusters at FMR {}", COUNT, interval=False, meaning="how many there are")
@@ -52,8 +51,11 @@ def linked(count: int, left: NDArray[np.integer], right: NDArray[np.integer]) ->
     return np.unique([root(row) for row in range(count)], return_inverse=True)[1].astype(np.int64)
 
 
-def cluster_scores(people: NDArray[np.int64], clusters: NDArray[np.int64]) -> dict[str, float]:
-    """Precision, recall and F of clusters, over pairs of images and over images (BCubed).
+def cluster_scores(people: NDArray[np.int64], clusters: NDArray[np.int64]) -> dict[str, Figure]:
+    """Precision, recall and F of clusters, over pairs of images and over images (BCubed), with intervals over people.
+
+    In a resample a person drawn k times counts as k people: pairs of one person's images k times, pairs of two people's
+    as often as both were drawn together (see `people_drawn`). The clusters stay as they are.
 
     Args:
         people, clusters: (N,) labels of each image.
@@ -68,20 +70,32 @@ def cluster_scores(people: NDArray[np.int64], clusters: NDArray[np.int64]) -> di
         raise NonesuchError("there are no images to cluster")
     person = np.unique(people, return_inverse=True)[1].astype(np.int64)
     cluster = np.unique(clusters, return_inverse=True)[1].astype(np.int64)
-    both = np.unique(person * (int(cluster.max()) + 1) + cluster, return_inverse=True)[1]
-    of_person, of_cluster, of_both = (np.bincount(labels).astype(np.float64) for labels in (person, cluster, both))
+    shares, count = int(cluster.max()) + 1, int(person.max()) + 1
+    cells, sizes = np.unique(person * shares + cluster, return_counts=True)
+    of_person, of_cluster, size = cells // shares, cells % shares, sizes.astype(np.float64)
+    images = np.bincount(person).astype(np.float64)
 
-    def pairs(counts: NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
+    def scores(drawn: NDArray[np.float64]) -> dict[str, float]:
+        weight = drawn[of_person]
+        total = np.bincount(of_cluster, weight * size, shares)
+        others = total[of_cluster] - weight * size  # of the cluster's images, those of others than the cell's person
+        shared = (weight * _pairs(size)).sum()
+        mixed = (weight * size * others).sum() / 2.0
+        mated = (drawn * _pairs(images)).sum()
+        found = {
+            "pair_precision": shared / (shared + mixed) if shared + mixed else 1.0,
+            "pair_recall": shared / mated if mated else 1.0,
+            "bcubed_precision": float(np.average(size / (size + others), weights=weight * size)),
+            "bcubed_recall": float(np.average(size / images[of_person], weights=weight * size)),
+        }
+        for kind in ("pair", "bcubed"):
+            precision, recall = found[f"{kind}_precision"], found[f"{kind}_recall"]
+            found[f"{kind}_f"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        return found
 
-    shared = pairs(of_both)
-    found = {
-        "pair_precision": shared / pairs(of_cluster) if pairs(of_cluster) else 1.0,
-        "pair_recall": shared / pairs(of_person) if pairs(of_person) else 1.0,
-        "bcubed_precision": float((of_both[both] / of_cluster[cluster]).mean()),
-        "bcubed_recall": float((of_both[both] / of_person[person]).mean()),
-    }
-    for kind in ("pair", "bcubed"):
-        precision, recall = found[f"{kind}_precision"], found[f"{kind}_recall"]
-        found[f"{kind}_f"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    return found
+    exact = scores(np.ones(count))
+    return with_intervals(exact, count, scores, dict.fromkeys(exact, 0))
+
+
+def _pairs(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return counts * (counts - 1) / 2

@@ -7,15 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.figure import SHARE, Better, Measure, plain
-from nonesuch.measures.intervals import mean_over_identities
+from nonesuch.measures.figure import SHARE, Better, Figure, Measure, plain
+from nonesuch.measures.intervals import mean_over_identities, with_intervals
 
 RANK = Measure(
     "rank/*",
     "rank {}",
     SHARE,
     Better.HIGHER,
-    interval=False,
     meaning="searches that find their person among so many first candidates",
 )
 TPIR = Measure(
@@ -23,7 +22,6 @@ TPIR = Measure(
     "TPIR at FPIR {}",
     SHARE,
     Better.HIGHER,
-    interval=False,
     meaning="known people found first and above the threshold at which this share of strangers finds anyone",
 )
 
@@ -117,23 +115,27 @@ def rank_figures(places: NDArray[np.int64], ranks: tuple[int, ...], people: NDAr
         people: (P,) whom the probes show.
 
     Returns:
-        rank: `cumulative_match` at some ranks; cmc: at 1, 2, .. 20; cmc_low, cmc_high: 95% over people.
+        rank: `cumulative_match` at some ranks, with intervals; cmc: at 1, 2, .. 20; cmc_low, cmc_high: 95% over people.
     """
-    shares = cumulative_match(places, tuple(range(1, _CMC + 1)))
+    cumulative_match(places)  # or an error
     known = places > 0
-    along = [mean_over_identities(places[known] <= k, people[known]) for k in shares]
+    along = {k: mean_over_identities(places[known] <= k, people[known]) for k in range(1, _CMC + 1)}
     return {
-        "rank": {str(k): shares[k] for k in ranks},
-        "cmc": list(shares.values()),
-        "cmc_low": [plain(figure.low) for figure in along],
-        "cmc_high": [plain(figure.high) for figure in along],
+        "rank": {str(k): plain(along[k]) for k in ranks},
+        "cmc": [figure.value for figure in along.values()],
+        "cmc_low": [plain(figure.low) for figure in along.values()],
+        "cmc_high": [plain(figure.high) for figure in along.values()],
     }
 
 
-def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, float]:
+def open_set(found: Search, people: NDArray[np.int64], fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[float, Figure]:
     """TPIR at FPIR: known probes accepted as themselves at rank 1, where so many unknown ones are taken for anyone.
 
     The threshold is the lowest at which at most the share FPIR of the probes without a gallery identity match anyone.
+    Each resample of the people, for the interval, has its own.
+
+    Args:
+        people: (P,) whom the probes show.
 
     Raises:
         NonesuchError: there are no known or no unknown probes.
@@ -141,10 +143,21 @@ def open_set(found: Search, fpirs: tuple[float, ...] = (1e-1, 1e-2)) -> dict[flo
     known = found.rank > 0
     if known.all() or not known.any():
         raise NonesuchError("open-set identification needs probes inside and outside the gallery")
-    alarms = np.sort(found.other[~known])[::-1]
-    result = {}
-    for fpir in fpirs:
-        allowed = int(fpir * len(alarms) + 1e-9)
-        threshold = alarms[allowed] if allowed < len(alarms) else -np.inf
-        result[fpir] = float(((found.rank[known] == 1) & (found.own[known] > threshold)).mean())
-    return result
+    order = np.argsort(-found.other[~known], kind="stable")
+    alarms = found.other[~known][order]
+    right = np.where(found.rank[known] == 1, found.own[known], -np.inf)
+    place = np.unique(people, return_inverse=True)[1]
+    of_known, of_strangers = place[known], place[~known][order]
+
+    def shares(weights: NDArray[np.float64]) -> dict[str, float]:
+        ahead, drawn = np.cumsum(weights[of_strangers]), weights[of_known]
+        if not ahead[-1] or not drawn.sum():
+            return dict.fromkeys(map(str, fpirs), np.nan)
+        allowed = [int(np.searchsorted(ahead, fpir * ahead[-1] + 1e-9, side="right")) for fpir in fpirs]
+        cuts = [alarms[count] if count < len(alarms) else -np.inf for count in allowed]
+        return {str(fpir): float(drawn[right > cut].sum() / drawn.sum()) for fpir, cut in zip(fpirs, cuts, strict=True)}
+
+    count = int(place.max()) + 1
+    share_of = dict.fromkeys(map(str, fpirs), len(np.unique(of_known)))
+    figures = with_intervals(shares(np.ones(count)), count, shares, share_of)
+    return {fpir: figures[str(fpir)] for fpir in fpirs}

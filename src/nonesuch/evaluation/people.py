@@ -13,6 +13,7 @@ from nonesuch.evaluation.discard import error_versus_discard
 from nonesuch.evaluation.figures import verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.probes import Embedded
+from nonesuch.measures.figure import plain
 from nonesuch.measures.metrics import threshold_at
 
 _CLUSTER_FMRS = (1e-5, 1e-4, 1e-3)
@@ -51,7 +52,7 @@ def people_figures(labels: NDArray[np.int64], embedded: Embedded) -> dict[str, A
     fpirs = tuple(fpir for fpir in (1e-1, 1e-2) if fpir * strangers >= 1)
     found["tpir"] = {}
     if fpirs and strangers < len(others):
-        found["tpir"] = {f"{fpir:g}": share for fpir, share in open_set(searched, fpirs).items()}
+        found["tpir"] = {f"{fpir:g}": plain(share) for fpir, share in open_set(searched, people[others], fpirs).items()}
     return found
 
 
@@ -64,7 +65,7 @@ def people_rates(labels: NDArray[np.int64], embedded: Embedded, refused: NDArray
     return verification_figures(replace(pairs, scores=scores), labels[acquired])
 
 
-def _clusters(pairs: Compared, people: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def _clusters(pairs: Compared, people: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
     non_mated = pairs.scores[~pairs.mated]
     found = {}
     for rate in (fmr for fmr in _CLUSTER_FMRS if fmr * len(non_mated) >= 1):
@@ -72,5 +73,5 @@ def _clusters(pairs: Compared, people: NDArray[np.int64]) -> dict[str, dict[str,
         links = pairs.scores >= threshold
         clusters = linked(len(people), pairs.left[links], pairs.right[links])
         counted = {"threshold": threshold, "clusters": int(clusters.max()) + 1}
-        found[f"{rate:g}"] = {**counted, **cluster_scores(people, clusters)}
+        found[f"{rate:g}"] = {**counted, **plain(cluster_scores(people, clusters))}
     return found

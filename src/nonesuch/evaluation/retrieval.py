@@ -13,7 +13,6 @@ MEAN_PRECISION = Measure(
     "mean average precision",
     SHARE,
     Better.HIGHER,
-    interval=False,
     meaning="mean over searches of the average precision over the person's images",
 )
 

@@ -1,5 +1,6 @@
 """Templates as in IJB: one vector for all images and video frames of a person in one enrolment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from nonesuch.evaluation.figures import comparison_scores, verification_figures
 from nonesuch.evaluation.identification import open_set, rank_figures, search
 from nonesuch.evaluation.pairs import Comparisons
 from nonesuch.evaluation.probes import Embedded
-from nonesuch.measures.figure import plain
+from nonesuch.measures.figure import Figures, plain
 from nonesuch.measures.grouping import group_means, group_sums
 from nonesuch.measures.similarity import normalised
 
@@ -115,11 +116,17 @@ def template_figures(test: TemplateTest, found: Embedded) -> dict[str, Any]:
         of_each = [_identification(vectors, gallery, test.probes) for gallery in test.galleries]
         for kind in ("rank", "tpir"):
             shared = [key for key in of_each[0][kind] if all(key in part[kind] for part in of_each)]
-            figures[kind] = {key: float(np.mean([part[kind][key] for part in of_each])) for key in shared}
+            figures[kind] = {key: _mean([part[kind][key] for part in of_each]) for key in shared}
         for key in ("cmc", "cmc_low", "cmc_high"):
             figures[key] = plain(np.mean([part[key] for part in of_each], axis=0, dtype=np.float64).tolist())
         figures["galleries"] = of_each
     return figures
+
+
+def _mean(of_each: Sequence[Figures]) -> dict[str, float | None]:
+    """The mean of several galleries' figures and of their intervals' ends, which are unknown if one lacks them."""
+    ends = {part: [figure[part] for figure in of_each] for part in ("value", "low", "high")}
+    return {part: None if None in values else float(np.mean(values)) for part, values in ends.items()}
 
 
 def _people_of(pairs: Comparisons, templates: int) -> NDArray[np.int64]:
@@ -131,10 +138,10 @@ def _identification(vectors: NDArray[np.float32], gallery: Enrolled, probes: Enr
     searched = search(vectors[gallery.templates], gallery.people, vectors[probes.templates], probes.people)
     strangers = int((searched.rank == 0).sum())
     fpirs = tuple(fpir for fpir in _FPIRS if fpir * strangers >= 1)
-    tpir = open_set(searched, fpirs) if fpirs else {}
+    tpir = open_set(searched, probes.people, fpirs) if fpirs else {}
     return {
         **rank_figures(searched.rank, _RANKS, probes.people),
-        "tpir": {f"{fpir:g}": share for fpir, share in tpir.items()},
+        "tpir": {f"{fpir:g}": plain(share) for fpir, share in tpir.items()},
         "templates": len(gallery.templates),
         "mated_searches": len(searched.rank) - strangers,
         "non_mated_searches": strangers,

@@ -13,6 +13,8 @@ from nonesuch.evaluation.identification import rank_figures
 from nonesuch.evaluation.probes import Embedded
 from nonesuch.evaluation.retrieval import retrieve
 from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.figure import plain
+from nonesuch.measures.intervals import mean_over_identities
 
 MATCH, DISTRACTOR, PROBE = "Gallery_Match", "Gallery_Distractor", "Probe"  # folders of the official Testing_Set
 _RANKS = (1, 5, 10, 20)
@@ -51,7 +53,8 @@ def _figures(is_probe: NDArray[np.bool_], people: NDArray[np.int64], found: Embe
     """
     gallery = ~is_probe
     searched = retrieve(found.unit[gallery], people[gallery], found.unit[is_probe], people[is_probe])
-    return {**rank_figures(searched.rank, _RANKS, people[is_probe]), "map": float(searched.average_precision.mean())}
+    precision = plain(mean_over_identities(searched.average_precision, people[is_probe]))
+    return {**rank_figures(searched.rank, _RANKS, people[is_probe]), "map": precision}
 
 
 def _role(photograph: Photograph) -> str:
