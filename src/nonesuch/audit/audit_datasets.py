@@ -91,22 +91,22 @@ def audit_datasets(
     folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
     sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
     eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), align, device, dtype)
-    files.make_folder(folder)
-    reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)
-    found: dict[str, Any] = {"nonesuch": VERSION, "datasets": {}}
-    found["made_by"] = {name: model.card.sha256 for name, model in eyes.embedders.items()}
-    if reference is not None:
-        found["against"] = _about(reference, training, others, held_out)
-    shown: dict[str, list[Photograph]] = {}
-    for name, source in sources.items():
-        seen, figures = _audited(name, source, eyes, reference, wanted, folder, on_progress)
-        found["datasets"][name] = figures
-        if show_photographs or source.shows_real_people is False:
-            shown[name] = seen.photographs
-    on_progress("writing the report", 0, 0)
-    broken = judge(wishes, found)
-    files.write_json(folder / "audit.json", found)
-    write_report(folder / "report.html", found, shown, reference if show_photographs else None)
+    with files.made_folder(folder):
+        reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)
+        found: dict[str, Any] = {"nonesuch": VERSION, "datasets": {}}
+        found["made_by"] = {name: model.card.sha256 for name, model in eyes.embedders.items()}
+        if reference is not None:
+            found["against"] = _about(reference, training, others, held_out)
+        shown: dict[str, list[Photograph]] = {}
+        for name, source in sources.items():
+            seen, figures = _audited(name, source, eyes, reference, wanted, folder, on_progress)
+            found["datasets"][name] = figures
+            if show_photographs or source.shows_real_people is False:
+                shown[name] = seen.photographs
+        on_progress("writing the report", 0, 0)
+        broken = judge(wishes, found)
+        files.write_json(folder / "audit.json", found)
+        write_report(folder / "report.html", found, shown, reference if show_photographs else None)
     return Audit(folder / "report.html", folder / "audit.json", found, tuple(broken))
 
 

@@ -119,22 +119,22 @@ def clean_labels(
     check_names(photographs)
     model = load_embedder(embedder, device, dtype)
     limits = thresholds(model.card, _FMR if fmr is None else fmr, same, merge)
-    files.make_folder(out)
-    detector = load_detector(device)
-    total = len(photographs)
-    found = features(photographs, model, detector, align, face, lambda done: on_progress("embedding", done, total))
-    on_progress("cleaning", 0, 0)
-    result = clean_set(photographs, found, limits, told, rounds)
-    if not result.labels:
-        raise NonesuchError(f"{dataset}: no image would stay; look at the answers and the thresholds")
-    write_decisions(out / DECISIONS, result)
-    cases = uncertain(found.vectors, result.cleaned, result.pairs, limits, result.answered, review)
-    (out / REVIEW).unlink(missing_ok=True)  # an earlier page would ask about other labels, and holds photographs
-    no_review = "there is nothing to ask" if review else "--review 0"
-    if cases:
-        crop_of = partial(aligned_face, detector=detector, always_align=align, face=face)
-        no_review = _write_page(out / REVIEW, cases, result, lambda photograph: crop_of(photograph)[0], on_progress)
-    relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
+    with files.made_folder(out):
+        detector = load_detector(device)
+        total = len(photographs)
+        found = features(photographs, model, detector, align, face, lambda done: on_progress("embedding", done, total))
+        on_progress("cleaning", 0, 0)
+        result = clean_set(photographs, found, limits, told, rounds)
+        if not result.labels:
+            raise NonesuchError(f"{dataset}: no image would stay; look at the answers and the thresholds")
+        write_decisions(out / DECISIONS, result)
+        cases = uncertain(found.vectors, result.cleaned, result.pairs, limits, result.answered, review)
+        (out / REVIEW).unlink(missing_ok=True)  # an earlier page would ask about other labels, and holds photographs
+        no_review = "there is nothing to ask" if review else "--review 0"
+        if cases:
+            crop_of = partial(aligned_face, detector=detector, always_align=align, face=face)
+            no_review = _write_page(out / REVIEW, cases, result, lambda photograph: crop_of(photograph)[0], on_progress)
+        relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
     return CleanedLabels(manifest, out / DECISIONS, None if no_review else out / REVIEW, no_review, len(cases), result)
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from nonesuch.core.notices import notice
 Content = TypeVar("Content")
 AnyPath = str | os.PathLike[str]  # what Python users may name a file by
 
+_STALE_SECONDS = 3600.0
 # Reading it means setting it, which is only safe before there are threads.
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -101,6 +103,17 @@ def clear_half_written(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         if is_half_written(path):
             path.unlink(missing_ok=True)
+
+
+def clear_old(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder that is not locked.
+
+    One that still writes there did so within the hour.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".*.tmp"):
+            if is_half_written(path) and time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -214,6 +227,31 @@ def can_write(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def made_folder(path: Path, *ours: str) -> Iterator[None]:
+    """A folder inside the block; where bad input ends the block before anything was written, it goes again.
+
+    Args:
+        path: the folder; parents that are missing are made, too.
+        ours: names of files in it that are nothing, such as a lock.
+
+    Raises:
+        NonesuchError: as `make_folder`.
+    """
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    make_folder(path)
+    try:
+        yield
+    except NonesuchError:
+        with contextlib.suppress(OSError):  # one that holds something stays
+            if new and {item.name for item in path.iterdir()} <= set(ours):
+                for name in ours:
+                    (path / name).unlink(missing_ok=True)
+            for folder in new:
+                folder.rmdir()
+        raise
 
 
 def make_folder(path: Path) -> None:

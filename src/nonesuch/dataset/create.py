@@ -82,28 +82,29 @@ def create_dataset(
     """
     if workers < 1:
         raise NonesuchError("--workers must be at least 1")
-    _check_request(folder, request, settings)
-    with manifests.locked(folder):
-        manifest = _planned(folder, request, generator, settings, on_progress, steerer)
-        plan = Plan(folder)
-        made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
-        made_from += f" {json.dumps(steerer.record())}" if steerer else ""
-        files.make_folder(folder / "shards")
-        started = time.monotonic()
-        rendered = render_missing(
-            folder,
-            plan,
-            made_from,
-            generator,
-            settings,
-            workers,
-            lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
-            steerer,
-        )
-        seconds = time.monotonic() - started
-        shards = [_shard_record(folder, number) for number in range(plan.shards)]
-        manifest = dataclasses.replace(manifest, shards=shards, complete=True)
-        manifests.write(folder, manifest)
+    with files.made_folder(folder, LOCK):
+        _check_request(folder, request, settings)
+        with manifests.locked(folder):
+            manifest = _planned(folder, request, generator, settings, on_progress, steerer)
+            plan = Plan(folder)
+            made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
+            made_from += f" {json.dumps(steerer.record())}" if steerer else ""
+            files.make_folder(folder / "shards")
+            started = time.monotonic()
+            rendered = render_missing(
+                folder,
+                plan,
+                made_from,
+                generator,
+                settings,
+                workers,
+                lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
+                steerer,
+            )
+            seconds = time.monotonic() - started
+            shards = [_shard_record(folder, number) for number in range(plan.shards)]
+            manifest = dataclasses.replace(manifest, shards=shards, complete=True)
+            manifests.write(folder, manifest)
     return manifest, rendered, seconds
 
 
@@ -116,9 +117,10 @@ def plan_dataset(
     steerer: Steerer | None = None,
 ) -> Manifest:
     """Plan a dataset and render nothing; `create_dataset` continues from there. Arguments and errors as there."""
-    _check_request(folder, request, settings)
-    with manifests.locked(folder):
-        return _planned(folder, request, generator, settings, on_progress, steerer)
+    with files.made_folder(folder, LOCK):
+        _check_request(folder, request, settings)
+        with manifests.locked(folder):
+            return _planned(folder, request, generator, settings, on_progress, steerer)
 
 
 def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettings) -> None:
@@ -126,7 +128,6 @@ def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettin
         raise NonesuchError(f"--images {request.images_per_identity}: give a number of at least 1")
     if request.images_per_shard < 1 or settings.micro_batch < 1:
         raise NonesuchError("--shard-images and --micro-batch must be at least 1")
-    files.make_folder(folder)
     ours = (LOCK, PLAN, IDENTITIES, *(() if _holds_shards(folder) else ("shards",)))
     if not manifests.is_dataset(folder) and any(
         path.name not in ours and not files.is_half_written(path) for path in folder.iterdir()

@@ -75,6 +75,7 @@ def perceive_photographs(
     schema = pa.schema([("file", pa.string()), *_SCHEMA], metadata={b"made_by": perceiver.card.sha256.encode()})
     problems: list[str] = []
     total = 0
+    files.clear_old(out.parent)
     with files.replacing(out) as temporary, parquet.writer(temporary, schema) as writer:
         for faces in read_faces(photographs, detector, always_align, on_image=on_image):
             problems += [problem for problem in faces.problems if problem]

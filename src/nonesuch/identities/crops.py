@@ -63,6 +63,7 @@ class CropFolder:
                 name = f"%{name}"
             self._folders[identity] = _free(name, self._identities)
             self._identities[self._folders[identity]] = identity
+            files.clear_old(self._folder / self._folders[identity])
         return self._folders[identity]
 
     def _name(self, photograph: Photograph, number: int) -> str:

@@ -183,6 +183,7 @@ def write_embeddings(
     problems: list[str] = []
     total = 0
     folder = None if crops is None else CropFolder(crops)
+    files.clear_old(out.parent)
     with files.replacing(out) as temporary, parquet.writer(temporary, schema) as table:
         rows: list[EmbeddedPhotograph] = []
         for result in results:
