@@ -45,7 +45,7 @@ def test_what_a_killed_embed_left_is_removed_by_a_later_one(cli: Cli, training_d
         while not list(tmp_path.glob(".v.parquet.*.tmp")) and process.poll() is None:
             time.sleep(0.005)
         process.kill()
-    left = [path for path in tmp_path.rglob(".*.tmp")]
+    left = list(tmp_path.rglob(".*.tmp"))
     assert left, "the command was not interrupted"
     for path in left:
         os.utime(path, (time.time() - 7200.0,) * 2)

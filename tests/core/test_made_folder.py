@@ -11,10 +11,14 @@ from nonesuch.core.errors import NonesuchError
 
 
 def _fails(folder: Path, *written: str) -> None:
-    with pytest.raises(NonesuchError, match="bad input"), files.made_folder(folder, ".lock"):
-        for name in written:
-            (folder / name).write_text("x")
-        raise NonesuchError("bad input")
+    def work() -> None:
+        with files.made_folder(folder, ".lock"):
+            for name in written:
+                (folder / name).write_text("x")
+            raise NonesuchError("bad input")
+
+    with pytest.raises(NonesuchError, match="bad input"):
+        work()
 
 
 def test_a_folder_that_was_made_goes_with_its_parents(tmp_path: Path) -> None:
