@@ -52,3 +52,23 @@ def test_onnx_has_as_many_threads_as_torch(
     monkeypatch.setattr(torch, "get_num_threads", lambda: torch_has)
     path = pooling_network(tmp_path / "pool.onnx", 112, np.ones((3, 2)), 112)
     assert OnnxNetwork(path, given).session.get_session_options().intra_op_num_threads == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": False}, True),
+        ({"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"architecture": "aarch64"}, False),
+        ({}, False),
+    ],
+)
+def test_slow_bfloat16_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, known: dict[str, object], told: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    devices._tell_slow_bfloat16.cache_clear()
+    for _ in range(2):
+        assert devices.pick_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
+    assert ["float32 is several times as fast" in str(warning.message) for warning in recwarn.list] == [True] * told
+    devices._tell_slow_bfloat16.cache_clear()

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 
 NetworkType = TypeVar("NetworkType", bound=nn.Module)
 Setting = TypeVar("Setting")
@@ -40,6 +42,8 @@ def pick_device(name: str = "auto") -> torch.device:
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """The precision of a name.
 
+    Tells where bfloat16 is slow.
+
     Raises:
         NonesuchError: unknown, or not offered on this device (float16 needs a GPU).
     """
@@ -47,7 +51,17 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
         raise NonesuchError(f"--dtype {name}: unknown; use one of {', '.join(DTYPES)}")
     if name == "float16" and device.type == "cpu":
         raise NonesuchError("--dtype float16: needs a GPU; use bfloat16 or float32")
+    if name == "bfloat16" and device.type == "cpu":
+        _tell_slow_bfloat16()
     return DTYPES[name]
+
+
+@cache
+def _tell_slow_bfloat16() -> None:
+    """A notice, once, where a processor has no instructions for bfloat16 and computes it by way of float32."""
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
+    if known.get("architecture") == "x86_64" and not (known.get("avx512_bf16") or known.get("amx_bf16")):
+        notice("--dtype bfloat16: this processor has no instructions for it; float32 is several times as fast")
 
 
 def available_cores() -> int:
