@@ -59,7 +59,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 @cache
 def _tell_slow_bfloat16() -> None:
     """A notice, once, where a processor has no instructions for bfloat16 and computes it by way of float32."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
     if known.get("architecture") == "x86_64" and not (known.get("avx512_bf16") or known.get("amx_bf16")):
         notice("--dtype bfloat16: this processor has no instructions for it; float32 is several times as fast")
 
