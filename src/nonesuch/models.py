@@ -223,12 +223,16 @@ def read_model_card(path: Path, kind: type[CardType]) -> CardType:
     """The card beside a weight file, as the subclass of `kind` that its model's weights have.
 
     Raises:
-        NonesuchError: as `nonesuch.core.weights.read_card`, or the model is unknown.
+        NonesuchError: as `nonesuch.core.weights.read_card`, or the model is unknown or of another kind.
     """
     place = weights.card_path(path)
     told = files.read_json(place).get("architecture") if path.is_file() and place.is_file() else None
     own = kind if told is None else _find(str(told)).card
-    return weights.read_card(path, own if issubclass(own, kind) else kind)
+    if not issubclass(own, kind):
+        raise NonesuchError(
+            f"{path}: {told} is of the kind {own.kind!r}, where a {kind.kind} is needed; name another file"
+        )
+    return weights.read_card(path, own)
 
 
 def _find(name: str) -> _Model:
