@@ -168,7 +168,7 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     path = weights_path(name_or_file)
-    card = weights.read_card(path, EmbedderCard)
+    card = read_model_card(path, EmbedderCard)
     if path.suffix == ".onnx":
         weights.check_hash(path, card)
         return Embedder(card, OnnxNetwork(path, threads, place.type != "cpu"), place, torch.float32)
@@ -191,7 +191,7 @@ def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto",
     """
     place = pick_device(device)
     path = weights_path(name_or_file)
-    card = weights.read_card(path, PerceiverCard)
+    card = read_model_card(path, PerceiverCard)
     heads = freeze(_network(path, card), place)
     assert isinstance(heads, AttributeHeads)
     if shipped_embedder_card(card.embedder, card.embedder_sha256) is None:
@@ -223,11 +223,11 @@ def read_model_card(path: Path, kind: type[CardType]) -> CardType:
     """The card beside a weight file, as the subclass of `kind` that its model's weights have.
 
     Raises:
-        NonesuchError: as `nonesuch.core.weights.read_card`, or the model is unknown or of another kind.
+        NonesuchError: as `nonesuch.core.weights.read_card`, or the model is of another kind.
     """
     place = weights.card_path(path)
     told = files.read_json(place).get("architecture") if path.is_file() and place.is_file() else None
-    own = kind if told is None else _find(str(told)).card
+    own = _MODELS[str(told)].card if str(told) in _MODELS else kind  # what is unknown is told when its network is built
     if not issubclass(own, kind):
         raise NonesuchError(
             f"{path}: {told} is of the kind {own.kind!r}, where a {kind.kind} is needed; name another file"
