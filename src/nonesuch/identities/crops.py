@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from nonesuch.core import files, images
@@ -39,8 +40,7 @@ class CropFolder:
         Raises:
             NonesuchError: the disk is full, or the place cannot be written or lies outside the folder.
         """
-        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph)}"
-        path = files.inside(self._folder, place)  # a link in the folder may lead elsewhere
+        path = self._path(photograph)
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             temporary.write_bytes(images.encode(crop, "png", 100))
@@ -54,6 +54,10 @@ class CropFolder:
                 f"{self._folder}: {len(renamed)} identities cannot name a folder and got another name, such as "
                 f"{identity[:_LONGEST]!r}, now {name!r}"
             )
+
+    def _path(self, photograph: Photograph) -> Path:
+        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph)}"
+        return files.inside(self._folder, place)  # a link in the folder may lead elsewhere
 
     def _folder_of(self, identity: str) -> str:
         if identity not in self._folders:
@@ -77,6 +81,13 @@ class CropFolder:
         stem = _free(stem, taken)
         taken.add(stem.casefold())
         return f"{place}/{stem}.png" if place else f"{stem}.png"
+
+
+def check_places(folder: Path, photographs: Iterable[Photograph]) -> None:
+    """Raises NonesuchError where a crop would lie outside its folder: before the work, not in the middle of it."""
+    crops = CropFolder(folder)
+    for photograph in photographs:
+        crops._path(photograph)
 
 
 def _free(name: str, taken: dict[str, str] | set[str]) -> str:
