@@ -64,6 +64,23 @@ def test_crops_of_an_archive_stay_in_their_folder(cli: Cli, tmp_path: Path) -> N
     assert not (tmp_path / "y.png").exists()
 
 
+def test_where_crops_would_lie_is_looked_at_before_the_work(cli: Cli, tmp_path: Path) -> None:
+    """By the folder of their identity, which a table beside the archive names, not by the archive's own names."""
+    crops = tmp_path / "crops"
+    (crops / "ann").mkdir(parents=True)
+    (crops / "link").symlink_to(tmp_path)
+    tar = _tar(tmp_path / "a.tar", "1.png", "2.png")
+    tar.with_suffix(".csv").write_text("file,identity\n1.png,bob\n2.png,link\n")
+    outcome = cli("embed", tar, "--out", tmp_path / "v.parquet", "--crops", crops)
+    assert "leads out of the folder" in outcome.error
+    assert not (crops / "bob").exists(), "a crop was written first"
+    tar = _tar(tmp_path / "b.tar", "link/1.png")
+    tar.with_suffix(".csv").write_text("file,identity\nlink/1.png,ann\n")
+    outcome = cli("embed", tar, "--out", tmp_path / "v.parquet", "--crops", crops)
+    assert outcome.status == 0, outcome.err
+    assert (crops / "ann" / "link" / "1.png").is_file()
+
+
 def _with_card(tmp_path: Path, weights: Path, **changes: object) -> Path:
     copy = tmp_path / "copy" / "copy.safetensors"
     copy.parent.mkdir(exist_ok=True)

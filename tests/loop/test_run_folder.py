@@ -1,13 +1,18 @@
 """Whose a run's folder is, and what a later call may change in it."""
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import nonesuch
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import Notice
 from nonesuch.loop.run_folder import claim_folder, claimed
@@ -138,6 +143,82 @@ def test_a_longer_run_warms_up_and_falls_as_its_length_says(tmp_path: Path) -> N
 def test_batches_may_be_split_otherwise(tmp_path: Path) -> None:
     _run(_trainer(tmp_path), stop_after=2)
     assert _trainer(tmp_path, accumulate=2).step == 2
+
+
+@pytest.fixture(scope="module")
+def trained(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    nonesuch.train_recogniser(run, people, preset="tiny", batch=4, images_seen=8)
+    return run
+
+
+def _set(place: str, value: object) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        content = json.loads(text)
+        inside = content
+        *parts, last = place.split(".")
+        for part in parts:
+            inside = inside[part]
+        inside[last] = value
+        return json.dumps(content)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        *((_set("settings.images", value), "`images`") for value in ("8", 0, -1, 1.5, None, [8], True, {})),
+        *((_set("settings.lr", value), "`lr`") for value in ("fast", 0, -1.0, [0.1])),
+        *((_set("settings.batch", value), "`batch`") for value in ("4", 0)),
+        *((_set("settings.accumulate", value), "`accumulate`") for value in ("1", 0, 2.5)),
+        (_set("settings.milestones", 5), "`milestones`"),
+        (_set("settings.betas", [0.9]), "`betas`"),
+        (_set("settings.optimizer", "lion"), "`optimizer`"),
+        (_set("settings.dtype", 32), "`dtype`"),
+        (_set("settings.steps", 5), "unknown steps"),
+        (_set("settings", [1]), "`settings`"),
+        (_set("what", "a line"), "`what`"),
+        (_set("diverged", "yes"), "`diverged`"),
+        (_set("notes", 5), "unknown notes"),
+        (lambda text: text[: len(text) // 2], "not readable as JSON"),
+        (lambda text: "", "not readable as JSON"),
+        (lambda text: "5", "holds no JSON object"),
+    ],
+)
+def test_settings_that_were_damaged_or_edited_are_told(
+    cli: Cli, people: Path, trained: Path, tmp_path: Path, change: Callable[[str], str], told: str
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    file = tmp_path / "run" / "settings.json"
+    file.write_text(damaged := change(file.read_text()))
+    before = sorted(path.name for path in file.parent.iterdir())
+    outcome = _train(cli, tmp_path / "run", people, "--images-seen", 16)
+    assert outcome.status == 1
+    assert f"{file}: not the settings of a run" in outcome.error
+    assert told in outcome.error
+    assert "put back the right file" in outcome.error
+    assert file.read_text() == damaged
+    assert sorted(path.name for path in file.parent.iterdir()) == before
+
+
+def test_settings_of_an_earlier_release_are_read(cli: Cli, people: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "settings.json").read_text())
+    del content["settings"]["dtype"]
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(content))
+    assert _train(cli, tmp_path / "run", people).status == 0
+
+
+@pytest.mark.parametrize(
+    "columns", [{}, {"file": ["a"], "identity": ["a"]}, {"file": [1], "identity": [1], "bytes": [""]}]
+)
+def test_images_of_a_run_that_are_no_list_are_told(
+    cli: Cli, people: Path, trained: Path, tmp_path: Path, columns: dict[str, list[object]]
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    pq.write_table(pa.table(columns), tmp_path / "run" / "images.parquet")
+    assert "images.parquet: its columns are not" in _train(cli, tmp_path / "run", people).error
 
 
 def test_the_lock_ends_with_the_block(tmp_path: Path) -> None:

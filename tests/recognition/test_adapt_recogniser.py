@@ -18,6 +18,7 @@ from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
 from tests.filling import fill
+from tests.loop.claimed import claimed_trainer
 from tests.people import planted_person
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ def _task(samples: FaceSamples, name: str) -> tuple[AdaptedNetwork, RecogniserTa
 
 def _trainer(samples: FaceSamples, name: str, folder: Path, images: int, dtype: str = "float32") -> Trainer:
     settings = TrainSettings(images=images, batch=16, lr=5e-3, weight_decay=0.1, ema_images=0, dtype=dtype)
-    return Trainer(_task(samples, name)[1], samples, settings, folder, CPU, {})
+    return claimed_trainer(_task(samples, name)[1], samples, settings, folder)
 
 
 # Rank 4 and stride 2 in float32: torch 2.13 has crashed in convolutions of so few channels, channels last.

@@ -21,10 +21,11 @@ from torch import nn
 from nonesuch.loop import distributed
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.split_parameters import own_rows, sharded
-from nonesuch.loop.trainer import Player, Trainer
+from nonesuch.loop.trainer import Player
 from nonesuch.recognition.augmentation import Augmentation
 from nonesuch.recognition.recipes import create_head
 from nonesuch.recognition.task import Recogniser, RecogniserTask
+from tests.loop.claimed import claimed_trainer
 
 CLASSES = 11
 
@@ -59,7 +60,7 @@ def overflow(folder):
     torch.manual_seed(0)
     task = Overflowing()
     settings = TrainSettings(images=48, batch=16, lr=0.01, dtype="float16")
-    trainer = Trainer(task, Faces(), settings, Path(folder) / "overflow", torch.device("cpu"), {})
+    trainer = claimed_trainer(task, Faces(), settings, Path(folder) / "overflow")
     kept = []
 
     def step(progress):
@@ -80,7 +81,7 @@ def work():
         backbone = nn.Sequential(nn.AvgPool2d(28), nn.Flatten(), nn.Linear(48, 8))
         task = RecogniserTask(Recogniser(backbone, create_head(name, 8, CLASSES)), Augmentation())
         settings = TrainSettings(images=160, batch=16, lr=0.01, clip=1.0, weight_decay=0.01)
-        trainer = Trainer(task, Faces(), settings, Path(folder) / name, torch.device("cpu"), {})
+        trainer = claimed_trainer(task, Faces(), settings, Path(folder) / name)
 
         def step(progress):
             if progress.seen == int(stop):
@@ -111,7 +112,7 @@ def _run(processes: int, script: Path, *jobs: str) -> None:
     root = str(Path(__file__).parents[2])
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, *(launcher if processes > 1 else []), str(script), ",".join(HEADS), *jobs]
-    environment = os.environ | {"PYTHONPATH": f"{root}/src", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root}/src", "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
 
 

@@ -22,6 +22,7 @@ from nonesuch.recognition.heads import MarginHead
 from nonesuch.recognition.margins import CombinedMargin
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
+from tests.loop.claimed import claimed_trainer
 
 CPU = torch.device("cpu")
 
@@ -48,7 +49,7 @@ def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, c
     head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0))
     task = RecogniserTask(Recogniser(create_model("iresnet_tiny"), head), Augmentation(erase=0.3))
     settings = TrainSettings(images=images, batch=16, optimizer="sgd", lr=0.05, warmup=160, ema_images=200)
-    return Trainer(task, samples, settings, folder, CPU, {})
+    return claimed_trainer(task, samples, settings, folder)
 
 
 def test_planted_identities_are_learned(photographs: list[Photograph], tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_share_of_the_centres_and_symmetry_resume_too(photographs: list[Photog
         head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0), share=0.5)
         task = RecogniserTask(Recogniser(create_model("vit_tiny"), head), Augmentation(), symmetry=0.1)
         settings = TrainSettings(images=96, batch=8, optimizer="sgd", lr=0.05, milestones=(32, 64))
-        return Trainer(task, samples, settings, folder, CPU, {})
+        return claimed_trainer(task, samples, settings, folder)
 
     straight, first = trainer(tmp_path / "straight"), trainer(tmp_path / "stopped")
     rates: list[float] = []

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from nonesuch.core import files, images
@@ -40,8 +41,7 @@ class CropFolder:
         Raises:
             NonesuchError: the disk is full, or the place cannot be written or lies outside the folder.
         """
-        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, number)}"
-        path = files.inside(self._folder, place)  # a link in the folder may lead elsewhere
+        path = self._path(photograph, number)
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             temporary.write_bytes(images.encode(crop, "png", 100))
@@ -55,6 +55,10 @@ class CropFolder:
                 f"{self._folder}: {len(renamed)} identities cannot name a folder and got another name, such as "
                 f"{identity[:_LONGEST]!r}, now {name!r}"
             )
+
+    def _path(self, photograph: Photograph, number: int = 1) -> Path:
+        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, number)}"
+        return files.inside(self._folder, place)  # a link in the folder may lead elsewhere
 
     def _folder_of(self, identity: str) -> str:
         if identity not in self._folders:
@@ -79,6 +83,13 @@ class CropFolder:
         stem = _free(stem, taken)
         taken.add(stem.casefold())
         return f"{place}/{stem}.png" if place else f"{stem}.png"
+
+
+def check_places(folder: Path, photographs: Iterable[Photograph]) -> None:
+    """Raises NonesuchError where a crop would lie outside its folder: before the work, not in the middle of it."""
+    crops = CropFolder(folder)
+    for photograph in photographs:
+        crops._path(photograph)
 
 
 def _free(name: str, taken: dict[str, str] | set[str]) -> str:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from nonesuch.core import files
 from nonesuch.core.arguments import DTYPE, LEAST_FACE, Choice, checked
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.formats.labels import LABEL
 from nonesuch.formats.readers import find
+from nonesuch.identities.crops import check_places
 from nonesuch.identities.embedding import embed_closest_to_label, embed_each, write_embeddings
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
@@ -78,9 +78,8 @@ def embed_photographs(
         nonesuch.embed_photographs("holiday", "people.parquet", crops="crops")
     """
     found, folder = find(as_path(source), label=label), path_or_none(crops)
-    if folder is not None:  # an archive may hold any name: told before the work, not in the middle of it
-        for photograph in found:
-            files.inside(folder, photograph.name)
+    if folder is not None:
+        check_places(folder, found)
     model = load_embedder(embedder, device, dtype)
     detector = load_detector(device, min_face)
     if face == "closest-to-label":

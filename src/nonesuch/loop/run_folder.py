@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,24 @@ from nonesuch.core import files, locks
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import notice
 from nonesuch.loop import distributed
-from nonesuch.loop.settings import TrainSettings
+from nonesuch.loop.settings import AtLeast0, TrainSettings
 
 SETTINGS, STATE, LOG, IMAGES = "settings.json", "state.pt", "log.jsonl", "images.parquet"
 BAD_IMAGES = "bad_images.txt"  # names of those that cannot be used, for --exclude
 VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
 LATENTS = "latents.npy"  # of a diffusion's photographs, likewise
 _CLAIM = {SETTINGS, IMAGES, locks.LOCK}  # all that a claim leaves
-_DIVERGED = "diverged"  # of the settings file: the step at which the run did
+_DIVERGED = "diverged"
 _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """The settings file: fields of `TrainSettings`, what the run is, and the step at which it diverged, if it did."""
+
+    settings: dict[str, Any]
+    what: dict[str, Any]
+    diverged: AtLeast0 | None = None
 
 
 @contextlib.contextmanager
@@ -115,7 +125,12 @@ def _check_ours(folder: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = files.read_json(path)
-    if not all(isinstance(content.get(part), dict) for part in ("settings", "what")):
-        raise NonesuchError(f"{path}: not the settings of a run; name a new or empty folder")
+    try:
+        content = files.read_json(path)
+        kept = files.typed(content, _Kept, path.name)
+        files.typed(kept.settings, TrainSettings, path.name)
+    except NonesuchError as error:
+        raise NonesuchError(
+            f"{path}: not the settings of a run ({error}); put back the right file, or name a new or empty folder"
+        ) from error
     return content

@@ -13,6 +13,8 @@ from nonesuch.core.notices import notice
 from nonesuch.loop.run_folder import IMAGES, STATE
 from nonesuch.loop.trainer import Batch, Samples
 
+_COLUMNS = pa.schema([("file", pa.string()), ("identity", pa.string()), ("bytes", pa.int64())])
+
 
 @dataclass(frozen=True)
 class RunImages:
@@ -65,9 +67,12 @@ def recorded_images(folder: Path) -> pa.Table | None:
     if not (folder / STATE).exists() or not path.exists():
         return None
     try:
-        return parquet.read_table(path)
-    except parquet.UNREADABLE as error:
-        raise NonesuchError(f"{path}: damaged ({error}); put it back, or move the run away to start again") from error
+        table = parquet.read_checked(path, "list of a run's images")
+        if table.schema != _COLUMNS:
+            raise NonesuchError(f"{path}: its columns are not {', '.join(_COLUMNS.names)}")
+    except NonesuchError as error:
+        raise NonesuchError(f"{error}; put it back, or move the run away to start again") from error
+    return table
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class RunOptions:
         """
         recipe = with_options(recipe, batch=self.schedule.batch, lr=self.schedule.lr)
         images = self.schedule.images_over(size, recipe)
-        return TrainSettings(
+        settings = TrainSettings(
             images=images,
             batch=recipe.batch,
             lr=recipe.lr,
@@ -156,6 +156,8 @@ class RunOptions:
             dtype=self.dtype,
             **recipe.settings_for(images),
         )
+        settings.check_parts()
+        return settings
 
     @contextmanager
     def claimed(self, folder: Path, settings: TrainSettings, what: dict[str, Any], images: RunImages) -> Iterator[None]:

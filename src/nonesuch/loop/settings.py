@@ -3,9 +3,16 @@
 import math
 import os
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.weights import Positive
 from nonesuch.loop import distributed
+
+AtLeast0 = Annotated[int, Meta(ge=0)]
+AtLeast1 = Annotated[int, Meta(ge=1)]
 
 _SECONDS = "NONESUCH_CHECKPOINT_SECONDS"  # of the environment
 
@@ -42,27 +49,25 @@ class TrainSettings:
         ema_images: half-life of the weight average in images, shorter at the start (arXiv 2312.02696, appendix B).
         seed: of everything random in the run.
         dtype: "float32", "bfloat16", "float16".
-
-    Raises:
-        NonesuchError: the batch cannot be split evenly.
     """
 
-    images: int
-    batch: int
-    accumulate: int = 1
-    lr: float
-    warmup: int = 0
+    images: AtLeast1
+    batch: AtLeast1
+    accumulate: AtLeast1 = 1
+    lr: Positive
+    warmup: AtLeast0 = 0
     milestones: tuple[int, ...] = ()
-    period: int = 0
-    optimizer: str = "adamw"
+    period: AtLeast0 = 0
+    optimizer: Annotated[str, Meta(pattern="^(adamw|sgd)$")] = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
-    clip: float = 2.0
-    ema_images: int = 10_000
-    seed: int = 0
-    dtype: str = "float32"
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.01
+    clip: Positive = 2.0
+    ema_images: AtLeast0 = 10_000
+    seed: AtLeast0 = 0
+    dtype: Annotated[str, Meta(pattern="^(float32|bfloat16|float16)$")] = "float32"
 
-    def __post_init__(self) -> None:
+    def check_parts(self) -> None:
+        """Raises NonesuchError where the batch cannot be split evenly among these processes."""
         parts = self.accumulate * distributed.world_size()
         if self.batch % parts:
             raise NonesuchError(

@@ -24,7 +24,7 @@ from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
 from nonesuch.loop.progress import OnProgress
-from nonesuch.loop.run_folder import LOG, STATE, claim_folder, note_divergence
+from nonesuch.loop.run_folder import LOG, STATE, note_divergence
 from nonesuch.loop.settings import TrainSettings, seconds_between_saves
 
 Batch = dict[str, Tensor]
@@ -105,10 +105,14 @@ class Trainer:
         device: torch.device,
         what: dict[str, Any],
     ) -> None:
-        """`what` is as in `claim_folder`: a resumed run must have the same.
+        """Build what a run needs, or resume it.
+
+        Args:
+            folder: of the run, claimed for it with the same settings and `what` (`run_folder.claimed`).
+            what: names the data, preset and losses, JSON-ready.
 
         Raises:
-            NonesuchError: the folder holds a run with other settings, or a damaged state, or a batch is too small.
+            NonesuchError: the folder holds a damaged state or one of another run, or a batch is too small.
         """
         if len(samples) < settings.batch:
             raise NonesuchError(f"{len(samples)} images are fewer than one batch of {settings.batch}; give --batch")
@@ -124,7 +128,6 @@ class Trainer:
         self.step = self.seen = 0
         self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
         self._what = json.dumps(what, sort_keys=True)
-        distributed.first_does(lambda: claim_folder(folder, settings, what))
         if (folder / STATE).exists():
             self._resume()
         elif distributed.rank() == 0:

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nonesuch.generators.idiff.samplers import Denoiser, FreshNoise
+from nonesuch.generators.idiff.samplers import Denoiser, FreshNoise, predicted_clean
 from nonesuch.generators.idiff.schedule import Visits
 
 
@@ -22,7 +22,7 @@ def ddim(denoise: Denoiser, x: Tensor, visits: Visits, fresh: FreshNoise, eta: f
     for step, time in enumerate(visits.times):
         now, then = float(visits.signal[step]), float(visits.signal[step + 1])
         noise = denoise(x, float(time))
-        clean = (x - math.sqrt(1.0 - now) * noise) / math.sqrt(now)
+        clean = predicted_clean(x, noise, now)
         sigma = eta * math.sqrt((1.0 - then) / (1.0 - now)) * math.sqrt(1.0 - now / then)
         x = math.sqrt(then) * clean + math.sqrt(max(1.0 - then - sigma**2, 0.0)) * noise
         if sigma > 0.0:

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nonesuch.generators.idiff.samplers import Denoiser
+from nonesuch.generators.idiff.samplers import Denoiser, predicted_clean
 from nonesuch.generators.idiff.schedule import Visits
 
 
@@ -23,7 +23,7 @@ def dpm_solver(denoise: Denoiser, x: Tensor, visits: Visits) -> Tensor:
     width = 0.0  # of the previous step, in half the logarithm of the signal-to-noise ratio
     for step, time in enumerate(visits.times):
         now, then = float(visits.signal[step]), float(visits.signal[step + 1])
-        clean = (x - math.sqrt(1.0 - now) * denoise(x, float(time))) / math.sqrt(now)
+        clean = predicted_clean(x, denoise(x, float(time)), now)
         if then == 1.0:
             return clean
         wider = _half_log_snr(then) - _half_log_snr(now)
