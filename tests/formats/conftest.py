@@ -35,14 +35,14 @@ def tar(folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    """The plan and the shards of a dataset: identities 4 and 9, then 7, with two images each. There is no manifest."""
+    """The plan and the shards of a dataset: identities 4 and 9, 7, 2, with two images each. There is no manifest."""
     root = tmp_path / "ours"
     (root / "shards").mkdir(parents=True)
     with (
         parquet.writer(root / PLAN, PLAN_SCHEMA) as plan,
         parquet.writer(root / IDENTITIES, identities_schema(2)) as who,
     ):
-        for number, labels in enumerate(([9, 4], [7])):
+        for number, labels in enumerate(([9, 4], [7], [2])):
             writer = ShardWriter(root, number, ".png", "made", {"codec": "png"})
             rows = [(label, image, 10 * label + image, 0.5) for label in sorted(labels) for image in (0, 1)]
             for row in rows:

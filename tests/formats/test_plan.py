@@ -31,7 +31,7 @@ def _with(name: str, values: list[object]) -> Callable[[pa.Table], pa.Table]:
 
 def test_images_have_their_identities_vectors(shards: Path) -> None:
     plan = Plan(shards)
-    assert (plan.shards, plan.images, plan.identities, plan.shard_images(0), plan.shard_images(1)) == (2, 6, 3, 4, 2)
+    assert (plan.shards, plan.images, plan.identities, plan.shard_images(0), plan.shard_images(1)) == (3, 8, 4, 4, 2)
     rows = plan.read(0)
     assert len(rows) == 4
     assert (rows.identity.tolist(), rows.image.tolist()) == ([4, 4, 9, 9], [0, 1, 0, 1])

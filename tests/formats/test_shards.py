@@ -45,7 +45,7 @@ def test_an_index_that_vouches_for_it(shards: Path) -> None:
 def test_images_by_shard_and_row(shards: Path) -> None:
     assert [int(image[0, 0, 0]) for image in shard_images(shards, 0)] == [40, 41, 90, 91]
     assert [int(image[0, 0, 0]) for image in shard_images(shards, 0, np.array([3, 0]))] == [91, 40]
-    for identities, most, wanted in ((1, 2, {4: [40, 41]}), (9, 1, {4: [40], 9: [90], 7: [70]})):
+    for identities, most, wanted in ((1, 2, {4: [40, 41]}), (9, 1, {4: [40], 9: [90], 7: [70], 2: [20]})):
         found = read_identities(shards, identities, most)
         assert {person.label: person.images[:, 0, 0, 0].tolist() for person in found} == wanted
         assert [person.vector.tolist() for person in found] == [[label, 1] for label in wanted]

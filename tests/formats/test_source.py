@@ -110,6 +110,7 @@ def _manifest() -> manifests.Manifest:
 def test_a_damaged_column_is_made_again(shards: Path, folder: Path, tmp_path: Path) -> None:
     """Beside a dataset's shards and apart from them: it does not count as there, and is not read."""
     manifests.write(shards, _manifest())
+    assert Source.at(shards).columns.spans == [slice(0, 4), slice(4, 6), slice(6, 8)]
     stores = [Source.at(shards).columns, Source.at(folder, columns_in=tmp_path / "columns").columns]
     for store in stores:
         path = store.write("seen", 0, "a model", pa.table({"age": [1, 2, 3, 4]})) / "000000.parquet"
