@@ -202,3 +202,10 @@ def test_other_formats_are_refused(kind: str, picture: np.ndarray) -> None:
 def test_no_other_place_opens_images() -> None:
     places = [path for path in SOURCE.rglob("*.py") if "Image.open" in path.read_text()]
     assert [path.name for path in places] == ["images.py"]
+
+
+@pytest.mark.parametrize("level", [0, 65535])
+def test_grey_of_16_bits_that_is_black_or_white(level: int) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 5), level, np.uint16)).save(buffer, "PNG")
+    assert set(images.decode(buffer.getvalue(), "x").ravel().tolist()) == {level >> 8}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import read_columns, with_nulls
+from nonesuch.core.tables import embeddings, read_columns, with_nulls
 
 
 def test_rows_go_where_they_belong_and_nulls_elsewhere() -> None:
@@ -75,3 +75,30 @@ def test_files_that_are_no_tables(content: bytes, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(NonesuchError, match=r"not a readable table|lacks the column"):
             read_columns(tmp_path / name, ["file"])
+
+
+LISTS = [pa.list_(pa.float32()), pa.large_list(pa.float32()), pa.list_(pa.int64()), pa.list_(pa.float64(), 2)]
+
+
+@pytest.mark.parametrize("kind", LISTS, ids=str)
+def test_vectors_of_every_kind_of_list(kind: pa.DataType) -> None:
+    rows = [[1, 2], [3, 4], [5, 6]]
+    whole = pa.chunked_array([pa.array(rows[:1], kind), pa.array(rows[1:], kind)])
+    assert embeddings(whole).tolist() == rows
+    assert embeddings(whole).dtype == np.float32
+    assert embeddings(whole.slice(1)).tolist() == rows[1:]
+    with pytest.raises(NonesuchError, match="1 rows hold no vector; remove them"):
+        embeddings(pa.chunked_array([pa.array([[1, 2], None], kind)]))
+
+
+@pytest.mark.parametrize("kind", LISTS[:3], ids=str)
+@pytest.mark.parametrize("rows", [[[1], [2, 3, 4]], [[1, 2], [3]]])
+def test_vectors_of_different_widths_are_not_mixed(kind: pa.DataType, rows: list[list[int]]) -> None:
+    with pytest.raises(NonesuchError, match="different widths"):
+        embeddings(pa.chunked_array([pa.array(rows, kind)]))
+
+
+@pytest.mark.parametrize("column", [[1.0, 2.0], ["a", "b"], [["a"], ["b"]]])
+def test_columns_that_hold_no_vectors(column: list[object]) -> None:
+    with pytest.raises(NonesuchError, match=r"the column of vectors holds .*, not lists of numbers"):
+        embeddings(pa.chunked_array([pa.array(column)]))

@@ -106,3 +106,34 @@ def test_iresnet_checkpoints_of_every_wrapper(tmp_path: Path, prefix: str) -> No
 def test_a_checkpoint_of_another_network_names_what_is_missing() -> None:
     with pytest.raises(NonesuchError, match="1 of 2 tensors are missing or have another shape, the first is bias"):
         weights.load_into(nn.Linear(2, 3), {"weight": torch.zeros(3, 2), "bias": torch.zeros(4)}, "x.pth")
+
+
+def test_the_mean_of_files() -> None:
+    one = {"a": torch.tensor([1.0, 2.0]).half(), "n": torch.tensor(3)}
+    other = {"a": torch.tensor([2.0, 6.0]).half(), "n": torch.tensor(9)}
+    found = weights.mean([one, other])
+    assert (found["a"].tolist(), found["a"].dtype, found["n"].item()) == ([1.5, 4.0], torch.float16, 3)
+    for wrong in ({"a": torch.zeros(3), "n": torch.tensor(3)}, {"a": torch.zeros(2)}):
+        with pytest.raises(NonesuchError, match="hold different tensors"):
+            weights.mean([one, wrong])
+
+
+def test_half_precision_leaves_whole_numbers() -> None:
+    found = weights.halved({"a": torch.tensor([1.5]), "n": torch.tensor(70_000)})
+    assert (found["a"].dtype, found["n"].dtype, found["n"].item()) == (torch.float16, torch.int64, 70_000)
+
+
+def test_parts_of_a_model_are_put_together() -> None:
+    parts = [{"state_dict": {"a": torch.zeros(1)}, "epoch": 3}, {"b": torch.ones(1)}]
+    assert {name: tensor.item() for name, tensor in weights.merged(parts).items()} == {"a": 0.0, "b": 1.0}
+    assert weights.merged(parts[:1]) == parts[0]
+    with pytest.raises(NonesuchError, match="two of the files hold a; give each part"):
+        weights.merged([parts[0], {"a": torch.ones(1)}])
+
+
+def test_checkpoints_that_hold_no_tensors(tmp_path: Path) -> None:
+    with pytest.raises(NonesuchError, match="no such weight file"):
+        weights.load_checkpoint(tmp_path / "absent.pth")
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(NonesuchError, match="holds no state dict"):
+        weights.load_checkpoint(tmp_path / "list.pth")

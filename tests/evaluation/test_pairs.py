@@ -3,6 +3,7 @@
 import io
 import lzma
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -141,28 +142,42 @@ def test_a_malicious_set_is_refused_before_it_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        b"cnumpy\nload\n.",
-        b"cos\nsystem\n(S'true'\ntR.",
-        b"cnumpy.core.multiarray\n_reconstruct\n(cos\nsystem\n(I0\ntS'b'\ntR.",
-        b"\x80\x05\x8c\x0bnumpy.dtypes\x8c\x08ObjectDT\x93.",
-        b"(cnumpy\nndarray\n((I2\ntS'O'\nS'AAAAAAAAAAAAAAAA'\ntRlp0\nI01\nal.",
-        b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I2\ntS'O'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'O'\ntRI00\nS'AAAAAAAAAAAAAAAA'\ntb(lp0\nI01\natt.",
-        b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I99\ntcnumpy\ndtype\n(S'u1'\ntRI00\nS'AAAA'\ntb(lp0\nI01\natt.",
-        b"cnumpy\ndtype\n(S'u1'\ntR(I3\nS'|'\nNS'x'\nNI9\nI9\nI0\ntb.",
-        b"c_codecs\nencode\n}S'x'\nI1\nsb.",
-        b"I1\nr\xff\xff\xff\x7f.",
-        b"(I1\nI2\nt.",
-        b"",
-        b"\x80",
-        b"(lp0\nI1\na.",
+        (b"cnumpy\nload\n.", "it names numpy.load"),
+        (b"cos\nsystem\n(S'true'\ntR.", "it names os.system"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(cos\nsystem\n(I0\ntS'b'\ntR.", "it names os.system"),
+        (b"\x80\x05\x8c\x0cnumpy.dtypes\x8c\x08ObjectDT\x93.", "it names numpy.dtypes.ObjectDT"),
+        (
+            b"(cnumpy\nndarray\n((I2\ntS'O'\nS'AAAAAAAAAAAAAAAA'\ntRlp0\nI01\nal.",
+            "it makes an array by itself",
+        ),
+        (
+            b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I2\ntS'O'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'O'\ntRI00\n"
+            b"S'AAAAAAAAAAAAAAAA'\ntb(lp0\nI01\natt.",
+            "an array of O",
+        ),
+        (
+            b"(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I99\ntcnumpy\ndtype\n(S'u1'\ntRI00\n"
+            b"S'AAAA'\ntb(lp0\nI01\natt.",
+            "an array whose bytes do not fill its shape",
+        ),
+        (b"cnumpy\ndtype\n(S'u1'\ntR(I3\nS'|'\nNS'x'\nNI9\nI9\nI0\ntb.", "an array of records"),
+        (b"cnumpy\ndtype\n(I3\nS'|'\nNNNI9\nI9\nI0\ntb.", "it changes what it names"),
+        (b"c_codecs\nencode\n(VX\nVutf-8\ntR.", "text in an encoding that is not in use"),
+        (b"c_codecs\nencode\n}S'x'\nI1\nsb.", "it holds more than lists, numbers and bytes"),
+        (b"I1\nr\xff\xff\xff\x7f.", "it asks for a memo longer than itself"),
+        (b"(I1\nI2\nt.", "not a list of images and a list of labels"),
+        (b"", "not a readable pickled set"),
+        (b"\x80", "not a readable pickled set"),
+        (b"(lp0\nI1\na.", "not a list of images and a list of labels"),
     ],
 )
-def test_damaged_and_odd_pickles(tmp_path: Path, body: bytes) -> None:
+def test_damaged_and_odd_pickles(tmp_path: Path, body: bytes, reason: str) -> None:
+    """Each is refused by the check that is there for it, before numpy sees it."""
     path = tmp_path / "odd.bin"
     path.write_bytes(body)
-    with pytest.raises(NonesuchError):
+    with pytest.raises(NonesuchError, match=re.escape(reason)):
         read_packed(path)
 
 

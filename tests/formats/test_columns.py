@@ -8,7 +8,7 @@ import pytest
 
 import nonesuch
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.columns import columns_problem, have_columns, read_columns, write_columns
+from nonesuch.formats.columns import columns_file, columns_problem, have_columns, read_columns, write_columns
 from nonesuch.formats.shards import TAR_HASH, shard_files
 
 
@@ -40,3 +40,21 @@ def test_columns_about_other_images(dataset: Path, change: str) -> None:
     assert not have_columns(dataset, "looks", 0, "me")
     with pytest.raises(NonesuchError, match="about other images; run the command that made them again"):
         read_columns(dataset, "looks")
+
+
+def test_columns_by_different_models_or_damaged(shards: Path) -> None:
+    for shard in range(3):
+        values = [float(10 * shard + row) for row in range(4 if shard == 0 else 2)]
+        write_columns(shards, "looks", shard, "me", pa.table({"yaw": values}))
+    assert read_columns(shards, "looks")["yaw"].to_pylist() == [0, 1, 2, 3, 10, 11, 20, 21]
+    write_columns(shards, "looks", 1, "you", pa.table({"yaw": [0.0, 1.0]}))
+    with pytest.raises(NonesuchError, match="come from different models"):
+        read_columns(shards, "looks")
+    path = columns_file(shards, "looks", 1)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert columns_problem(shards, "looks", 1) == "its columns looks are damaged"
+    pq.write_table(pa.table({"key": ["a", "b"], "yaw": [0.0, 1.0]}), path)  # tells neither its maker nor its tar
+    assert columns_problem(shards, "looks", 1) == "its columns looks are about other images"
+    path.unlink()
+    with pytest.raises(NonesuchError, match="shard 000001: lacks the columns looks"):
+        read_columns(shards, "looks")

@@ -84,6 +84,15 @@ def test_people_with_short_names_stay_people(tmp_path: Path, names: tuple[str, .
         assert list(_labels(_grown(tmp_path / "photos", *names)).values()) == [name.split("/")[0] for name in names]
 
 
+@pytest.mark.parametrize(
+    "part", ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "Train", "DEV"]
+)
+def test_parts_of_datasets_are_nobody(tmp_path: Path, part: str) -> None:
+    root = _grown(tmp_path / "photos", f"{part}/alice/1.png", "bob/1.png")
+    with pytest.raises(NonesuchError, match=f"{part} is no person's name"):
+        find(root)
+
+
 @pytest.mark.parametrize("hidden", [".thumbnails/1.png", "alice/.trash/1.png", "__MACOSX/alice/1.png", "@eaDir/1.png"])
 def test_what_is_hidden_is_nobody(tmp_path: Path, hidden: str) -> None:
     root = _grown(tmp_path / ".cache" / "photos", "alice/1.png", hidden)

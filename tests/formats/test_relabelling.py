@@ -99,3 +99,22 @@ def test_manifests_that_name_each_other(tmp_path: Path, folder: Path) -> None:
     for path in (first, second):
         with pytest.raises(NonesuchError, match=r"names itself as its source, over 2 manifests"):
             find(path)
+
+
+def test_manifests_that_lack_a_value_or_name_no_place(manifest: Path) -> None:
+    table = pq.read_table(manifest)
+    for at, name in enumerate(table.column_names):
+        column = pa.array([None, *table[name].to_pylist()[1:]], pa.string())
+        pq.write_table(table.set_column(at, name, column), manifest)
+        with pytest.raises(NonesuchError, match="a row lacks its file or its identity"):
+            find(manifest)
+    for key in (b"source", b"relative_source"):
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, key: b"a\0b"}), manifest)
+        with pytest.raises(NonesuchError, match="the place of its images is none"):
+            find(manifest)
+
+
+def test_the_folder_that_named_the_identities_is_remembered(folder: Path, manifest: Path) -> None:
+    for label in ("last", "first", None):
+        relabelling.write(manifest, folder, ROWS, {}, label)
+        assert relabelling.read(manifest).label == label

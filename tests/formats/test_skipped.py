@@ -10,6 +10,7 @@ import pytest
 
 from nonesuch.core import files, images
 from nonesuch.core.notices import Notice
+from nonesuch.formats.photographs import why_not_read
 from nonesuch.formats.readers import find
 from tests.conftest import Cli
 
@@ -103,3 +104,32 @@ def test_a_name_as_long_as_a_file_system_allows(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 250 + ".json")
     files.write_json(path, {})
     assert files.read_json(path) == {}
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "heic",
+        "heif",
+        "avif",
+        "gif",
+        "jp2",
+        "jxl",
+        "jfif",
+        "jpe",
+        "raw",
+        "dng",
+        "cr2",
+        "nef",
+        "arw",
+        "mp4",
+        "mov",
+        "webm",
+        "psd",
+    ],
+)
+def test_pictures_and_films_of_other_formats_are_counted(suffix: str) -> None:
+    assert why_not_read(f"ann/1.{suffix}") == f".{suffix} images, a format that is not read"
+    assert why_not_read(f"ann/1.{suffix.upper()}") == f".{suffix} images, a format that is not read"
+    assert why_not_read(f".ann/1.{suffix}") == "hidden images"
+    assert (why_not_read("ann/1.txt"), why_not_read("ann/1.jpg")) == ("", "")

@@ -97,3 +97,35 @@ def test_a_dataset_that_cannot_be_written_is_audited(cli: Cli, tiny_generator: P
     assert outcome.status == 0, outcome.err
     assert (tmp_path / "report" / "report.html").is_file()
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+
+
+def _manifest() -> manifests.Manifest:
+    made_by: manifests.Origin = {"name": "g", "sha256": "1", "embedder": "e", "embedder_sha256": "2", "licence": "l"}
+    return manifests.Manifest(
+        description="", shows_real_people=False, identities=3, images=6, options={"sigma": 0.5}, generator=made_by,
+        render={"codec": "png", "dtype": "float32"}, licence="l", plan_sha256="", identities_sha256="", complete=True,
+    )  # fmt: skip
+
+
+def test_a_damaged_column_is_made_again(shards: Path, folder: Path, tmp_path: Path) -> None:
+    """Beside a dataset's shards and apart from them: it does not count as there, and is not read."""
+    manifests.write(shards, _manifest())
+    assert Source.at(shards).columns.spans == [slice(0, 4), slice(4, 6), slice(6, 8)]
+    stores = [Source.at(shards).columns, Source.at(folder, columns_in=tmp_path / "columns").columns]
+    for store in stores:
+        path = store.write("seen", 0, "a model", pa.table({"age": [1, 2, 3, 4]})) / "000000.parquet"
+        assert store.has("seen", 0, "a model")
+        path.write_bytes(path.read_bytes()[:-9])
+        assert not store.has("seen", 0, "a model")
+        with pytest.raises(NonesuchError, match=r"000000\.parquet: damaged; remove it"):
+            store.read("seen", 0)
+
+
+def test_one_process_at_a_time_writes_columns_of_a_dataset(shards: Path, folder: Path, tmp_path: Path) -> None:
+    manifests.write(shards, _manifest())
+    one, other = Source.at(shards).columns, Source.at(shards).columns
+    with one.locked(), pytest.raises(NonesuchError, match="another process"), other.locked():
+        pass
+    apart = Source.at(folder, columns_in=tmp_path / "columns").columns
+    with apart.locked():
+        assert not list(folder.glob(".lock"))

@@ -50,3 +50,10 @@ def test_what_cannot_be_counted() -> None:
     for wanted in ({"a": -1.0, "b": 2.0}, {"a": 0.0}):
         with pytest.raises(NonesuchError, match="wanted shares"):
             balance(["a"], np.arange(1), wanted)
+
+
+def test_a_group_that_all_people_are_of() -> None:
+    """The rule of three, with the number of people."""
+    found = balance(["a"] * 60, np.arange(30).repeat(2), {"b": 1}).shares
+    assert (found["a"].value, found["a"].low, found["a"].high) == (1.0, 1.0 - 3 / 30, 1.0)
+    assert (found["b"].value, found["b"].low, found["b"].high) == (0.0, 0.0, 3 / 30)

@@ -7,7 +7,7 @@ from scipy.spatial.distance import pdist
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.consistency import consistency, mated_similarity
-from nonesuch.measures.diversity import vendi_of_identities, vendi_score, within_identities
+from nonesuch.measures.diversity import spreads, vendi_of_identities, vendi_score, within_identities
 from nonesuch.measures.duplicates import alike_within, perceptual_hash, similar_hashes
 from nonesuch.measures.similarity import normalised
 
@@ -131,3 +131,13 @@ def test_spread_within_and_between_identities() -> None:
     assert inside.value == pytest.approx((np.std([1, 3], ddof=1) + np.std([10, 14], ddof=1)) / 2)
     assert between == pytest.approx(np.std([2, 12, 7], ddof=1))
     assert np.isnan(within_identities(values, np.arange(6))[0].value)
+
+
+def test_spreads_of_each_column_and_of_two_identities() -> None:
+    draws, labels = np.random.default_rng(0), np.array([0, 0, 1, 1])
+    columns = {name: draws.normal(size=4) for name in ("yaw", "pitch", "age", "quality", "light")}
+    found = spreads(columns, labels)
+    assert set(found) == set(columns)
+    for name, values in columns.items():
+        assert found[name]["between"] == pytest.approx(np.std([values[:2].mean(), values[2:].mean()], ddof=1))
+    assert np.isnan(within_identities(columns["yaw"], np.zeros(4, dtype=np.int64))[1])

@@ -138,3 +138,22 @@ def test_sets_that_cannot_be_compared() -> None:
         search(generated[:0], TRAINING)
     with pytest.raises(NonesuchError, match="NaN"):
         search(np.full_like(generated, np.nan), TRAINING)
+
+
+@pytest.mark.parametrize(
+    ("size", "quantiles", "shares"),
+    [
+        (98, [0.5, 0.9], []),
+        (99, [0.5, 0.9], [0.01]),
+        (100, [0.5, 0.9, 0.99], [0.01]),
+        (998, [0.5, 0.9, 0.99], [0.01]),
+        (1000, [0.5, 0.9, 0.99, 0.999], [0.01, 0.001]),
+    ],
+)
+def test_a_control_gives_no_figure_that_it_is_too_small_for(
+    size: int, quantiles: list[float], shares: list[float]
+) -> None:
+    control = Search(np.linspace(-1, 1, size, dtype=np.float32), np.zeros(size, dtype=np.int64))
+    found = leakage(control, np.arange(size), control, np.arange(size))
+    assert list(found.quantiles) == quantiles
+    assert list(found.thresholds) == list(found.excess) == shares

@@ -7,7 +7,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.measures.realism import frechet_distance, kernel_distance, neighbourhoods
+from nonesuch.measures import realism as module
+from nonesuch.measures.realism import frechet_distance, frechet_interval, kernel_distance, neighbourhoods
 
 
 def _two(shift: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
@@ -101,3 +102,28 @@ def test_features_that_cannot_be_compared() -> None:
     generated[3, 2] = np.nan
     with pytest.raises(NonesuchError, match="generated images hold NaN"):
         neighbourhoods(real, generated)
+
+
+def test_any_block_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, generated = (part[:50] for part in _two())
+    people = np.arange(50)
+    whole, kernel = neighbourhoods(real, generated), kernel_distance(real, people, generated, people)
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    parts = neighbourhoods(real, generated)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
+    assert kernel_distance(real, people, generated, people).value == pytest.approx(kernel.value, rel=1e-9)
+
+
+def test_the_frechet_distances_interval_is_as_wide_as_other_people_spread() -> None:
+    """Three images of each of 80 people, drawn anew 20 times."""
+    draws = np.random.default_rng(0)
+
+    def drawn(shift: float) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.repeat(np.arange(80), 3)
+        return shift + draws.normal(size=(80, 3))[labels] + 0.3 * draws.normal(size=(240, 3)), labels
+
+    found = [frechet_interval(*drawn(0.0), *drawn(1.0)) for _ in range(20)]
+    spread = np.std([figure.value for figure in found])
+    assert np.mean([figure.high - figure.low for figure in found]) == pytest.approx(2 * 1.96 * spread, rel=0.35)
+    assert all(figure.low < figure.value < figure.high for figure in found)

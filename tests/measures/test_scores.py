@@ -65,3 +65,14 @@ def test_sets_without_both_kinds() -> None:
         study(vectors, np.arange(6))
     with pytest.raises(NonesuchError, match="non-mated comparisons need two"):
         study(vectors, np.zeros(6, dtype=np.int64))
+
+
+def test_false_matches_at_a_threshold() -> None:
+    vectors, labels = _people(40, 5)
+    unit = normalised(vectors)
+    left, right = np.triu_indices(200, 1)
+    strangers = np.einsum("nd,nd->n", unit[left], unit[right]).round(5)[labels[left] != labels[right]]
+    found = study(vectors, labels, thresholds={"some": 0.4, "none": 1.1}).false_matches
+    assert found["some"].value == pytest.approx((strangers >= 0.4).mean(), abs=1e-12)
+    assert 0 < found["some"].low < found["some"].value < found["some"].high
+    assert (found["none"].value, found["none"].low, found["none"].high) == (0.0, 0.0, 3 / 40)

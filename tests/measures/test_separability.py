@@ -110,3 +110,11 @@ def test_thresholds_beyond_the_known_ones() -> None:
         assert threshold_at(known, fmr) == pytest.approx(-NormalDist(-0.1, 0.12).inv_cdf(fmr), abs=1e-6)
     assert threshold_at({1e-3: 0.4}, 1e-9) == 0.4
     assert threshold_at({}, 1e-3) is None
+
+
+def test_pairs_that_are_the_same_or_the_opposite_are_counted() -> None:
+    """Rounding puts some of their cosines beyond -1 and 1, which no bin holds."""
+    centres = _centres(200)
+    found = separability(np.concatenate([centres, 3.0 * centres, -centres]))
+    assert found.counts.sum() == 600 * 599 / 2
+    assert (found.counts[0], found.counts[-1]) == (400, 200)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.measures import suspects as module
 from nonesuch.measures.leakage import search
 from nonesuch.measures.separability import identity_centres
 from nonesuch.measures.similarity import normalised
@@ -133,3 +134,16 @@ def test_what_says_nothing() -> None:
     assert len(single.planted) == 0
     assert single.leak is None
     assert single.telling is None
+
+
+def test_the_control_that_would_tell_by_hand() -> None:
+    """Caution above what strangers reach falls with the root of the control's size: half of it takes four times as
+    many people. A leak of 0.1% of 1,000 identities is one, which nine of ten planted people would have to reach."""
+    planted = np.concatenate([np.full(20, 0.3), np.full(980, 0.6)]).astype(np.float32)
+    for cosine, people in ((0.6, 100), (0.7, 400), (0.65, 225), (0.52, 20)):
+        assert module._people_telling(1000, planted, 0.5, cosine, 100) == pytest.approx(people, abs=1)
+    assert module._people_telling(1000, planted, 0.61, 0.7, 100) is None
+    assert module._people_telling(1000, planted[:500], 0.5, 0.7, 100) == pytest.approx(400, abs=1)
+    assert module._people_telling(1000, planted[:150], 0.5, 0.7, 100) is None
+    # Of 10,000 identities ten may leak, and one in five of the planted people suffices.
+    assert module._people_telling(10_000, planted[:150], 0.5, 0.7, 100) == pytest.approx(400, abs=1)

@@ -142,13 +142,11 @@ def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
         raise NonesuchError(f"the column of vectors holds {kind}, not lists of numbers")
     if column.null_count:
         raise NonesuchError(f"{column.null_count} rows hold no vector; remove them")
+    if len(pc.unique(pc.list_value_length(column))) != 1:
+        raise NonesuchError("the vectors have different widths")
     values = column.combine_chunks()
     values = values if isinstance(values, pa.Array) else values.chunk(0)
     flat = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    if len(column) == 0 or len(flat) % len(column):
-        raise NonesuchError("the vectors have different widths")
-    if pa.types.is_list(values.type) and len(set(np.diff(values.offsets.to_numpy()))) > 1:
-        raise NonesuchError("the vectors have different widths")
     return flat.reshape(len(column), -1)
 
 

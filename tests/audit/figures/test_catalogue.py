@@ -18,7 +18,9 @@ from nonesuch.audit.requirements import figures_at
 from nonesuch.audit.summary import tables
 from nonesuch.audit.verdict import verdict
 from nonesuch.formats.photographs import Photograph
+from nonesuch.measures.balance import DISTANCES, SHARES
 from nonesuch.measures.consistency import consistency
+from nonesuch.measures.diversity import SPREADS
 from nonesuch.measures.figure import (
     SHARE,
     UNKNOWN,
@@ -30,6 +32,7 @@ from nonesuch.measures.figure import (
     plain,
 )
 from nonesuch.measures.intervals import mean_over_identities
+from nonesuch.measures.leakage import EXCESSES, TELLING
 from nonesuch.measures.scores import FMR100, FMR1000
 
 PEOPLE, EACH = 12, 4
@@ -58,6 +61,11 @@ def test_every_figure_of_identities_is_where_the_list_says(view: EmbedderView) -
         if not isinstance(by[item.part].get(UNKNOWN), str) and item.measure not in (FMR100, FMR1000):
             assert item.family(by)
             assert all(item.told(by, key) for key in item.family(by))
+
+
+@pytest.mark.parametrize("family", [DISTANCES, SHARES, SPREADS, EXCESSES, TELLING])
+def test_figures_of_a_family_are_called_after_their_part(family: dict[str, Measure]) -> None:
+    assert [measure.key.partition("/")[0] for measure in family.values()] == list(family)
 
 
 @pytest.mark.parametrize("path", [("study", "eer"), ("consistency", "at"), ("diversity",), (LEAKAGE,), ("realism",)])
