@@ -1,6 +1,7 @@
 """Every model by its name: bare torch modules, and modules with their weights and card."""
 
 import fnmatch
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from nonesuch.core import files, weights
 from nonesuch.core.arguments import LEAST_FACE, Number, checked
 from nonesuch.core.devices import pick_device, pick_dtype
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.network_size import outlined
 from nonesuch.core.weights import Card
 from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.dlib_resnet import DlibResNet
@@ -99,12 +101,12 @@ def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path]
         NonesuchError: the name or a size is unknown, the package ships no weights of that name, or a checkpoint does
             not fit.
     """
+    if sizes:
+        _outlined(name, sizes)
     try:
         network = _find(name).build(**sizes)
-    except NonesuchError:
-        raise
-    except Exception as error:  # sizes come from cards, too, and torch has many kinds for those that make no sense
-        raise NonesuchError(f"{name}: sizes {sizes}: {error}") from error
+    except RuntimeError as error:  # no memory for it
+        raise NonesuchError(f"{name}: cannot be built ({error})") from error
     if pretrained is True:
         path = shipped_weights(name)
         card = weights.read_card(path, _find(name).card)
@@ -113,6 +115,20 @@ def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path]
         paths = [Path(pretrained)] if isinstance(pretrained, str | Path) else list(map(Path, pretrained))
         _load_published(network, paths)
     return network
+
+
+def _outlined(name: str, sizes: dict[str, Any], adapter_rank: int = 0) -> nn.Module:
+    """A network as `outlined` gives it; raises NonesuchError for sizes that make no sense or too large a network."""
+
+    def build() -> nn.Module:
+        network = model.build(**sizes)
+        return AdaptedNetwork(network, adapter_rank) if adapter_rank else network
+
+    model = _find(name)
+    try:
+        return outlined(build, sizes)
+    except Exception as error:  # sizes come from cards, too, and torch has many kinds for those that make no sense
+        raise NonesuchError(f"{name}: sizes {reprlib.repr(sizes)}: {error}") from error
 
 
 def _load_published(network: nn.Module, paths: Sequence[Path]) -> None:
@@ -254,10 +270,13 @@ def weights_path(name_or_file: str | Path) -> Path:
 
 
 def _network(path: Path, card: Card) -> nn.Module:
+    rank = card.adapter_rank if isinstance(card, EmbedderCard) else 0
+    if card.sizes:  # nothing is allocated for what the file does not hold
+        weights.load_into(_outlined(card.architecture, card.sizes, rank), weights.outline(path), str(path))
     network = create_model(card.architecture, **card.sizes)
-    if isinstance(card, EmbedderCard) and card.adapter_rank:
+    if rank:
         try:
-            network = AdaptedNetwork(network, card.adapter_rank)
+            network = AdaptedNetwork(network, rank)
         except NonesuchError as error:
             raise NonesuchError(f"{path}: {error}") from error
     weights.load_into(network, weights.load_checked(path, card), str(path))

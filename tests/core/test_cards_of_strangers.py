@@ -1,7 +1,9 @@
 """Cards and manifests whose fields are of other types, out of their limits, or somebody else's."""
 
 import json
+import resource
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,39 @@ def test_a_generator_whose_card_makes_no_sense(tiny_generator: Path, tmp_path: P
     with pytest.raises(NonesuchError, match=field) as told:
         load_generator(_copy(tiny_generator, tmp_path, {field: value}), "cpu")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "sizes"),
+    [
+        ("vec2face_tiny", {"encoder_blocks": 10**6}),
+        ("vec2face_tiny", {"encoder_blocks": 60_000}),
+        ("vec2face_tiny", {"dim": 10**9, "encoder_heads": 1}),
+        ("vec2face_tiny", {"dim": 65_536, "encoder_heads": 1, "decoder_heads": 1}),
+        ("vec2face_tiny", {"decoder_widths": [16] * 10**6, "decoder_depths": [1] * 10**6}),
+        ("vec2face_tiny", {"style_dim": 1e300}),
+        ("vec2face_huge", {"dim": 1600, "feature_dim": 192}),
+        ("idiff_tiny", {"latent_side": 10**6}),
+        ("idiff_tiny", {"latent_side": 60_000}),
+        ("idiff_tiny", {"unet": {"width": 32, "blocks": 10**6}}),
+    ],
+)
+def test_a_card_of_a_giant_costs_neither_time_nor_memory(
+    tiny_generator: Path, tmp_path: Path, architecture: str, sizes: dict[str, object]
+) -> None:
+    """Its weight file holds the tensors of a tiny network."""
+    copy = _copy(tiny_generator, tmp_path, {"architecture": architecture, "sizes": sizes})
+    if architecture.startswith("idiff"):
+        card = json.loads(card_path(copy).read_text())
+        del card["mask"]
+        card_path(copy).write_text(json.dumps(card | {"sigma_mix": "0:100"}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    with pytest.raises(NonesuchError) as told:
+        load_generator(copy, "cpu")
+    assert time.process_time() - start < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+    assert len(str(told.value)) < 600
 
 
 @pytest.mark.parametrize(

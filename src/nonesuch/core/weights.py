@@ -13,12 +13,13 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from msgspec import Meta
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from nonesuch.core import files
+from nonesuch.core.checkpoint_budget import TooCostlyError, check_checkpoint
 from nonesuch.core.errors import NonesuchError
 
 # Limits of fields of cards.
@@ -168,14 +169,28 @@ def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,))
     if path.suffix == ".safetensors":
         return dict(_load_safetensors(path))
     try:
-        with torch.serialization.safe_globals(list(classes)):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_pickled(path, classes)
+    except TooCostlyError as error:
+        reason = f"reading it would take very long or much memory: {error}"
+        raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
     except Exception as error:
         reason = "it is damaged, not a PyTorch checkpoint, or holds objects that would run code"
         raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no state dict")
     return content
+
+
+def read_pickled(path: Path, classes: Sequence[type] = (), mmap: bool = False) -> Any:
+    """What `torch.save` wrote: tensors, plain values, and what is of these classes.
+
+    Raises:
+        TooCostlyError: reading it would take very long or much memory.
+        Exception: it is damaged, or would run code.
+    """
+    check_checkpoint(path)
+    with torch.serialization.safe_globals(list(classes)):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def merged(checkpoints: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -228,6 +243,20 @@ def load_into(
         f"{name}: does not fit {type(module).__name__}: {best[0]} of {len(wanted)} tensors are missing or have another "
         f"shape, the first is {best[1]}; name the preset that it was trained with"
     )
+
+
+def outline(path: Path) -> dict[str, Tensor]:
+    """Names and shapes of a safetensors file, as tensors without memory; only the file's header is read.
+
+    Raises:
+        NonesuchError: the file is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise NonesuchError(f"{path}: not a readable safetensors file ({error})") from error
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

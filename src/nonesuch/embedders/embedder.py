@@ -32,7 +32,7 @@ class Preprocessing:
         chip: affine map (2x3) from crop to input coordinates where the network has its own alignment.
     """
 
-    size: Annotated[int, Meta(ge=1, le=4096)] = CROP_SIZE
+    size: Annotated[int, Meta(ge=1, le=1024)] = CROP_SIZE
     colour: str = "rgb"
     mean: float | list[float] = 127.5
     std: float | list[float] = 127.5

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nonesuch.core import files, seeding
+from nonesuch.core import files, seeding, weights
 from nonesuch.core.devices import autocast, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
@@ -212,7 +212,7 @@ class Trainer:
     def _resume(self) -> None:
         path = self.folder / STATE
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            state = weights.read_pickled(path, mmap=True)
             if state.get("what", self._what) != self._what:
                 raise NonesuchError("of another run")
             for player, saved in zip(self.players, state["networks"], strict=True):

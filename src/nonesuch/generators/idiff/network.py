@@ -5,12 +5,14 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
 from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.unet import IDiffUNet
 
 FirstStage = IDiffFirstStage | KlFirstStage
+_LARGEST_LATENT = 256  # a photograph of 1024 pixels has one of 128 to 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,11 @@ class LatentDiffusion(nn.Module):
         unet: arguments of `IDiffUNet`.
         first_stage: arguments of `IDiffFirstStage`, or of `KlFirstStage`.
         codebook: whether the first stage has one.
-        latent_side: width and height of a latent.
+        latent_side: width and height of a latent, at most 256.
         feature_dim, context_dropout: of the U-Net, in place of those in `unet`; None to leave them.
+
+    Raises:
+        NonesuchError: a larger latent.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class LatentDiffusion(nn.Module):
         context_dropout: float | None = None,
     ) -> None:
         super().__init__()
+        if not 1 <= latent_side <= _LARGEST_LATENT:
+            raise NonesuchError(f"latent_side {latent_side}: a latent has sides of 1 to {_LARGEST_LATENT}")
         given = {"feature_dim": feature_dim, "context_dropout": context_dropout}
         self.unet = IDiffUNet(**{**(unet or {}), **{name: value for name, value in given.items() if value is not None}})
         self.first_stage: FirstStage = (IDiffFirstStage if codebook else KlFirstStage)(**first_stage or {})
