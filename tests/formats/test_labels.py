@@ -50,7 +50,10 @@ def test_folders_around_everything_in_a_tar_name_nobody(tmp_path: Path, recwarn:
     assert set(_labels(_packed(root / "alice", "alice")).values()) == {"alice"}
 
 
-@pytest.mark.parametrize("part", ["train", "Test"])
+PARTS = ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "Train", "DEV"]
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_parts_of_a_dataset_are_not_people(tmp_path: Path, part: str) -> None:
     root = _grown(tmp_path / "photos", f"{part}/alice/1.png", "val/bob/1.png")
     for path in (root, _packed(root, "set")):
