@@ -209,3 +209,10 @@ def test_grey_of_16_bits_that_is_black_or_white(level: int) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.full((4, 5), level, np.uint16)).save(buffer, "PNG")
     assert set(images.decode(buffer.getvalue(), "x").ravel().tolist()) == {level >> 8}
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    for name, said in (("a.png", "not a readable image"), ("b.png", "No such file")):
+        with pytest.raises(NonesuchError, match=rf"{name}: {said}"):
+            images.read(tmp_path / name)

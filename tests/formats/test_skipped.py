@@ -106,28 +106,11 @@ def test_a_name_as_long_as_a_file_system_allows(tmp_path: Path) -> None:
     assert files.read_json(path) == {}
 
 
-@pytest.mark.parametrize(
-    "suffix",
-    [
-        "heic",
-        "heif",
-        "avif",
-        "gif",
-        "jp2",
-        "jxl",
-        "jfif",
-        "jpe",
-        "raw",
-        "dng",
-        "cr2",
-        "nef",
-        "arw",
-        "mp4",
-        "mov",
-        "webm",
-        "psd",
-    ],
-)
+PICTURES = ["heic", "heif", "avif", "gif", "jp2", "jxl", "jfif", "jpe", "psd"]
+RAW_AND_FILMS = ["raw", "dng", "cr2", "nef", "arw", "mp4", "mov", "webm"]
+
+
+@pytest.mark.parametrize("suffix", [*PICTURES, *RAW_AND_FILMS])
 def test_pictures_and_films_of_other_formats_are_counted(suffix: str) -> None:
     assert why_not_read(f"ann/1.{suffix}") == f".{suffix} images, a format that is not read"
     assert why_not_read(f"ann/1.{suffix.upper()}") == f".{suffix} images, a format that is not read"
