@@ -118,3 +118,18 @@ def test_pairs_that_are_the_same_or_the_opposite_are_counted() -> None:
     found = separability(np.concatenate([centres, 3.0 * centres, -centres]))
     assert found.counts.sum() == 600 * 599 / 2
     assert (found.counts[0], found.counts[-1]) == (400, 200)
+
+
+def test_what_strangers_reach_by_chance() -> None:
+    """Of 4.5 million pairs of strangers, as many as the rate says reach the cosine; twins among them change nothing."""
+    draws = np.random.default_rng(0)
+    vectors = draws.normal(size=(3000, 24)).astype(np.float32)
+    alone = separability(vectors)
+    cosine = alone.reached_by_chance(1e-5)
+    reached = alone.counts[int((cosine + 1) * 1000) :].sum()
+    assert 0.2 < reached / (1e-5 * alone.counts.sum()) < 5
+    twins = separability(
+        np.concatenate([vectors, vectors + 0.05 * draws.normal(size=vectors.shape)]).astype(np.float32)
+    )
+    assert twins.reached_by_chance(1e-5) == pytest.approx(cosine, abs=0.02)
+    assert separability(vectors + 1000).reached_by_chance(1e-5) > 0.999

@@ -14,6 +14,7 @@ from nonesuch.measures.similarity import normalised
 
 _BLOCK = 2048
 _BINS = 2_000  # of a cosine, for the distribution over all pairs
+_OF_PAIRS = (0.9, 0.99)  # quantiles of all pairs' cosines that say what strangers reach
 _COUNTED_AT_ONCE = 65_536  # what stays in a core's cache: three times as fast as a whole block
 
 TWICE = Measure(
@@ -27,9 +28,9 @@ TWICE = Measure(
         "no identity twice",
         0.005,
         0.01,
-        "identities as alike to another as the two halves of one identity are (all but the worst 5%), or whose images "
-        "match another's on average at the embedder's threshold, corrected for the number of comparisons: green where "
-        "the interval ends at 0.5% or below, amber up to 1%",
+        "identities as alike to another as the two halves of one identity are (all but the worst 5%) and as strangers "
+        "are not by chance, or whose images match another's on average at the embedder's threshold; both corrected for "
+        "the number of comparisons: green where the interval ends at 0.5% or below, amber up to 1%",
     ),
     meaning="identities that may be one person: their means are as alike as the means of the halves of one identity",
 )
@@ -82,6 +83,21 @@ class Separability:
     def colliding(self, threshold: float) -> float:
         """Share of the identities that are above the threshold with any other."""
         return float((self.largest > threshold).mean())
+
+    def reached_by_chance(self, rate: float) -> float:
+        """The cosine that two identities reach at a rate by chance, learned from the middle of all pairs.
+
+        Angles between strangers are taken as normal: the 90% and 99% quantiles of the cosines say which normal. The
+        few nearest pairs, which may be one person, have no say.
+
+        Args:
+            rate: in (0, 0.5).
+        """
+        normal, shares = NormalDist(), np.cumsum(self.counts) / self.counts.sum()
+        near, nearer = np.arccos((np.searchsorted(shares, _OF_PAIRS) + 0.5) / (_BINS / 2) - 1.0)
+        start, end = (normal.inv_cdf(share) for share in _OF_PAIRS)
+        angle = near - (near - nearer) * (-normal.inv_cdf(rate) - start) / (end - start)
+        return float(np.cos(max(angle, 0.0)))
 
     def closest(self, count: int) -> list[tuple[int, int, float]]:
         """The most similar pairs (earlier, later, cosine), at most one for each later identity, most similar first."""

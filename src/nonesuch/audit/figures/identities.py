@@ -30,7 +30,7 @@ _POINTS = 50  # of the curve over the dataset's size
 _LISTED = 12  # of the worst of everything
 _LINKS = 30  # pairs of identities that make groups of look-alikes
 _HALVES = 0.05  # quantile of the cosine of an identity's two halves, from which two identities may be one person
-_BY_CHANCE = 1e-3  # share of identities that the card's threshold, corrected, takes for another by chance
+_BY_CHANCE = 1e-3  # share of identities that corrected thresholds take for another by chance
 _SAME_PICTURE = 0.9  # of the way from the mean non-mated cosine to 1, for embeddings of one picture
 
 
@@ -55,8 +55,13 @@ def separability_figures(view: EmbedderView) -> dict[str, Any]:
     seen, vectors = view.seen, view.vectors
     found = separability(identity_centres(vectors, seen.identities))
     halves = half_similarity(vectors, seen.identities)
-    least = float(np.quantile(halves, _HALVES)) if len(halves) else np.nan
-    twice, card = found.largest >= least, threshold_at(by_rate(view), min(FMRS[-1], _BY_CHANCE / len(seen.people)))
+    by_chance = _BY_CHANCE / len(seen.people)
+    least = np.nan
+    if len(halves):
+        # Where strangers are as alike as one person's halves, chance has no say: nobody can be told apart.
+        usual, half = (float(quantile) for quantile in np.quantile(halves, (_HALVES, 0.5)))
+        least = max(usual, min(found.reached_by_chance(by_chance), half))
+    twice, card = found.largest >= least, threshold_at(by_rate(view), min(FMRS[-1], by_chance))
     if card is not None:
         twice |= matches_another(vectors, seen.identities, found.largest, card)
     known = card is not None or bool(twice.any())  # the set's own halves say little where all images are alike
