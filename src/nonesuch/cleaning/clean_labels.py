@@ -1,7 +1,7 @@
 """Cleaning the labels of a dataset, from its images to a manifest, a log and a page of questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nonesuch.cleaning.answers import read_answers
@@ -22,10 +22,11 @@ from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.pages.writers import writer
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.faces import CLOSEST, ONE_FACE, aligned_face, tell_several
 
 MANIFEST, DECISIONS, REVIEW = "cleaned.parquet", "decisions.csv", "review.html"
 _FMR = 1e-3
+_OTHERWISE = "--face takes others; to sort all faces, clean the crops of 'nonesuch embed --face all --crops FOLDER'"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,16 @@ class CleanedLabels:
     result: CleanedSet
 
 
-@checked(label=LABEL, fmr=FMR, same=COSINE, merge=COSINE, rounds=AT_LEAST_1, review=Number(0, whole=True), dtype=DTYPE)
+@checked(
+    label=LABEL,
+    face=ONE_FACE,
+    fmr=FMR,
+    same=COSINE,
+    merge=COSINE,
+    rounds=AT_LEAST_1,
+    review=Number(0, whole=True),
+    dtype=DTYPE,
+)
 def clean_labels(
     dataset: AnyPath,
     out: AnyPath,
@@ -60,6 +70,7 @@ def clean_labels(
     merge: float | None = None,
     align: bool = False,
     label: str | None = None,
+    face: str = CLOSEST,
     rounds: int = MOST_ROUNDS,
     answers: AnyPath | Sequence[AnyPath] = (),
     review: int = 100,
@@ -77,8 +88,10 @@ def clean_labels(
         same: that threshold as a cosine, instead of `fmr`.
         merge: cosine of their means from which two identities count as one person; None for `thresholds`' choice.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        label: the folder that names the identity where images lie several folders deep: "first" or "last", the
-            innermost; None for the first, unless that is called train or the like.
+        label: the folder that names the identity where images lie several folders deep: "first", "second", or "last",
+            the innermost; None for the first, unless that is called train or the like, or is a letter.
+        face: which face of several: "closest-to-label", "largest" or "central", as in `embed_photographs`. The manifest
+            remembers it.
         rounds: the most rounds to make.
         answers: files that the page saved; what a person decided wins over every threshold.
         review: most questions on the page, 0 for no page.
@@ -108,7 +121,9 @@ def clean_labels(
     files.make_folder(out)
     detector = load_detector(device)
     total = len(photographs)
-    found = features(photographs, model, detector, align, lambda done: on_progress("embedding", done, total))
+    found = features(photographs, model, detector, align, lambda done: on_progress("embedding", done, total), face)
+    tell_several(dataset, found.faces, found.unclear, face, _OTHERWISE)
+    photographs = [replace(item, landmarks=found.landmarks.get(row)) for row, item in enumerate(photographs)]
     on_progress("cleaning", 0, 0)
     result = clean_set(photographs, found, limits, told, rounds)
     if not result.labels:

@@ -12,6 +12,7 @@ from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
+from nonesuch.perception.faces import CLOSEST, ONE_FACE
 
 _COSINE = click.FloatRange(-1, 1)
 
@@ -34,6 +35,14 @@ _COSINE = click.FloatRange(-1, 1)
 )
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
 @options.label
+@click.option(
+    "--face",
+    type=click.Choice(ONE_FACE.words),
+    default=CLOSEST,
+    show_default=True,
+    help="Which face of several: the one closest to the other photographs of its identity, the largest, or the one "
+    "nearest to the middle. The manifest remembers it.",
+)
 @click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
 @click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")
 @click.option(

@@ -10,6 +10,7 @@ from nonesuch.identities.embed_photographs import embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
+from nonesuch.perception.faces import ALL, CLOSEST, FACE
 
 
 @click.command(cls=options.SectionedCommand)
@@ -63,6 +64,14 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
 @options.label
 @click.option(
+    "--face",
+    type=click.Choice(FACE.words),
+    default=CLOSEST,
+    show_default=True,
+    help="Which face of several: the one closest to the other photographs of its identity, the largest, the one "
+    "nearest to the middle, or all, a row and a crop each.",
+)
+@click.option(
     "--crops", type=options.PATH, help="Also write the aligned crops as PNG, in a folder per identity below this one."
 )
 @click.option(
@@ -74,16 +83,18 @@ def statistics(embeddings: Path, out: Path) -> None:
 def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
-    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the largest face is found
-    and aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`,
-    `identity` (the first folder's name, or what a table beside a tar says), `embedding` (raw float32) and `detected`.
+    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the face is found and
+    aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`, `identity`
+    (the first folder's name, or what a table beside a tar says), `embedding` (raw float32), `detected`, `faces` (how
+    many were found), `face` (which of them this is, 1 for the largest) and `unclear` (another may as well be meant).
 
     \b
-    Example:
+    Examples:
       nonesuch embed holiday/ --out vectors.parquet --crops aligned/
+      nonesuch embed lfw/ --out vectors.parquet --face central
     """
     with progress_bar() as bar:
         found = embed_photographs(source, out, **chosen, on_progress=bar)
     options.show_problems(found.problems)
-    embedded = found.photographs - len(found.problems)
-    click.echo(f"{out}: {embedded} of {found.photographs} photographs embedded by {found.embedder}")
+    of = "faces of" if chosen["face"] == ALL else "of"
+    click.echo(f"{out}: {found.vectors} {of} {found.photographs} photographs embedded by {found.embedder}")

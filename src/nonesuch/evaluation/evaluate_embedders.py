@@ -157,6 +157,7 @@ def evaluate_embedders(
         align,
         test.landmarks,
         lambda done: on_progress("embedding", done, total),
+        protocol.data,
     )
     figures = {}
     for name, part, model in zip(names, found, models, strict=True):

@@ -29,17 +29,19 @@ class CropFolder:
         self._folders: dict[str, str] = {}  # by the identity
         self._taken: dict[str, set[str]] = defaultdict(set)
 
-    def write(self, photograph: Photograph, crop: Pixels) -> None:
+    def write(self, photograph: Photograph, crop: Pixels, number: int | None = None) -> None:
         """Write one crop as PNG.
 
         Args:
             photograph: whose identity and name it gets.
             crop: (112, 112, 3) uint8 RGB.
+            number: of the face, where several of a photograph are written; the name then ends in it, as in 1_face2.
 
         Raises:
             NonesuchError: the disk is full, or the place cannot be written or lies outside the folder.
         """
-        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph)}"
+        ending = "" if number is None else f"_face{number}"
+        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, ending)}"
         path = files.inside(self._folder, place)  # a link in the folder may lead elsewhere
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
@@ -64,7 +66,7 @@ class CropFolder:
             self._identities[self._folders[identity]] = identity
         return self._folders[identity]
 
-    def _name(self, photograph: Photograph) -> str:
+    def _name(self, photograph: Photograph, ending: str) -> str:
         # A name from an archive may lead out of the folder.
         parts = [part for part in photograph.name.split("/") if part not in ("", ".", "..")]
         if photograph.identity in parts[:-1]:
@@ -72,8 +74,8 @@ class CropFolder:
         *folders, file = [part.replace("\0", "%00") for part in parts]
         place = "/".join(_shortened(part) for part in folders)
         taken = self._taken[f"{photograph.identity}\0{place}"]
-        stem = _shortened(PurePosixPath(file).stem)
-        stem = _shortened(file) if stem.casefold() in taken else stem
+        stem = _shortened(PurePosixPath(file).stem + ending)
+        stem = _shortened(file + ending) if stem.casefold() in taken else stem
         stem = _free(stem, taken)
         taken.add(stem.casefold())
         return f"{place}/{stem}.png" if place else f"{stem}.png"

@@ -20,6 +20,9 @@ SCHEMA = pa.schema(
         ("detected", pa.bool_()),
     ]
 )
+OF_PHOTOGRAPHS = pa.schema(
+    [*SCHEMA, ("faces", pa.int32()), ("face", pa.int32()), ("unclear", pa.bool_())]  # see `EmbeddedPhotograph`
+)
 SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
 
 
