@@ -99,3 +99,17 @@ def test_manifests_that_name_each_other(tmp_path: Path, folder: Path) -> None:
     for path in (first, second):
         with pytest.raises(NonesuchError, match=r"names itself as its source, over 2 manifests"):
             find(path)
+
+
+def test_a_face_among_several_is_remembered(folder: Path, manifest: Path) -> None:
+    points = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
+    relabelling.write(manifest, folder, [ROWS[0], ("bo/2.png", Label("al", "bo", points))], {})
+    assert [item.landmarks for item in find(manifest)] == [None, points]
+    again = manifest.with_name("again.parquet")
+    relabelling.write(again, manifest, [("bo/2.png", Label("al", "al"))], {})
+    assert find(again)[0].landmarks == points
+    table = pq.read_table(manifest)
+    broken = pa.array([None, [1.0] * 9], pa.list_(pa.float64()))
+    pq.write_table(table.set_column(3, table.schema.field(3), broken), manifest)
+    with pytest.raises(NonesuchError, match="landmarks are not five points"):
+        find(manifest)

@@ -117,7 +117,7 @@ def embed_each(
 
 def _embedded(batch: FaceBatch, embedder: Embedder) -> Iterator[list[EmbeddedPhotograph]]:
     """The faces of each photograph of a batch, or the one problem of it."""
-    vectors = iter(embedder.embed(batch.crops))
+    vectors = iter(embedder.embed(batch.crops) if len(batch.crops) else ())
     for photograph, taken in zip(batch.photographs, batch.taken, strict=True):
         faces = []
         for one in taken.faces:
