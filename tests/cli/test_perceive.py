@@ -74,8 +74,9 @@ def test_photographs_make_a_table(cli: Cli, tmp_path: Path) -> None:
     assert "2 of 3 images perceived" in outcome.out
     rows = pq.read_table(out).to_pylist()
     assert [row["file"] for row in rows] == ["aligned.png", "far.png", "meadow.png"]
-    assert set(rows[2]) == {"file", *COLUMNS}
-    assert all(value is None for name, value in rows[2].items() if name != "file")
+    assert set(rows[2]) == {"file", "faces", *COLUMNS}
+    assert [row["faces"] for row in rows] == [None, 1, 0]
+    assert all(value is None for name, value in rows[2].items() if name not in ("file", "faces"))
     assert rows[0]["gender"] == rows[1]["gender"]
     assert abs(rows[0]["age"] - rows[1]["age"]) < 10
     assert abs(rows[0]["yaw"] - rows[1]["yaw"]) < 8

@@ -1,5 +1,6 @@
-"""Photographs that show several faces: counted, chosen by a rule, never embedded under a label unseen."""
+"""Photographs of several people who don't exist: whose face gets the label, through the command line."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -7,107 +8,122 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import nonesuch
 from nonesuch import load_embedder
-from tests.conftest import Cli
+from nonesuch.core.notices import Notice
+from nonesuch.formats.readers import find
+from nonesuch.measures.similarity import normalised
+from tests.conftest import Cli, Outcome
 from tests.people import faces_of_no_one
 
-# Names of the people in each photograph, largest first; ann's stranger is larger and at the margin.
-SHOWN = {"ann/1": ["ann"], "ann/2": ["ann"], "ann/3": ["stranger", "ann"], "bob/1": ["bob", "stranger"]}
+
+@pytest.fixture(scope="module")
+def people() -> np.ndarray:
+    """Four people, three images each."""
+    return faces_of_no_one(4, 21, images=3, style_spread=1.0).reshape(4, 3, 112, 112, 3)
+
+
+def _photograph(path: Path, *faces: tuple[np.ndarray, int, int, int], width: int = 620) -> None:
+    canvas = Image.new("RGB", (width, 300), (110, 110, 110))
+    for crop, left, top, side in faces:
+        canvas.paste(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC), (left, top))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path)
 
 
 @pytest.fixture(scope="module")
-def people() -> dict[str, np.ndarray]:
-    """Three images of each."""
-    every = faces_of_no_one(3, 21, images=3)
-    return {name: every[3 * row : 3 * row + 3] for row, name in enumerate(("ann", "bob", "stranger"))}
+def folder(people: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ann alone; ann beside a larger stranger, nearer to the middle; bob, only ever beside a larger stranger."""
+    root = tmp_path_factory.mktemp("several") / "photos"
+    ann, bob, stranger, other = people
+    _photograph(root / "ann" / "alone.png", (ann[0], 60, 40, 200), width=340)
+    _photograph(root / "ann" / "beside.png", (stranger[0], 20, 30, 240), (ann[1], 300, 90, 130))
+    _photograph(root / "bob" / "1.png", (stranger[1], 20, 30, 240), (bob[0], 300, 90, 130))
+    _photograph(root / "bob" / "2.png", (other[0], 20, 30, 240), (bob[1], 300, 90, 130))
+    return root
 
 
-@pytest.fixture(scope="module")
-def photographs(people: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("several")
-    for number, (name, shown) in enumerate(SHOWN.items()):
-        first, last = (people[who][number % 3] for who in (shown[0], shown[-1]))
-        canvas = Image.new("RGB", (640, 360), (110, 110, 110))
-        if len(shown) == 1:
-            canvas.paste(Image.fromarray(first).resize((200, 200)), (220, 80))
-        else:  # the smaller one in the middle
-            canvas.paste(Image.fromarray(first).resize((230, 230)), (5, 60))
-            canvas.paste(Image.fromarray(last).resize((170, 170)), (245, 95))
-        path = folder / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        canvas.save(path)
-    return folder
+def _who(people: np.ndarray, vectors: list[list[float]]) -> list[str]:
+    """Whose face each vector is of, by the crops that were pasted."""
+    embedder = load_embedder("mobilefacenet", "cpu")
+    means = normalised(np.stack([embedder.embed(images).mean(0) for images in people]))
+    cosines = normalised(np.array(vectors, dtype=np.float32)) @ means.T
+    return [["ann", "bob", "stranger", "other"][row] for row in cosines.argmax(1)]
 
 
-def _shown(table: Path, people: dict[str, np.ndarray]) -> list[tuple[str, str, int]]:
-    """File, who was taken, and how many faces, of each row."""
-    names = list(people)
-    known = load_embedder("mobilefacenet", "cpu").embed(np.stack([images[0] for images in people.values()]))
-    known /= np.linalg.norm(known, axis=1, keepdims=True)
-    rows = pq.read_table(table).to_pylist()
-    return [(row["file"], names[int(np.argmax(known @ np.array(row["embedding"])))], row["faces"]) for row in rows]
+def _notes(outcome: Outcome, of: str = "several faces") -> list[str]:
+    return [line for line in outcome.err.splitlines() if line.startswith("note: ") and of in line]
 
 
 @pytest.mark.parametrize(
-    ("face", "taken"),
+    ("rule", "expected"),
     [
-        ("largest", ["ann", "ann", "stranger", "bob"]),
-        ("central", ["ann", "ann", "ann", "stranger"]),
-        ("closest-to-label", ["ann", "ann", "ann", "bob"]),
+        (None, ["ann", "ann", "bob", "bob"]),
+        ("largest", ["ann", "stranger", "stranger", "other"]),
+        ("central", ["ann", "ann", "bob", "bob"]),
+        ("all", ["ann", "stranger", "ann", "stranger", "bob", "other", "bob"]),
     ],
 )
-def test_a_rule_chooses(
-    cli: Cli, photographs: Path, people: dict[str, np.ndarray], tmp_path: Path, face: str, taken: list[str]
+def test_whose_face_gets_the_label(
+    cli: Cli, folder: Path, people: np.ndarray, tmp_path: Path, rule: str | None, expected: list[str]
 ) -> None:
-    """bob has no photograph of his own, so that the largest face is taken for him."""
-    outcome = cli("embed", photographs, "--out", tmp_path / "v.parquet", "--face", face)
+    out, crops = tmp_path / "v.parquet", tmp_path / "crops"
+    outcome = cli("embed", folder, "--out", out, "--crops", crops, *([] if rule is None else ["--face", rule]))
     assert outcome.status == 0, outcome.err
-    found = _shown(tmp_path / "v.parquet", people)
-    assert [name for name, _, _ in found] == [f"{name}.png" for name in SHOWN]
-    assert [who for _, who, _ in found] == taken
-    assert [count for _, _, count in found] == [1, 1, 2, 2]
-    assert "note: 2 of 4 photographs show several faces; the" in outcome.err
-    if face == "closest-to-label":
-        assert "1 identities have no such photograph" in outcome.err
-    else:
-        assert f"the {face} one was taken. In 2 of them another is at least half as large" in outcome.err
+    table = pq.read_table(out)
+    assert _who(people, table["embedding"].to_pylist()) == expected
+    (note,) = _notes(outcome)
+    assert "3 of 4 photographs show several faces" in note
+    assert "--face" in note
+    assert len(_notes(outcome, "1 identities have no photograph of one face")) == (rule is None)
+    assert table["faces"].to_pylist() == ([1, 2, 2, 2] if rule != "all" else [1, 2, 2, 2, 2, 2, 2])
+    second = [1, 2, 2, 2] if rule != "largest" else [1] * 4
+    assert table["face"].to_pylist() == (second if rule != "all" else [1, 1, 2, 1, 2, 1, 2])
+    written = sorted(path.relative_to(crops).as_posix() for path in crops.rglob("*.png"))
+    plain = ["ann/alone.png", "ann/beside.png", "bob/1.png", "bob/2.png"]
+    numbered = [f"{name}_face{number}.png" for name in ("ann/beside", "bob/1", "bob/2") for number in (1, 2)]
+    assert written == (plain if rule != "all" else ["ann/alone.png", *numbered])
+    pixels = np.stack([np.asarray(Image.open(crops / name)) for name in written])
+    again = load_embedder("mobilefacenet", "cpu").embed(pixels)
+    assert _who(people, again.tolist()) == expected  # a crop is of the face in its row
 
 
-def test_all_faces_get_a_row_and_a_crop(
-    cli: Cli, photographs: Path, people: dict[str, np.ndarray], tmp_path: Path
+def test_python_says_how_many(folder: Path, tmp_path: Path) -> None:
+    with pytest.warns(Notice, match="several faces"):
+        found = nonesuch.embed_photographs(folder, tmp_path / "v.parquet", face="largest")
+    assert (found.photographs, found.vectors, found.several, found.unclear) == (4, 4, 3, 0)
+
+
+def test_a_cleaned_set_remembers_the_faces(cli: Cli, folder: Path, people: np.ndarray, tmp_path: Path) -> None:
+    outcome = cli("clean", folder, "--out", tmp_path / "out", "--review", 0)
+    assert outcome.status == 0, outcome.err
+    assert len(_notes(outcome)) == 1
+    with (tmp_path / "out" / "decisions.csv").open() as log:
+        assert [row["action"] for row in csv.DictReader(log)] == []
+    manifest = tmp_path / "out" / "cleaned.parquet"
+    assert [item.landmarks is None for item in find(manifest)] == [True, False, False, False]
+    for rule in ("largest", "all"):
+        assert cli("embed", manifest, "--out", tmp_path / "v.parquet", "--face", rule).status == 0
+        vectors = pq.read_table(tmp_path / "v.parquet")["embedding"].to_pylist()
+        assert _who(people, vectors) == ["ann", "ann", "bob", "bob"]
+
+
+def test_what_cannot_choose_says_what_it_took(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    outcome = cli("perceive", folder, "--out", tmp_path / "t.parquet")
+    (note,) = _notes(outcome)
+    assert "the largest is taken" in note
+    assert "embed" in note
+    assert pq.read_table(tmp_path / "t.parquet")["faces"].to_pylist() == [1, 2, 2, 2]
+    assert len(_notes(cli("evaluate", "--data", folder))) == 1
+
+
+def test_references_take_the_face_of_the_label(
+    cli: Cli, folder: Path, people: np.ndarray, tmp_path: Path, tiny_generator: Path
 ) -> None:
-    options = ["--out", tmp_path / "v.parquet", "--crops", tmp_path / "crops", "--face", "all"]
-    outcome = cli("embed", photographs, *options)
-    assert "several faces" not in outcome.err
-    assert "6 faces of 4 photographs embedded" in outcome.out
-    found = _shown(tmp_path / "v.parquet", people)
-    assert [(name.removesuffix(".png"), who) for name, who, _ in found] == [
-        (name, who) for name, shown in SHOWN.items() for who in shown
-    ]
-    crops = {path.relative_to(tmp_path / "crops").as_posix() for path in (tmp_path / "crops").rglob("*.png")}
-    assert crops == {"ann/1.png", "ann/2.png", "ann/3.png", "ann/3-2.png", "bob/1.png", "bob/1-2.png"}
-
-
-@pytest.mark.parametrize("command", ["clean", "perceive", "evaluate"])
-def test_other_commands_tell_it(cli: Cli, photographs: Path, tmp_path: Path, command: str) -> None:
-    pairs = tmp_path / "pairs.csv"
-    pairs.write_text("left,right,mated\nann/1.png,ann/2.png,1\nann/1.png,bob/1.png,0\nann/2.png,ann/3.png,1\n")
-    options = {
-        "clean": ["clean", photographs, "--out", tmp_path / "cleaned", "--review", 0],
-        "perceive": ["perceive", photographs, "--out", tmp_path / "p.parquet"],
-        "evaluate": ["evaluate", "--pairs", pairs, "--data", photographs],
-    }[command]
-    outcome = cli(*options)
+    options = ["--generator", tiny_generator, "--images", 2, "--no-summary"]
+    outcome = cli("generate", tmp_path / "faces", "--reference", folder, *options)
     assert outcome.status == 0, outcome.err
-    assert "note: 2 of 4 photographs show several faces; the largest one was taken" in outcome.err
-
-
-def test_clean_takes_the_central_face_where_asked(cli: Cli, photographs: Path, tmp_path: Path) -> None:
-    """ann's third photograph is hers by the central face; by the largest it is a stranger's."""
-    kept = []
-    for face in ("largest", "central"):
-        out = tmp_path / face
-        assert cli("clean", photographs, "--out", out, "--face", face, "--review", 0).status == 0
-        rows = pq.read_table(out / "cleaned.parquet").to_pylist()
-        kept.append("ann/3.png" in [row["file"] for row in rows if row["identity"] == "ann"])
-    assert kept == [False, True]
+    assert "--face RULE" in _notes(outcome)[0]
+    table = pq.read_table(tmp_path / "faces" / "identities.parquet")
+    assert table["name"].to_pylist() == ["ann", "bob"]
+    assert _who(people, table["embedding"].to_pylist()) == ["ann", "bob"]

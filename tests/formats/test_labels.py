@@ -61,29 +61,6 @@ def test_parts_of_a_dataset_are_not_people(tmp_path: Path, part: str) -> None:
     assert set(_labels(root / "val").values()) == {"bob"}
 
 
-@pytest.mark.parametrize(
-    "names",
-    [("A/Aaron/1.png", "A/Abel/1.png", "B/Bob/1.png"), ("n0/n000001/1.png", "n1/n100002/1.png")],
-)
-def test_buckets_of_an_alphabet_are_not_people(tmp_path: Path, names: tuple[str, ...]) -> None:
-    root = _grown(tmp_path / "photos", *names)
-    for path in (root, _packed(root, "set")):
-        with pytest.raises(NonesuchError, match=r"is no person's name; name the folder .* --label last"):
-            find(path)
-        with pytest.warns(Notice):
-            assert list(_labels(path, "last").values()) == [name.split("/")[1] for name in names]
-    with pytest.warns(Notice):
-        assert list(_labels(root, "first").values()) == [name.split("/")[0] for name in names]
-
-
-@pytest.mark.parametrize(
-    "names", [("Al/Album/1.png", "Bo/2019/1.png"), ("alice/alice 2019/1.png", "bob/bob 2019/1.png")]
-)
-def test_people_with_short_names_stay_people(tmp_path: Path, names: tuple[str, ...]) -> None:
-    with pytest.warns(Notice):
-        assert list(_labels(_grown(tmp_path / "photos", *names)).values()) == [name.split("/")[0] for name in names]
-
-
 PARTS = ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "DEV"]
 
 
@@ -92,6 +69,59 @@ def test_every_name_of_a_part_is_nobodys(tmp_path: Path, part: str) -> None:
     root = _grown(tmp_path / "photos", f"{part}/alice/1.png", "bob/1.png")
     with pytest.raises(NonesuchError, match=f"{part} is no person's name"):
         find(root)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("A/Aaron/1.png", "B/Bob/1.png"),
+        ("a/Aaron/1.png", "b/Bob/2019/1.png", "b/Bea/1.png"),
+        ("0f/0f3a/1.png", "a1/a1b2/1.png", "loose.png"),
+    ],
+)
+def test_an_index_is_nobody(cli: Cli, tmp_path: Path, names: tuple[str, ...]) -> None:
+    """A/Aaron and B/Bob would be the people A and B."""
+    root = _grown(tmp_path / "photos", *names)
+    for path in (root, _packed(root, "set")):
+        outcome = cli("embed", path, "--out", tmp_path / "v.parquet")
+        assert outcome.status == 1
+        assert "an index and not people" in outcome.error
+        assert "--label last (the innermost folder), second (the folders in " in outcome.error
+        with pytest.warns(Notice, match="the second folder, such as "):
+            assert set(_labels(path, "second").values()) == {
+                Path(name).parts[1].removesuffix(".png") for name in names if "/" in name
+            } | ({"loose"} if "loose.png" in names else set())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("n000/n000001/1.png", "n001/n001001/1.png"),
+        ("alice/alice_2019/1.png", "bob/bob_2019/1.png"),
+        ("00/Aaron/1.png", "01/Bob/1.png"),
+    ],
+)
+def test_what_may_be_an_index_is_told(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root = _grown(tmp_path / "photos", *names)
+    with pytest.warns(Notice, match=r"if the folders in them are the people, give 'nonesuch embed' .* --label second"):
+        assert set(_labels(root).values()) == {name.split("/")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    "names", [("01/s1/1.png", "02/s1/1.png"), ("A/Aaron/1.png", "A/Abe/1.png"), ("al/2019/1.png", "bo/1.png")]
+)
+def test_what_is_no_index(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """What recurs in several folders is no person, and one folder is no index."""
+    root = _grown(tmp_path / "photos", *names)
+    with pytest.warns(Notice) as told:
+        assert set(_labels(root).values()) == {name.split("/")[0] for name in names}
+    assert not any("are the people" in str(one.message) for one in told)
+
+
+def test_a_second_folder_that_is_not_there(tmp_path: Path) -> None:
+    root = _grown(tmp_path / "photos", "train/alice/2019/1.png", "train/bob/1.png", "cy/1.png", "dan.png")
+    with pytest.warns(Notice, match="the second folder, such as alice of train/alice/2019"):
+        assert set(_labels(root, "second").values()) == {"alice", "bob", "cy", "dan"}
 
 
 @pytest.mark.parametrize("hidden", [".thumbnails/1.png", "alice/.trash/1.png", "__MACOSX/alice/1.png", "@eaDir/1.png"])

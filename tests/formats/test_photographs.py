@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names, read_names
+from nonesuch.formats.photographs import Photograph, exclude, excluded_names, read_names, signature
 from nonesuch.formats.readers import find
 
 
@@ -33,3 +34,11 @@ def test_a_list_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes("r\u00e9mi".encode("utf-16"))
     with pytest.raises(NonesuchError, match="not UTF-8"):
         read_names(tmp_path / "names.txt")
+
+
+def test_another_face_of_a_photograph_is_another_set(folder: Path) -> None:
+    """What was seen in one face is not what another shows."""
+    plain = find(folder)
+    points = [((1.0, 2.0),) * 5, ((3.0, 2.0),) * 5]
+    sets = [plain, *([replace(plain[0], landmarks=face), *plain[1:]] for face in points)]
+    assert len({signature(items) for items in sets}) == 3

@@ -118,3 +118,17 @@ def test_the_folder_that_named_the_identities_is_remembered(folder: Path, manife
     for label in ("last", "first", None):
         relabelling.write(manifest, folder, ROWS, {}, label)
         assert relabelling.read(manifest).label == label
+
+
+def test_a_face_among_several_is_remembered(folder: Path, manifest: Path) -> None:
+    points = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
+    relabelling.write(manifest, folder, [ROWS[0], ("bo/2.png", Label("al", "bo", points))], {})
+    assert [item.landmarks for item in find(manifest)] == [None, points]
+    again = manifest.with_name("again.parquet")
+    relabelling.write(again, manifest, [("bo/2.png", Label("al", "al"))], {})
+    assert find(again)[0].landmarks == points
+    table = pq.read_table(manifest)
+    broken = pa.array([None, [1.0] * 9], pa.list_(pa.float64()))
+    pq.write_table(table.set_column(3, table.schema.field(3), broken), manifest)
+    with pytest.raises(NonesuchError, match="landmarks are not five points"):
+        find(manifest)

@@ -50,3 +50,12 @@ def test_identities_that_cannot_name_a_folder_stay_apart_and_are_told(tmp_path: 
         found = _written(tmp_path / "crops", *((f"{row}.jpg", name) for row, name in enumerate(names)))
     assert len({identity for identity, _ in found}) == len(found) == len(names)
     assert ("plain", len(names) - 1) in found
+
+
+def test_several_faces_of_a_photograph_have_their_numbers(tmp_path: Path) -> None:
+    crops = CropFolder(tmp_path / "crops")
+    for name, number in (("al/1.jpg", 1), ("al/1.jpg", 2), ("al/1_face2.jpg", None), ("al/1.png", 2)):
+        crops.write(Photograph(name, "al", Path("unused")), np.zeros((112, 112, 3), np.uint8), number)
+    written = sorted(path.name for path in (tmp_path / "crops" / "al").iterdir())
+    assert len(written) == 4
+    assert {"1_face1.png", "1_face2.png", "1_face2.jpg.png"} <= set(written)

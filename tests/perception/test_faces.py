@@ -1,7 +1,5 @@
 """Faces of many photographs, batch by batch, against those of each alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,9 +9,8 @@ from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.models import load_detector
 from nonesuch.perception import faces
-from nonesuch.perception.alignment import TEMPLATE, align
-from nonesuch.perception.detection import Detector, Face
-from nonesuch.perception.faces import aligned_face, faces_of, read_faces
+from nonesuch.perception.alignment import align
+from nonesuch.perception.faces import aligned_face, read_faces
 from tests.people import faces_of_no_one
 
 
@@ -95,25 +92,3 @@ def test_landmarks_that_are_none(photographs: list[Photograph], value: float) ->
     crop, problem = aligned_face(photographs[1], None, landmarks=points)
     assert crop is None
     assert problem == "1.png: its landmarks are all at one place, or no numbers"
-
-
-def test_rivals_are_at_least_half_as_large_as_the_face_that_is_taken(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a.png")
-    boxes = [(0, 0, 80, 100), (100, 50, 150, 130), (160, 90, 200, 190), (250, 0, 300, 50)]  # 8000, 4000, 4000, 2500
-
-    class Found(Detector):
-        def __init__(self) -> None: ...
-
-        def detect(self, image: np.ndarray) -> list[Face]:
-            return [Face(tuple(map(float, box)), 0.9, TEMPLATE / 2 + box[:2]) for box in boxes]  # type: ignore[arg-type]
-
-    photograph = find(tmp_path)[0]
-    largest, central, every = (faces_of(photograph, Found(), face=rule) for rule in ("largest", "central", "all"))
-    assert [(seen.count, seen.rivals, len(seen.crops)) for seen in (largest, central, every)] == [
-        (4, 2, 1),
-        (4, 3, 1),
-        (4, 2, 4),
-    ]
-    assert np.array_equal(largest.crops[0], every.crops[0])
-    assert np.array_equal(central.crops[0], every.crops[1])

@@ -20,12 +20,12 @@ from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.source import Source
 from nonesuch.measures.duplicates import perceptual_hash
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, read_faces
+from nonesuch.perception.faces import BATCH, ELSEWHERE, LARGEST, read_faces, tell_several
 from nonesuch.perception.perceiver import Perceiver
 
 INCEPTION = "inception"
 _ACQUIRED, _FACE, _PIXELS, _EMBEDDING = "acquired", "face", "pixels", "embedding_"
-_ACQUIRED_VERSION = _FACE_VERSION = "1"
+_ACQUIRED_VERSION, _FACE_VERSION = "2", "1"
 _BLACK = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)  # used for the crops of a batch that has none
 
 
@@ -174,6 +174,8 @@ def look(
         group.name: pa.concat_tables([store.read(group.name, part) for part in range(len(store.spans))])
         for group in groups
     }
+    acquired = found[_ACQUIRED]
+    tell_several(source.path, acquired["faces"].to_pylist(), acquired["unclear"].to_pylist(), LARGEST, ELSEWHERE)
     return _seen(source.photographs, found, eyes)
 
 
@@ -223,13 +225,14 @@ def _look_at_part(
     span = source.columns.spans[part]
     photographs = source.photographs[span]
     for faces in read_faces(
-        photographs, eyes.detector, eyes.always_align, on_image=lambda read: on_image(span.start + read), tell=False
+        photographs, eyes.detector, eyes.always_align, on_image=lambda read: on_image(span.start + read)
     ):
         crops = faces.crops if len(faces.crops) else _BLACK
         for group in groups:
             if group.name == _ACQUIRED:
                 told = pa.array([problem or None for problem in faces.problems], pa.string())
-                found[group.name].append(pa.table({"problem": told}))
+                counts = pa.array(faces.counts, pa.int32())
+                found[group.name].append(pa.table({"problem": told, "faces": counts, "unclear": faces.unclear}))
             else:
                 found[group.name].append(tables.with_nulls(group.make(crops), faces.found))
     for group in groups:

@@ -1,10 +1,8 @@
 """Cleaning the labels of a dataset, from its images to a manifest, a log and a page of questions."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from nonesuch.cleaning.answers import read_answers
 from nonesuch.cleaning.cast import MOST_ROUNDS
@@ -12,23 +10,23 @@ from nonesuch.cleaning.cleaned_set import CleanedSet, check_names, clean_set, th
 from nonesuch.cleaning.features import features
 from nonesuch.cleaning.uncertain import Case, Known, Thresholds, uncertain
 from nonesuch.core import files
-from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Choice, Number, checked
+from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths
-from nonesuch.core.images import Pixels
 from nonesuch.core.version import VERSION
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.formats import relabelling
 from nonesuch.formats.labels import LABEL
-from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
 from nonesuch.pages.writers import writer
-from nonesuch.perception.faces import aligned_face
+from nonesuch.perception.detection import Detector
+from nonesuch.perception.faces import CLOSEST, ONE_FACE, aligned_face, tell_several
 
 MANIFEST, DECISIONS, REVIEW = "cleaned.parquet", "decisions.csv", "review.html"
 _FMR = 1e-3
+_OTHERWISE = "--face takes others; to sort all faces, clean the crops of 'nonesuch embed --face all --crops FOLDER'"
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ class CleanedLabels:
 
 
 @checked(
-    face=Choice(("largest", "central")),
     label=LABEL,
+    face=ONE_FACE,
     fmr=FMR,
     same=COSINE,
     merge=COSINE,
@@ -71,8 +69,8 @@ def clean_labels(
     same: float | None = None,
     merge: float | None = None,
     align: bool = False,
-    face: Literal["largest", "central"] = "largest",
     label: str | None = None,
+    face: str = CLOSEST,
     rounds: int = MOST_ROUNDS,
     answers: AnyPath | Sequence[AnyPath] = (),
     review: int = 100,
@@ -90,9 +88,10 @@ def clean_labels(
         same: that threshold as a cosine, instead of `fmr`.
         merge: cosine of their means from which two identities count as one person; None for `thresholds`' choice.
         align: detect and align 112x112 images too, which otherwise count as aligned.
-        face: which face of a photograph that shows several, the "largest" or the "central" one.
-        label: the folder that names the identity where images lie several folders deep: "first" or "last", the
-            innermost; None for the first, unless that is called train or the like.
+        label: the folder that names the identity where images lie several folders deep: "first", "second", or "last",
+            the innermost; None for the first, unless that is called train or the like, or is a letter.
+        face: which face of several: "closest-to-label", "largest" or "central", as in `embed_photographs`. The manifest
+            remembers it.
         rounds: the most rounds to make.
         answers: files that the page saved; what a person decided wins over every threshold.
         review: most questions on the page, 0 for no page.
@@ -122,7 +121,9 @@ def clean_labels(
     with files.made_folder(out):
         detector = load_detector(device)
         total = len(photographs)
-        found = features(photographs, model, detector, align, face, lambda done: on_progress("embedding", done, total))
+        found = features(photographs, model, detector, align, lambda done: on_progress("embedding", done, total), face)
+        tell_several(dataset, found.faces, found.unclear, face, _OTHERWISE)
+        photographs = [replace(item, landmarks=found.landmarks.get(row)) for row, item in enumerate(photographs)]
         on_progress("cleaning", 0, 0)
         result = clean_set(photographs, found, limits, told, rounds)
         if not result.labels:
@@ -132,8 +133,7 @@ def clean_labels(
         (out / REVIEW).unlink(missing_ok=True)  # an earlier page would ask about other labels, and holds photographs
         no_review = "there is nothing to ask" if review else "--review 0"
         if cases:
-            crop_of = partial(aligned_face, detector=detector, always_align=align, face=face)
-            no_review = _write_page(out / REVIEW, cases, result, lambda photograph: crop_of(photograph)[0], on_progress)
+            no_review = _write_page(out / REVIEW, cases, result, detector, align, on_progress)
         relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
     return CleanedLabels(manifest, out / DECISIONS, None if no_review else out / REVIEW, no_review, len(cases), result)
 
@@ -150,11 +150,7 @@ def _made_by(card: EmbedderCard, limits: Thresholds) -> dict[str, str]:
 
 
 def _write_page(
-    path: Path,
-    cases: Sequence[Case],
-    result: CleanedSet,
-    crop_of: Callable[[Photograph], Pixels | None],
-    on_progress: OnProgress,
+    path: Path, cases: Sequence[Case], result: CleanedSet, detector: Detector, align: bool, on_progress: OnProgress
 ) -> str:
     """Write the page; returns why there is none, "" where there is."""
     if (write_review := writer("nonesuch.cleaning.review", "write_review")) is None:
@@ -165,7 +161,7 @@ def _write_page(
         result.identities,
         result.before,
         result.after,
-        lambda row: crop_of(result.photographs[result.features.rows[row]]),
+        lambda row: aligned_face(result.photographs[result.features.rows[row]], detector, align)[0],
     )
     write_review(path, cases, known, lambda done: on_progress("drawing", done, len(cases)))
     return ""

@@ -58,14 +58,18 @@ class CleanedSet:
     @property
     def files(self) -> list[str]:
         """Name of each row's image."""
-        return [self.photographs[row].name for row in self.features.rows]
+        return [item.name for item in self._used]
+
+    @property
+    def _used(self) -> list[Photograph]:
+        return [self.photographs[row] for row in self.features.rows]
 
     @property
     def labels(self) -> list[tuple[str, Label]]:
         """The images that stay, with their identities before and after."""
         return [
-            (name, Label(self.identities[after], self.identities[before]))
-            for name, before, after in zip(self.files, self.before, self.after, strict=True)
+            (item.name, Label(self.identities[after], self.identities[before], item.landmarks))
+            for item, before, after in zip(self._used, self.before, self.after, strict=True)
             if after >= 0
         ]
 

@@ -1,7 +1,7 @@
 """What cleaning needs from each image, read once: the embedding of its face, and hashes of the picture."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
+from nonesuch.identities.embedding import NO_VECTOR, Tally, embed_each
 from nonesuch.measures.duplicates import crop_hashes
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, NO_FACE, Rule, read_faces
+from nonesuch.perception.faces import CLOSEST, NO_FACE
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,17 @@ class Features:
         vectors: (N, D) float32 raw embeddings.
         hashes: (N, 19) uint64 of `crop_hashes`, of the aligned face.
         problems: of the other photographs, by row: the kind ("unreadable", "no face", "no features"), and why.
+        landmarks: of the face that was taken from a photograph of several, by row; as in `Photograph`.
+        faces, unclear: of each photograph, as in `Tally`.
     """
 
     rows: NDArray[np.int64]
     vectors: NDArray[np.float32]
     hashes: NDArray[np.uint64]
     problems: dict[int, tuple[str, str]]
+    landmarks: dict[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    faces: list[int | None] = field(default_factory=list)
+    unclear: list[bool] = field(default_factory=list)
 
 
 def features(
@@ -36,14 +42,15 @@ def features(
     embedder: Embedder,
     detector: Detector,
     always_align: bool = False,
-    face: Rule = "largest",
     on_image: Callable[[int], None] = lambda done: None,
+    face: str = CLOSEST,
 ) -> Features:
     """Read, align, hash and embed; an image for which that fails is listed as a problem and stops nothing.
 
     Args:
-        always_align, face: see `faces_of` for what counts as aligned, and which of several faces is taken.
+        always_align: see `aligned_face` for what counts as aligned.
         on_image: told how many are done.
+        face: which face of several, see `embed_each`; one for each photograph.
 
     Raises:
         NonesuchError: no image gives an embedding.
@@ -52,22 +59,34 @@ def features(
     vectors: list[NDArray[np.float32]] = []
     hashes: list[NDArray[np.uint64]] = []
     problems: dict[int, tuple[str, str]] = {}
-    for faces in read_faces(photographs, detector, always_align, on_image=on_image, face=face):
-        for row, problem in enumerate(faces.problems, faces.start):
-            if problem:
-                problems[row] = ("no face" if problem.endswith(NO_FACE) else "unreadable", problem)
-        if not len(faces.crops):
+    landmarks: dict[int, tuple[tuple[float, float], ...]] = {}
+    tally = Tally()
+    found = tally.of(embed_each(photographs, embedder, detector, always_align, face, on_image))
+    for row, result in enumerate(found):
+        if result.vector is None or (crop := result.read_crop()) is None:
+            problems[row] = _kind(result.problem), result.problem
             continue
-        found = embedder.embed(faces.crops, BATCH)
-        for row, crop, vector in zip(faces.rows.tolist(), faces.crops, found, strict=True):
-            if np.isfinite(vector).all() and vector.any():
-                rows.append(row)
-                vectors.append(vector)
-                hashes.append(crop_hashes(crop))
-            else:
-                name = photographs[row].name
-                problems[row] = ("no features", f"{name}: {embedder.name}'s embedding is zero or holds NaN or infinity")
+        rows.append(row)
+        vectors.append(result.vector)
+        hashes.append(crop_hashes(crop))
+        known = result.photograph.landmarks
+        if known is not None and result.faces != 1:
+            landmarks[row] = known
     if not rows:
         why = min(problems.items())[1][1]
         raise NonesuchError(f"none of {len(photographs)} images can be compared; the first: {why}")
-    return Features(np.array(rows, dtype=np.int64), np.stack(vectors), np.stack(hashes), problems)
+    return Features(
+        np.array(rows, dtype=np.int64),
+        np.stack(vectors),
+        np.stack(hashes),
+        problems,
+        landmarks,
+        tally.faces,
+        tally.unclear,
+    )
+
+
+def _kind(problem: str) -> str:
+    if problem.endswith(NO_VECTOR):
+        return "no features"
+    return "no face" if problem.endswith(NO_FACE) else "unreadable"

@@ -12,6 +12,7 @@ from nonesuch.cleaning.clean_labels import REVIEW, clean_labels
 from nonesuch.cleaning.cleaned_set import CleanedSet
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
+from nonesuch.perception.faces import CLOSEST, ONE_FACE
 
 _COSINE = click.FloatRange(-1, 1)
 
@@ -33,14 +34,15 @@ _COSINE = click.FloatRange(-1, 1)
     "FMR 10^-6.5, extrapolated from those at 1e-3 and 1e-5 on its card]",
 )
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@options.label
 @click.option(
     "--face",
-    type=click.Choice(["largest", "central"]),
-    default="largest",
+    type=click.Choice(ONE_FACE.words),
+    default=CLOSEST,
     show_default=True,
-    help="Which face of a photograph that shows several.",
+    help="Which face of several: the one closest to the other photographs of its identity, the largest, or the one "
+    "nearest to the middle. The manifest remembers it.",
 )
-@options.label
 @click.option("--rounds", type=click.IntRange(1), default=MOST_ROUNDS, show_default=True, help="Most rounds to make.")
 @click.option("--answers", type=options.PATH, multiple=True, help="Answers that were saved from the page; repeatable.")
 @click.option(

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
-from nonesuch.identities.embed_photographs import FACES, embed_photographs
+from nonesuch.identities.embed_photographs import embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.loop.progress import progress_bar
+from nonesuch.perception.faces import ALL, CLOSEST, FACE
 
 
 @click.command(cls=options.SectionedCommand)
@@ -61,15 +62,15 @@ def statistics(embeddings: Path, out: Path) -> None:
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, required=True, help="The Parquet table to write.")
 @click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@options.label
 @click.option(
     "--face",
-    type=click.Choice(FACES),
-    default="largest",
+    type=click.Choice(FACE.words),
+    default=CLOSEST,
     show_default=True,
-    help="Which face of a photograph that shows several. closest-to-label takes the one most like its identity's "
-    "photographs with one face, and reads all photographs twice; all gives each a row and a crop.",
+    help="Which face of several: the one closest to the other photographs of its identity, the largest, the one "
+    "nearest to the middle, or all, a row and a crop each.",
 )
-@options.label
 @click.option(
     "--crops", type=options.PATH, help="Also write the aligned crops as PNG, in a folder per identity below this one."
 )
@@ -82,18 +83,18 @@ def statistics(embeddings: Path, out: Path) -> None:
 def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
-    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: a face is found and
-    aligned, and how many photographs show several is told. A photograph without a face is reported and gets a row
-    without a vector. The table holds `file`, `identity` (the first folder's name, or what a table beside a tar says),
-    `embedding` (raw float32), `detected` and `faces`, how many the photograph shows.
+    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the face is found and
+    aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`, `identity`
+    (the first folder's name, or what a table beside a tar says), `embedding` (raw float32), `detected`, `faces` (how
+    many were found), `face` (which of them this is, 1 for the largest) and `unclear` (another may as well be meant).
 
     \b
-    Example:
+    Examples:
       nonesuch embed holiday/ --out vectors.parquet --crops aligned/
-      nonesuch embed crowd/ --out vectors.parquet --face closest-to-label
+      nonesuch embed lfw/ --out vectors.parquet --face central
     """
     with progress_bar() as bar:
         found = embed_photographs(source, out, **chosen, on_progress=bar)
     options.show_problems(found.problems)
-    faces = f"{found.faces} faces of " if chosen["face"] == "all" else f"{found.faces} of "
-    click.echo(f"{out}: {faces}{found.photographs} photographs embedded by {found.embedder}")
+    of = "faces of" if chosen["face"] == ALL else "of"
+    click.echo(f"{out}: {found.vectors} {of} {found.photographs} photographs embedded by {found.embedder}")

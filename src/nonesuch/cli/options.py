@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.labels import FIRST, LAST
+from nonesuch.formats.labels import LABEL
 from nonesuch.loop import distributed
 
 _MOST_PROBLEMS_SHOWN = 10
@@ -132,7 +132,7 @@ fmr = click.option(
 )
 label = click.option(
     "--label",
-    type=click.Choice([FIRST, LAST]),
+    type=click.Choice(LABEL.words),
     help="Folder that names the identity where images lie several folders deep; last is the innermost.  [default: the "
     "first below the source]",
 )

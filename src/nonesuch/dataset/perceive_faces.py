@@ -24,7 +24,8 @@ class PerceivedFaces:
 
     Attributes:
         place: the table, or the folder of the dataset's columns.
-        columns: a row per image: `file` or `key`, and `nonesuch.perception.perceiver.COLUMNS`.
+        columns: a row per image: `file` and `faces` (how many were found, null where none were looked for), or `key`;
+            and `nonesuch.perception.perceiver.COLUMNS`.
         looked_at: images that this call looked at.
         model: name of the perception heads.
         problems: in words, why nothing is known about an image, for each such image.
@@ -84,6 +85,7 @@ def perceive_faces(
         as_path(out),
         lambda done: on_progress("perceiving", done, len(found)),
         align,
+        folder,
     )
     return PerceivedFaces(
         as_path(out), parquet.read_table(as_path(out)), len(found), perceiver.card.name, tuple(problems)

@@ -16,7 +16,7 @@ from nonesuch.formats.dataset import shard_images
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import Plan
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, read_faces
+from nonesuch.perception.faces import BATCH, ELSEWHERE, LARGEST, read_faces, tell_several
 from nonesuch.perception.perceiver import COLUMNS, Perceiver
 
 GROUP = "perception"
@@ -63,8 +63,12 @@ def perceive_photographs(
     out: Path,
     on_image: Callable[[int], None] = lambda done: None,
     always_align: bool = False,
+    where: Path | str = "images",
 ) -> list[str]:
-    """Write a table with `file` and `COLUMNS`, which are null where no face was found.
+    """Write a table with `file`, `faces` and `COLUMNS`, which are null where no face was found.
+
+    Args:
+        where: the source of the photographs, for the note that some show several faces.
 
     Returns:
         The problem of each photograph that has none.
@@ -72,19 +76,25 @@ def perceive_photographs(
     Raises:
         NonesuchError: no photograph shows a face, or the disk is full; nothing is then written to `out`.
     """
-    schema = pa.schema([("file", pa.string()), *_SCHEMA], metadata={b"made_by": perceiver.card.sha256.encode()})
+    schema = pa.schema(
+        [("file", pa.string()), ("faces", pa.int32()), *_SCHEMA], metadata={b"made_by": perceiver.card.sha256.encode()}
+    )
     problems: list[str] = []
-    total = 0
+    counts: list[int | None] = []
+    unclear: list[bool] = []
     files.clear_old(out.parent)
     with files.replacing(out) as temporary, parquet.writer(temporary, schema) as writer:
         for faces in read_faces(photographs, detector, always_align, on_image=on_image):
             problems += [problem for problem in faces.problems if problem]
             names = pa.array([photograph.name for photograph in faces.photographs], pa.string())
             found = tables.with_nulls(_table(faces.crops, perceiver), faces.found)
+            found = found.add_column(0, "faces", pa.array(faces.counts, pa.int32()))
             writer.write_table(found.add_column(0, "file", names).cast(schema))
-            total += len(names)
-        if len(problems) == total:
-            raise NonesuchError(f"none of {total} photographs shows a face; the first: {problems[0]}")
+            counts += faces.counts
+            unclear += faces.unclear
+        if len(problems) == len(counts):
+            raise NonesuchError(f"none of {len(counts)} photographs shows a face; the first: {problems[0]}")
+    tell_several(where, counts, unclear, LARGEST, ELSEWHERE)
     return problems
 
 

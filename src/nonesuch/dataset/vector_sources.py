@@ -16,11 +16,14 @@ from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
-from nonesuch.identities.embedding import embed_each
+from nonesuch.identities.embedding import Tally, embed_each
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import IdentitySource
 from nonesuch.perception.detection import Detector
+from nonesuch.perception.faces import CLOSEST, tell_several
 from nonesuch.steering.least_age import LeastAge
+
+_OTHERWISE = "to take others, make a table for --vectors with 'nonesuch embed --face RULE'"
 
 Vectors = tuple[Sequence[str], NDArray[np.float32]]
 OnProgress = Callable[[int, int], None]  # done, total
@@ -97,14 +100,15 @@ def from_photographs(
     problems: list[str] = []
 
     def fetch(on_progress: OnProgress) -> Vectors:
-        names, vectors = [], []
-        for done, result in enumerate(embed_each(photographs, embedder, detector), start=1):
+        names, vectors, tally = [], [], Tally()
+        for done, result in enumerate(tally.of(embed_each(photographs, embedder, detector)), start=1):
             if result.vector is None:
                 problems.append(result.problem)
             else:
                 names.append(result.photograph.identity)
                 vectors.append(result.vector)
             on_progress(done, len(photographs))
+        tell_several(path, tally.faces, tally.unclear, CLOSEST, _OTHERWISE)
         if not vectors:
             count = len(photographs)
             raise NonesuchError(f"{path}: none of {count} photographs shows a face; the first: {problems[0]}")

@@ -148,16 +148,11 @@ def evaluate_embedders(
         raise NonesuchError("--embedder: name at least one")
     test, detector = protocol.benchmark(), load_detector(device)
     models = [load_embedder(name, device, dtype) for name in names]
-    total = len(test.photographs)
-    found, problems = embed_images(
-        test.photographs,
-        models,
-        detector,
-        flip,
-        align,
-        test.landmarks,
-        lambda done: on_progress("embedding", done, total),
-    )
+
+    def told(done: int) -> None:
+        on_progress("embedding", done, len(test.photographs))
+
+    found, problems = embed_images(test.photographs, models, detector, flip, align, test.landmarks, told, protocol.data)
     figures = {}
     for name, part, model in zip(names, found, models, strict=True):
         common = {"flip": flip, "failed_to_acquire": len(problems), "sha256": model.card.sha256}

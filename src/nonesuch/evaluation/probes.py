@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, read_faces
+from nonesuch.perception.faces import BATCH, ELSEWHERE, LARGEST, read_faces, tell_several
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def embed_images(
     always_align: bool = False,
     landmarks: NDArray[np.float64] | None = None,
     on_image: Callable[[int], None] = lambda done: None,
+    where: Path | str = "images",
 ) -> tuple[list[Embedded], list[str]]:
     """Read, align and embed the images of a test; each is read once, and few are in memory at a time.
 
@@ -64,6 +66,7 @@ def embed_images(
         flip: as in `raw_embeddings`.
         detector, always_align: see `aligned_face` for what counts as aligned.
         landmarks: (N, 5, 2) known ones, which replace the detector.
+        where: their source, for the note that some show several faces.
 
     Returns:
         What each embedder makes of the images, and in words why no face was found, for each image without one.
@@ -77,7 +80,11 @@ def embed_images(
         for item in embedders
     ]
     problems: list[str] = []
+    counts: list[int | None] = []
+    unclear: list[bool] = []
     for faces in read_faces(photographs, detector, always_align, landmarks, on_image):
+        counts += faces.counts
+        unclear += faces.unclear
         problems += [problem for problem in faces.problems if problem]
         rows = faces.rows
         for embedder, result in zip(embedders, found, strict=True):
@@ -93,4 +100,5 @@ def embed_images(
             result.unit[rows], result.norm[rows] = raw / norm[:, None], norm
     if len(problems) == count:
         raise NonesuchError(f"none of {count} images shows a face; the first: {problems[0]}")
+    tell_several(where, counts, unclear, LARGEST, ELSEWHERE)
     return found, problems

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +13,8 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.photographs import Photograph
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
+_FACE = "landmarks"  # a column of sets with photographs of several faces: which one was meant
+_WITH_FACE = _SCHEMA.append(pa.field(_FACE, pa.list_(pa.float64())))
 _SOURCE, _RELATIVE, _LABEL = b"source", b"relative_source", b"label"
 FindImages = Callable[[Path, str | None, str | None], list[Photograph]]
 _LONGEST = 100  # manifests of manifests
@@ -19,10 +22,15 @@ _LONGEST = 100  # manifests of manifests
 
 @dataclass(frozen=True)
 class Label:
-    """The identity of an image, and its identity before."""
+    """The identity of an image, and its identity before.
+
+    Attributes:
+        landmarks: as in `Photograph`: of the face that is of the identity, where the image shows several.
+    """
 
     identity: str
     was: str
+    landmarks: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def find(path: Path, split: str | None, find_images: FindImages) -> list[Photogr
             continue
         if label.was != item.identity:
             raise NonesuchError(f"{path}: {item.name} was of {label.was}, and is of {item.identity} now; {mend}")
-        kept.append(replace(item, identity=label.identity))
+        kept.append(replace(item, identity=label.identity, landmarks=label.landmarks or item.landmarks))
     if found and not kept:
         raise NonesuchError(f"{path}: keeps none of the images of {manifest.source} in the split {split}")
     return kept
@@ -85,7 +93,7 @@ def write(
     made_by: Mapping[str, str],
     label: str | None = None,
 ) -> None:
-    """Write a manifest (`file`, `identity`, `was`).
+    """Write a manifest (`file`, `identity`, `was`; `landmarks` where a face among several is known).
 
     Its metadata hold the place of the images, absolute and relative to the manifest, and `made_by`: what found the
     labels, and how.
@@ -103,12 +111,18 @@ def write(
         _SOURCE: os.fsencode(whole),
         _RELATIVE: os.fsencode(relative.as_posix()),
     }
-    schema = _SCHEMA.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
-    columns = [
+    columns: list[list[Any]] = [
         [name for name, _ in rows],
         [label.identity for _, label in rows],
         [label.was for _, label in rows],
     ]
+    schema = _SCHEMA
+    if any(label.landmarks for _, label in rows):
+        schema = _WITH_FACE
+        columns.append(
+            [label.landmarks and [number for point in label.landmarks for number in point] for _, label in rows]
+        )
+    schema = schema.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
     with files.replacing(path) as temporary:
         parquet.write_table(pa.table(columns, schema=schema), temporary)
 
@@ -124,7 +138,13 @@ def read(path: Path) -> Relabelling:
     if any(table[name].null_count for name in _SCHEMA.names):
         raise NonesuchError(f"{path}: a row lacks its file or its identity; clean the images again")
     rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-    labels = {name: Label(identity, was) for name, identity, was in rows}
+    faces = table[_FACE].to_pylist() if _FACE in table.column_names else [None] * len(table)
+    if any(face is not None and (len(face) != 10 or None in face) for face in faces):
+        raise NonesuchError(f"{path}: a row's {_FACE} are not five points; clean the images again")
+    labels = {
+        name: Label(identity, was, face and tuple(zip(face[::2], face[1::2], strict=True)))
+        for (name, identity, was), face in zip(rows, faces, strict=True)
+    }
     metadata = table.schema.metadata
     return Relabelling(source, labels, metadata[_LABEL].decode() if _LABEL in metadata else None)
 
@@ -150,7 +170,11 @@ def chain(path: Path) -> list[Path]:
 def _source(path: Path, schema: pa.Schema) -> Path:
     """Where the images of a manifest of this schema are."""
     metadata: dict[bytes, bytes] = schema.metadata or {}
-    if _SOURCE not in metadata or _RELATIVE not in metadata or not schema.equals(_SCHEMA):
+    if (
+        _SOURCE not in metadata
+        or _RELATIVE not in metadata
+        or not (schema.equals(_SCHEMA) or schema.equals(_WITH_FACE))
+    ):
         raise NonesuchError(
             f"{path}: a table, but not a manifest of 'nonesuch clean'; name the folder or tar that holds the images"
         )

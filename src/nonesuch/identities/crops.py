@@ -30,18 +30,18 @@ class CropFolder:
         self._folders: dict[str, str] = {}  # by the identity
         self._taken: dict[str, set[str]] = defaultdict(set)
 
-    def write(self, photograph: Photograph, crop: Pixels, number: int = 1) -> None:
+    def write(self, photograph: Photograph, crop: Pixels, number: int | None = None) -> None:
         """Write one crop as PNG.
 
         Args:
             photograph: whose identity and name it gets.
             crop: (112, 112, 3) uint8 RGB.
-            number: which of the photograph's faces it is, from 1 on.
+            number: of the face, where several of a photograph are written; the name then ends in it, as in 1_face2.
 
         Raises:
             NonesuchError: the disk is full, or the place cannot be written or lies outside the folder.
         """
-        path = self._path(photograph, number)
+        path = self._path(photograph, "" if number is None else f"_face{number}")
         files.make_folder(path.parent)
         with files.replacing(path) as temporary:
             temporary.write_bytes(images.encode(crop, "png", 100))
@@ -56,8 +56,8 @@ class CropFolder:
                 f"{identity[:_LONGEST]!r}, now {name!r}"
             )
 
-    def _path(self, photograph: Photograph, number: int = 1) -> Path:
-        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, number)}"
+    def _path(self, photograph: Photograph, ending: str = "") -> Path:
+        place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, ending)}"
         return files.inside(self._folder, place)  # a link in the folder may lead elsewhere
 
     def _folder_of(self, identity: str) -> str:
@@ -70,7 +70,7 @@ class CropFolder:
             files.clear_old(self._folder / self._folders[identity])
         return self._folders[identity]
 
-    def _name(self, photograph: Photograph, number: int) -> str:
+    def _name(self, photograph: Photograph, ending: str) -> str:
         # A name from an archive may lead out of the folder.
         parts = [part for part in photograph.name.split("/") if part not in ("", ".", "..")]
         if photograph.identity in parts[:-1]:
@@ -78,8 +78,8 @@ class CropFolder:
         *folders, file = [part.replace("\0", "%00") for part in parts]
         place = "/".join(_shortened(part) for part in folders)
         taken = self._taken[f"{photograph.identity}\0{place}"]
-        stem = _shortened(PurePosixPath(file).stem) + (f"-{number}" if number > 1 else "")
-        stem = _shortened(file) if stem.casefold() in taken else stem
+        stem = _shortened(PurePosixPath(file).stem + ending)
+        stem = _shortened(file + ending) if stem.casefold() in taken else stem
         stem = _free(stem, taken)
         taken.add(stem.casefold())
         return f"{place}/{stem}.png" if place else f"{stem}.png"

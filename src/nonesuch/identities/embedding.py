@@ -1,8 +1,7 @@
 """Photographs -> vectors: detection, alignment and embedding, with a bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +15,30 @@ from nonesuch.core.notices import notice
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import LmdbPhotograph, Record
 from nonesuch.formats.photographs import Photograph
+from nonesuch.identities.closest import Labels
 from nonesuch.identities.crops import CropFolder
-from nonesuch.identities.table import PHOTOGRAPHS, SCHEMA, table_metadata
+from nonesuch.identities.table import OF_PHOTOGRAPHS, PHOTOGRAPHS, table_metadata
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
-from nonesuch.perception.faces import BATCH, Rule, read_faces
+from nonesuch.perception.faces import ALL, BATCH, CLOSEST, FaceBatch, aligned_face, read_faces
 
+NO_VECTOR = "embedding is zero or holds NaN or infinity"
+_SAME_FMR = 1e-3  # at whose threshold a face matches its label
 _CHECKED, _SAME_EMBEDDER = 8, 0.9  # records compared with the embedder, and the cosine that they must reach
 
 
 @dataclass(frozen=True)
 class EmbeddedPhotograph:
-    """The result for one photograph.
+    """The result for one photograph, or for one of its faces where all are taken.
 
     Attributes:
-        photograph: where it is.
-        crop: (112, 112, 3) uint8 aligned face, or None.
+        photograph: where it is; it knows its face if another was found in it.
+        crop: (112, 112, 3) uint8 aligned face, or None; `read_crop` reads it again where it was not kept.
         vector: (D,) float32 raw embedding of the crop, or None.
         problem: in words, why there is no vector; "" where there is one.
-        faces: how many faces it shows; None where nobody looked.
-        number: which of these it is, from 1 on.
+        faces: how many faces the detector found; None where it did not look.
+        face: which of them by size this is, 1 for the largest; None where there is none, or nothing was detected.
+        unclear: whether another face may as well be the one that is meant.
     """
 
     photograph: Photograph
@@ -43,7 +46,46 @@ class EmbeddedPhotograph:
     vector: NDArray[np.float32] | None
     problem: str
     faces: int | None = None
-    number: int = 1
+    face: int | None = None
+    unclear: bool = False
+
+    def read_crop(self) -> Pixels | None:
+        """The crop, None where there is no vector; raises NonesuchError where its file cannot be read any more."""
+        if self.crop is not None or self.vector is None:
+            return self.crop
+        crop, problem = aligned_face(self.photograph, None)
+        if crop is None:
+            raise NonesuchError(f"{problem} (it was read before)")
+        return crop
+
+
+@dataclass
+class Tally:
+    """Counts the faces of photographs as their results pass.
+
+    Attributes:
+        faces: of each photograph; None where nothing was detected.
+        unclear: of each, whether another face may as well be the one that is meant.
+    """
+
+    faces: list[int | None] = field(default_factory=list)
+    unclear: list[bool] = field(default_factory=list)
+
+    def of(self, results: Iterable[EmbeddedPhotograph]) -> Iterator[EmbeddedPhotograph]:
+        """The same results."""
+        last = None
+        for result in results:
+            item = result.photograph
+            if (place := (item.container, item.offset, item.name)) != last:
+                self.faces.append(result.faces)
+                self.unclear.append(result.unclear)
+            last = place
+            yield result
+
+    @property
+    def several(self) -> int:
+        """How many photographs show several faces."""
+        return sum(count is not None and count > 1 for count in self.faces)
 
 
 def embed_each(
@@ -51,77 +93,72 @@ def embed_each(
     embedder: Embedder,
     detector: Detector | None,
     always_align: bool = False,
-    face: Rule = "largest",
+    face: str = CLOSEST,
+    on_image: Callable[[int], None] = lambda read: None,
 ) -> Iterator[EmbeddedPhotograph]:
-    """Embed a face of each photograph, or all faces one after the other, in order.
+    """Embed one face of each photograph, in order, or each face.
 
-    A photograph without a face, or one that cannot be read, comes back with its problem; see `faces_of`.
-    """
-    for faces in read_faces(photographs, detector, always_align, face=face):
-        vectors = embedder.embed(faces.crops)
-        for owner, photograph in enumerate(faces.photographs):
-            own = np.flatnonzero(faces.owners == owner)
-            if not len(own):
-                yield EmbeddedPhotograph(photograph, None, None, faces.problems[owner], 0)
-            for number, row in enumerate(own, 1):
-                one = _embedded(photograph, faces.crops[row], vectors[row], embedder)
-                yield replace(one, faces=int(faces.counts[owner]), number=number)
-
-
-def _embedded(
-    photograph: Photograph, crop: Pixels, vector: NDArray[np.float32], embedder: Embedder
-) -> EmbeddedPhotograph:
-    if np.isfinite(vector).all() and vector.any():
-        return EmbeddedPhotograph(photograph, crop, vector, "")
-    problem = f"{photograph.name}: {embedder.name}'s embedding is zero or holds NaN or infinity"
-    return EmbeddedPhotograph(photograph, None, None, problem)
-
-
-def embed_closest_to_label(
-    photographs: Sequence[Photograph],
-    embedder: Embedder,
-    detector: Detector,
-    always_align: bool = False,
-    on_image: Callable[[int], None] = lambda done: None,
-) -> Iterator[EmbeddedPhotograph]:
-    """Embed of each photograph the face that is most like its identity, as photographs with one face show it.
-
-    All photographs are read twice: first for the mean of each identity's photographs with one face. Where an identity
-    has none, the largest faces are taken, and a notice tells of it.
+    A photograph without a face, or one that cannot be read, comes back with its problem; see `take_faces`. "closest"
+    keeps all vectors in memory from the first photograph with several faces on, and no crop.
 
     Args:
-        on_image: told how many faces of the first reading are done.
+        face: a rule of `nonesuch.perception.faces.FACE`; see `Labels` for "closest-to-label".
+        on_image: told how many have been read.
     """
-    centres: dict[str, NDArray[np.float64]] = {}
-    for number, one in enumerate(embed_each(photographs, embedder, detector, always_align, "all"), 1):
-        if one.faces == 1 and one.vector is not None:
-            unit = normalised(one.vector[None])[0].astype(np.float64)
-            name = one.photograph.identity
-            centres[name] = centres.get(name, np.zeros_like(unit)) + unit
-        on_image(number)
-    several = 0
-    unknown: set[str] = set()
-    faces = embed_each(photographs, embedder, detector, always_align, "all")
-    for _, group in groupby(faces, key=lambda one: id(one.photograph)):
-        shown = list(group)
-        best, name = shown[0], shown[0].photograph.identity
-        if len(shown) > 1:
-            several += 1
-            if name in centres:
-                best = replace(max(shown, key=lambda one: _likeness(one.vector, centres[name])), number=1)
-            else:
-                unknown.add(name)
-        yield best
-    if several:
-        rest = f"; {len(unknown):,} identities have no such photograph: the largest face was taken" if unknown else ""
+    rule = ALL if face == CLOSEST else face
+    batches = read_faces(photographs, detector, always_align, on_image=on_image, face=rule)
+    found = (faces for batch in batches for faces in _embedded(batch, embedder))
+    if face == CLOSEST:
+        yield from _closest(found, embedder)
+    else:
+        for faces in found:
+            yield from faces
+
+
+def _embedded(batch: FaceBatch, embedder: Embedder) -> Iterator[list[EmbeddedPhotograph]]:
+    """The faces of each photograph of a batch, or the one problem of it."""
+    vectors = iter(embedder.embed(batch.crops) if len(batch.crops) else ())
+    for photograph, taken in zip(batch.photographs, batch.taken, strict=True):
+        faces = []
+        for one in taken.faces:
+            vector, problem = next(vectors), ""
+            if not (good := bool(np.isfinite(vector).all() and vector.any())):
+                problem = f"{photograph.name}: {embedder.name}'s {NO_VECTOR}"
+            known = photograph
+            if one.landmarks is not None:
+                known = replace(photograph, landmarks=tuple((float(x), float(y)) for x, y in one.landmarks))
+            crop, kept = (one.crop, vector) if good else (None, None)
+            faces.append(EmbeddedPhotograph(known, crop, kept, problem, taken.count, one.number, one.rivalled))
+        yield faces or [EmbeddedPhotograph(photograph, None, None, taken.problem, taken.count)]
+
+
+def _closest(found: Iterable[list[EmbeddedPhotograph]], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
+    """Of each photograph the face that is closest to its label."""
+    labels = Labels(embedder.card.known_threshold(_SAME_FMR))
+    held: list[list[EmbeddedPhotograph]] = []  # from the first that has to wait for the label's other photographs
+    for faces in found:
+        good = [face for face in faces if face.vector is not None] or faces[:1]
+        if good[0].vector is not None:
+            labels.add(good[0].photograph.identity, _vectors(good))
+        if len(good) == 1 and not held:
+            yield good[0]
+        else:
+            held.append([replace(face, crop=None) for face in good])
+    for faces in held:
+        place, unclear = 0, None
+        if len(faces) > 1:
+            place, unclear = labels.closest(faces[0].photograph.identity, _vectors(faces))
+        chosen = faces[place]
+        yield chosen if unclear is None else replace(chosen, unclear=unclear)
+    if labels.alone:
         notice(
-            f"{several:,} of {len(photographs):,} photographs show several faces; the one most like its identity's "
-            f"photographs with one face was taken{rest}"
+            f"{labels.alone} identities have no photograph of one face: the face that their photographs have in common "
+            "is taken, of a single photograph the largest"
         )
 
 
-def _likeness(vector: NDArray[np.float32] | None, centre: NDArray[np.float64]) -> float:
-    return -np.inf if vector is None else float(normalised(vector[None])[0] @ centre)
+def _vectors(faces: Sequence[EmbeddedPhotograph]) -> NDArray[np.float32]:
+    return np.stack([face.vector for face in faces if face.vector is not None])
 
 
 def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
@@ -165,21 +202,24 @@ def write_embeddings(
     out: Path,
     crops: Path | None,
     on_image: Callable[[int], None] = lambda done: None,
-) -> tuple[int, list[str]]:
-    """Write a table `file`, `identity`, `embedding`, `detected`, `faces`, with the embedder in its metadata.
+    face: str = CLOSEST,
+) -> list[str]:
+    """Write a table of `OF_PHOTOGRAPHS`, a row per result, with the embedder in its metadata.
 
     Args:
         out: Parquet file.
         crops: folder for the aligned crops, see `CropFolder`; None for none.
-        on_image: told how many faces are done.
+        on_image: told how many are done.
+        face: the rule by which the faces were taken; crops of "all" have a face's number in their name, where a
+            photograph shows several.
 
     Returns:
-        How many vectors there are, and the problem of each photograph or face that has none.
+        The problem of each photograph that has none.
 
     Raises:
         NonesuchError: no photograph gave a vector, or the disk is full; nothing is then written to `out`.
     """
-    schema = SCHEMA.with_metadata(table_metadata(embedder.name, embedder.card.sha256, PHOTOGRAPHS))
+    schema = OF_PHOTOGRAPHS.with_metadata(table_metadata(embedder.name, embedder.card.sha256, PHOTOGRAPHS))
     problems: list[str] = []
     total = 0
     folder = None if crops is None else CropFolder(crops)
@@ -192,8 +232,9 @@ def write_embeddings(
             rows.append(result)
             if result.problem:
                 problems.append(result.problem)
-            if folder is not None and result.crop is not None:
-                folder.write(result.photograph, result.crop, result.number)
+            if folder is not None and (crop := result.read_crop()) is not None:
+                numbered = face == ALL and (result.faces or 0) > 1
+                folder.write(result.photograph, crop, result.face if numbered else None)
             if len(rows) == 16 * BATCH:
                 table.write_batch(_record_batch(rows, schema))
                 rows.clear()
@@ -202,7 +243,7 @@ def write_embeddings(
             raise NonesuchError(f"none of {total} photographs gave a vector; the first: {problems[0]}")
     if folder is not None:
         folder.close()
-    return total - len(problems), problems
+    return problems
 
 
 def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.RecordBatch:
@@ -212,5 +253,7 @@ def _record_batch(rows: list[EmbeddedPhotograph], schema: pa.Schema) -> pa.Recor
         pa.array([row.vector for row in rows], pa.list_(pa.float32())),
         pa.array([row.vector is not None for row in rows], pa.bool_()),
         pa.array([row.faces for row in rows], pa.int32()),
+        pa.array([row.face for row in rows], pa.int32()),
+        pa.array([row.unclear for row in rows], pa.bool_()),
     ]
     return pa.record_batch(columns, schema=schema)

@@ -18,8 +18,10 @@ SCHEMA = pa.schema(
         ("identity", pa.string()),
         ("embedding", pa.list_(pa.float32())),
         ("detected", pa.bool_()),
-        ("faces", pa.int32()),
     ]
+)
+OF_PHOTOGRAPHS = pa.schema(
+    [*SCHEMA, ("faces", pa.int32()), ("face", pa.int32()), ("unclear", pa.bool_())]  # see `EmbeddedPhotograph`
 )
 SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
 
@@ -60,7 +62,6 @@ def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embed
         pa.array([str(row) for row in range(count)]),
         pa.array(list(vectors), pa.list_(pa.float32())),
         pa.nulls(count, pa.bool_()),
-        pa.nulls(count, pa.int32()),
     ]
     schema = SCHEMA.with_metadata(table_metadata(embedder, embedder_sha256, SAMPLED))
     with files.replacing(path) as temporary:

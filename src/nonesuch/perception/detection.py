@@ -37,12 +37,6 @@ class Face:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Of the box: x and y in pixels."""
-        left, top, right, bottom = self.box
-        return (left + right) / 2, (top + bottom) / 2
-
 
 class Detector:
     """The MTCNN cascade.

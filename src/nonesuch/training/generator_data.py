@@ -54,8 +54,7 @@ def embed_once(
         raise NonesuchError("--data: an LMDB set has its own vectors and cannot be mixed with photographs")
     results = stored_embeddings(stored, embedder) if stored else embed_each(photographs, embedder, detector=None)
     total = len(photographs)
-    _, problems = write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total))
-    on_skipped(problems)
+    on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
 
 
 def read_vectors(
