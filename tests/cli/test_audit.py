@@ -113,12 +113,12 @@ def test_a_clean_set_is_silent(audited: Audited) -> None:
     excess = by["leakage"]["images"]["excess"]["control 0.01"]
     assert excess["low"] <= 0 <= excess["high"]
     colours = {(light["about"], light["by"]): light["colour"] for light in figures["verdict"]}
-    for about in ("strangers are strangers", "EER"):
-        assert colours[about, "mobilefacenet"] == "green"
     told = {(light["about"], light["by"]): light["told"] for light in figures["verdict"]}
-    for light in (("no identity twice", "mobilefacenet"), ("no picture twice", ""), ("every image shows a face", "")):
-        assert colours[light] == "amber"  # none of 26 identities: up to 10.9% by the rule of three
-        assert "cannot tell" in told[light]
+    by_embedder = [(about, "mobilefacenet") for about in ("no identity twice", "strangers are strangers", "EER")]
+    for light in (*by_embedder, ("no picture twice", ""), ("every image shows a face", "")):
+        # None of 26 identities is up to 11.5% by the rule of three.
+        assert colours[light] == "green" or (colours[light] == "amber" and "cannot tell" in told[light]), told[light]
+    assert colours["no identity twice", "mobilefacenet"] == "amber"
     assert colours["no copy of a training photograph", "mobilefacenet"] == "green"
     assert colours["no identity matches a training person", "mobilefacenet"] in ("green", "amber")
     # Of 26 identities, the share of leaked images among images like these cannot be told.
