@@ -1,10 +1,12 @@
 """What the package itself offers."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
 import nonesuch
+from nonesuch.core.version import VERSION
 
 
 @pytest.mark.parametrize("name", nonesuch.__all__)
@@ -25,3 +27,10 @@ def test_other_names_are_not() -> None:
 
 def test_an_interactive_user_sees_them() -> None:
     assert set(nonesuch.__all__) <= set(dir(nonesuch))
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    headings = [
+        line for line in (Path(__file__).parents[1] / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")
+    ]
+    assert headings[0].split()[1] == VERSION
