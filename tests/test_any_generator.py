@@ -160,11 +160,14 @@ def test_the_command_line(cli: Cli, toy_file: Path, tmp_path: Path) -> None:
 def test_weights_that_are_no_generators(toy_file: Path, tmp_path: Path) -> None:
     card = weights.read_card(toy_file, GeneratorCard)
     other = tmp_path / "other.safetensors"
-    for architecture, reason in (("mobilefacenet", "mobilefacenet is not a generator"), ("top", "unknown model 'top'")):
+    for architecture, reason in (
+        ("mobilefacenet", "where a generator is needed"),
+        ("top", "unknown model 'top'"),
+    ):
         weights.save(other, ToyNetwork().state_dict(), replace(card, architecture=architecture))
         with pytest.raises(NonesuchError, match=reason):
             load_generator(other, "cpu")
-    with pytest.raises(NonesuchError, match="not a card of GeneratorCard: it lacks feature_dim"):
+    with pytest.raises(NonesuchError, match="where a generator is needed"):
         load_generator("mobilefacenet", "cpu")
 
 

@@ -102,7 +102,7 @@ def test_wrong_inputs(cli: Cli, tmp_path: Path, dataset: Path) -> None:
     assert "none of 1 photographs shows a face" in cli("perceive", folder, "--out", tmp_path / "t.parquet").error
     assert not (tmp_path / "t.parquet").exists()
     assert "--align: a dataset's images are aligned" in cli("perceive", dataset, "--align").error
-    assert "not a card of PerceiverCard" in cli("perceive", dataset, "--model", "mobilefacenet").error
+    assert "where a perceiver is needed" in cli("perceive", dataset, "--model", "mobilefacenet").error
     manifest = dataset / "dataset.json"
     manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
     assert "not complete; run the command that made it again" in cli("perceive", dataset).error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nonesuch.core import files
@@ -15,7 +16,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import card_path, check_card
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.readers import find
-from nonesuch.models import load_embedder, load_generator, load_perceiver, shipped_weights
+from nonesuch.models import create_model, load_embedder, load_generator, load_perceiver, shipped_weights
 from tests.conftest import Cli
 
 
@@ -168,3 +169,12 @@ def test_a_damaged_manifest_of_ours_is_not_taken_for_a_folder(cli: Cli, tiny_gen
     assert "not readable as JSON" in cli("verify", folder).error
     assert "not readable as JSON" in cli("generate", folder, *options).error
     assert (folder / "dataset.json").read_text() == "torn"
+
+
+def test_sizes_of_a_card_draw_nothing() -> None:
+    """A seed gives the same network whether or not its sizes are tried without memory first."""
+    torch.manual_seed(3)
+    plain = create_model("vec2face_tiny")
+    torch.manual_seed(3)
+    sized = create_model("vec2face_tiny", feature_dim=192)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), sized.parameters(), strict=True))

@@ -43,7 +43,8 @@ def outlined(build: Callable[[], nn.Module], sizes: Mapping[str, Any]) -> nn.Mod
         hooks.register_module_buffer_registration_hook(count),
     ]
     try:
-        with torch.device("meta"):
+        # Initial weights are drawn even where there is no memory for them; the real ones must not depend on that.
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return build()
     finally:
         for handle in handles:
