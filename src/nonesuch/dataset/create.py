@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,29 +83,27 @@ def create_dataset(
     """
     if workers < 1:
         raise NonesuchError("--workers must be at least 1")
-    with files.made_folder(folder, LOCK):
-        _check_request(folder, request, settings)
-        with manifests.locked(folder):
-            manifest = _planned(folder, request, generator, settings, on_progress, steerer)
-            plan = Plan(folder)
-            made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
-            made_from += f" {json.dumps(steerer.record())}" if steerer else ""
-            files.make_folder(folder / "shards")
-            started = time.monotonic()
-            rendered = render_missing(
-                folder,
-                plan,
-                made_from,
-                generator,
-                settings,
-                workers,
-                lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
-                steerer,
-            )
-            seconds = time.monotonic() - started
-            shards = [_shard_record(folder, number) for number in range(plan.shards)]
-            manifest = dataclasses.replace(manifest, shards=shards, complete=True)
-            manifests.write(folder, manifest)
+    with _at_work(folder, request, settings):
+        manifest = _planned(folder, request, generator, settings, on_progress, steerer)
+        plan = Plan(folder)
+        made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
+        made_from += f" {json.dumps(steerer.record())}" if steerer else ""
+        files.make_folder(folder / "shards")
+        started = time.monotonic()
+        rendered = render_missing(
+            folder,
+            plan,
+            made_from,
+            generator,
+            settings,
+            workers,
+            lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
+            steerer,
+        )
+        seconds = time.monotonic() - started
+        shards = [_shard_record(folder, number) for number in range(plan.shards)]
+        manifest = dataclasses.replace(manifest, shards=shards, complete=True)
+        manifests.write(folder, manifest)
     return manifest, rendered, seconds
 
 
@@ -117,10 +116,17 @@ def plan_dataset(
     steerer: Steerer | None = None,
 ) -> Manifest:
     """Plan a dataset and render nothing; `create_dataset` continues from there. Arguments and errors as there."""
+    with _at_work(folder, request, settings):
+        return _planned(folder, request, generator, settings, on_progress, steerer)
+
+
+@contextmanager
+def _at_work(folder: Path, request: DatasetRequest, settings: RenderSettings) -> Iterator[None]:
+    """Inside the block the folder is there and this process's alone; one that was made goes again with bad input."""
     with files.made_folder(folder, LOCK):
         _check_request(folder, request, settings)
         with manifests.locked(folder):
-            return _planned(folder, request, generator, settings, on_progress, steerer)
+            yield
 
 
 def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettings) -> None:

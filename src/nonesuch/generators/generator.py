@@ -215,6 +215,11 @@ def checked_rows(card: GeneratorCard, seeds: ArrayLike, *vectors: ArrayLike) -> 
     return drawn.astype(np.uint64), *rows
 
 
+def from_grey_levels(pixels: Tensor) -> Tensor:
+    """(N, H, W, 3) RGB in 0..255 -> (N, 3, H, W) float32 in [-1, 1], as networks that learn images take them."""
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
 def to_grey_levels(images: NDArray[np.float32]) -> Pixels:
     """0..255 floating point -> uint8, rounded to the nearest level.
 

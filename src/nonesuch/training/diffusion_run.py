@@ -14,7 +14,7 @@ from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.generator import to_grey_levels
+from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
 from nonesuch.generators.idiff.framing import from_crops
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
@@ -55,10 +55,9 @@ class DiffusionTraining:
         """See `GeneratorTraining.record`."""
         recipe = self.recipe
         return {
-            **self.given.record(),
+            **self.given.record(recipe.losses),
             "first stage": files.sha256(self.first_stage),
             "context dropout": self.given.context_dropout,
-            **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
             "prediction": recipe.prediction,
             "schedule": recipe.schedule,
             "without identity": recipe.without_identity,
@@ -123,8 +122,7 @@ class _Begun:
             stored.flush()
 
     def _latents(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = torch.from_numpy(pixels).to(self.place).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        images = from_crops(images, self.network.image_side)
+        images = from_crops(from_grey_levels(torch.from_numpy(pixels).to(self.place)), self.network.image_side)
         both = torch.stack([images, images.flip(3)], dim=1).flatten(0, 1)
         with torch.inference_mode():
             found: NDArray[np.float32] = self.network.first_stage.encode(both).float().cpu().numpy()
@@ -135,16 +133,13 @@ class _Begun:
         stage = {f"first_stage.{name}": tensor for name, tensor in self.network.first_stage.state_dict().items()}
         state = {f"unet.{name}": tensor for name, tensor in averaged.items()}
         weights.save(path, weights.halved({**state, **stage}), self.card)
-        network = _network(self.card.architecture, self.card.sizes)
-        weights.load_into(network, weights.load_checkpoint(path), str(path))
+        network = _network(self.card.architecture, self.card.sizes, path)
         generator = IDiffGenerator(self.card, network.eval(), torch.device("cpu"))
-        seeds = np.arange(len(material.shown), dtype=np.uint64)
-        made = generator.render(material.vectors[: len(seeds)], seeds, len(seeds))
-        material.write_samples(sheet, to_grey_levels(made))
+        material.write_rendered(sheet, generator)
 
 
-def _network(preset: str, sizes: dict[str, Any]) -> LatentDiffusion:
-    network = create_model(preset, **sizes)
+def _network(preset: str, sizes: dict[str, Any], pretrained: bool | Path = False) -> LatentDiffusion:
+    network = create_model(preset, pretrained, **sizes)
     assert isinstance(network, LatentDiffusion)
     return network
 

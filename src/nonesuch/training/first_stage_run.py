@@ -1,6 +1,5 @@
 """How the first stage of a latent diffusion is trained: its networks, its data, its weights and their card."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,18 +10,17 @@ from torch import Tensor
 from nonesuch.core import weights
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.generator import to_grey_levels
+from nonesuch.generators.generator import from_grey_levels, to_grey_levels
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
 from nonesuch.generators.idiff.first_stage_training import FirstStageSamples, FirstStageTask
 from nonesuch.generators.idiff.framing import from_crops, to_crops
 from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.network import PartCard
 from nonesuch.generators.idiff.presets import FIRST_STAGE_RECIPES
-from nonesuch.loop.runs import recipe_named, with_options
 from nonesuch.loop.trainer import Samples
 from nonesuch.models import create_model
 from nonesuch.training.generator_data import told_data
-from nonesuch.training.generator_run import Given, Material, losses_given
+from nonesuch.training.generator_run import Given, Material, adversarial_recipe
 
 
 class FirstStageTraining:
@@ -33,18 +31,13 @@ class FirstStageTraining:
     def __init__(self, given: Given) -> None:
         given.refuse("first_stage", "context_dropout")
         self.given = given
-        recipe = recipe_named(FIRST_STAGE_RECIPES, given.preset)
-        losses = losses_given(recipe.losses, given)
-        self.recipe = with_options(
-            recipe, losses=losses, adversarial_from=given.adversarial_from, adaptive=given.adaptive
-        )
+        self.recipe = adversarial_recipe(FIRST_STAGE_RECIPES, given)
 
     def record(self) -> dict[str, Any]:
         """See `GeneratorTraining.record`."""
         recipe = self.recipe
         return {
-            **self.given.record(),
-            **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
+            **self.given.record(recipe.losses),
             "adversarial from": recipe.adversarial_from,
             "adaptive": recipe.adaptive,
             "encoder until": recipe.encoder_until,
@@ -59,16 +52,13 @@ class FirstStageTraining:
 class _Begun:
     def __init__(self, training: FirstStageTraining, judge: Embedder, place: torch.device) -> None:
         self.given, self.recipe = training.given, training.recipe
-        self.task = FirstStageTask(self._network(), judge, self.recipe, self.given.perceptual(place))
+        network = create_model(self.given.preset)
+        assert isinstance(network, IDiffFirstStage | KlFirstStage)
+        self.task = FirstStageTask(network, judge, self.recipe, self.given.perceptual(place))
         if (tensors := self.given.loaded(self.task.players)) is not None:
             weights.load_into(self.task.network, tensors, str(self.given.init))
         for player in self.task.players:
             channels_last(player.network.to(place))
-
-    def _network(self) -> IDiffFirstStage | KlFirstStage:
-        network = create_model(self.given.preset)
-        assert isinstance(network, IDiffFirstStage | KlFirstStage)
-        return network
 
     def samples(self, material: Material) -> Samples:
         """See `Begun.samples`."""
@@ -89,7 +79,7 @@ class _Begun:
         weights.save(path, weights.halved(averaged), card)
         network = create_model(self.given.preset, pretrained=path).eval()
         pixels = np.stack([photograph.read_crop() for photograph in material.shown])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        images = from_grey_levels(torch.from_numpy(pixels))
         with torch.inference_mode():
             again = to_crops(network(from_crops(images, self.recipe.side))).clamp(-1.0, 1.0)
         material.write_samples(sheet, to_grey_levels(((again + 1.0) * 127.5).permute(0, 2, 3, 1).numpy()))

@@ -16,19 +16,22 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses
-from nonesuch.generators.idiff.first_stage_training import FirstStageLosses
+from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe
 from nonesuch.generators.losses import Lpips, load_lpips
-from nonesuch.generators.vec2face.training import LossWeights
+from nonesuch.generators.vec2face.training import GeneratorRecipe, LossWeights
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import STATE
 from nonesuch.loop.run_images import PlacedSamples
-from nonesuch.loop.runs import CountedRecipe, RunOptions
+from nonesuch.loop.runs import CountedRecipe, RunOptions, recipe_named, with_options
 from nonesuch.loop.trainer import Player, Samples, Task
 from nonesuch.pages.contact_sheet import write_contact_sheet
 
 _SHOWN = 8  # photographs of samples.png
+
+Losses = TypeVar("Losses", bound=FirstStageLosses | DiffusionLosses | LossWeights)
+Adversarial = TypeVar("Adversarial", GeneratorRecipe, FirstStageRecipe)
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,14 @@ class Given:
             if getattr(self, name) is not None:
                 raise NonesuchError(f"--{name.replace('_', '-')} does not go with --preset {self.preset}; leave it out")
 
-    def record(self) -> dict[str, Any]:
-        """What a run's folder keeps of the files."""
+    def record(self, losses: Losses) -> dict[str, Any]:
+        """What a run's folder keeps of the files, and of the losses' weights."""
         vgg, lpips = self.vgg, self.lpips
         return {
             "preset": self.preset,
             "init": files.sha256(self._init_file(self.init)) if self.init else "",
             "perceptual": f"lpips {files.sha256(vgg)} {files.sha256(lpips)}" if vgg and lpips else "embedder",
+            **{f"loss {name}": weight for name, weight in dataclasses.asdict(losses).items()},
         }
 
     def perceptual(self, place: torch.device) -> Lpips | None:
@@ -124,9 +128,6 @@ class Given:
         return init / STATE if init.is_dir() else init
 
 
-Losses = TypeVar("Losses", bound=FirstStageLosses | DiffusionLosses | LossWeights)
-
-
 def losses_given(losses: Losses, given: Given) -> Losses:
     """A recipe's weights with those of `--loss`; raises NonesuchError for a term that it does not have."""
     known: dict[str, Any] = dataclasses.asdict(losses)
@@ -134,6 +135,17 @@ def losses_given(losses: Losses, given: Given) -> Losses:
         if name not in known:
             raise NonesuchError(f"--loss {name}={weight:g}: write name=weight with a name of {', '.join(known)}")
     return type(losses)(**{**known, **given.loss})
+
+
+def adversarial_recipe(recipes: dict[str, Adversarial], given: Given) -> Adversarial:
+    """The preset's recipe of a training with a discriminator, with the options' changes; errors as `losses_given`."""
+    recipe = recipe_named(recipes, given.preset)
+    return with_options(
+        recipe,
+        losses=losses_given(recipe.losses, given),
+        adversarial_from=given.adversarial_from,
+        adaptive=given.adaptive,
+    )
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,11 @@ class Material:
     def write_samples(self, sheet: Path, made: Pixels) -> None:
         """A look at the weights: the first photographs, and what was made from them."""
         write_contact_sheet([[item.read_crop() for item in self.shown], list(made)], sheet)
+
+    def write_rendered(self, sheet: Path, generator: Generator) -> None:
+        """The same of a generator, from the photographs' vectors."""
+        seeds = np.arange(len(self.shown), dtype=np.uint64)
+        self.write_samples(sheet, to_grey_levels(generator.render(self.vectors[: len(seeds)], seeds, len(seeds))))
 
     @property
     def shown(self) -> list[Photograph]:

@@ -1,29 +1,25 @@
 """How a Vec2Face is trained: its networks, its data, its weights and their card."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nonesuch.core import weights
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples
 from nonesuch.identities.sampling import pca_gaussian
-from nonesuch.loop.runs import recipe_named, with_options
 from nonesuch.loop.trainer import Samples
 from nonesuch.models import create_model, load_detector
 from nonesuch.perception.detection import Detector
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
-from nonesuch.training.generator_run import Given, Material, card_before, losses_given
+from nonesuch.training.generator_run import Given, Material, adversarial_recipe, card_before
 
 
 class Vec2FaceTraining:
@@ -34,18 +30,13 @@ class Vec2FaceTraining:
     def __init__(self, given: Given) -> None:
         given.refuse("first_stage", "context_dropout")
         self.given = given
-        recipe = recipe_named(GENERATOR_RECIPES, given.preset)
-        losses = losses_given(recipe.losses, given)
-        self.recipe = with_options(
-            recipe, losses=losses, adversarial_from=given.adversarial_from, adaptive=given.adaptive
-        )
+        self.recipe = adversarial_recipe(GENERATOR_RECIPES, given)
 
     def record(self) -> dict[str, Any]:
         """See `GeneratorTraining.record`."""
         recipe = self.recipe
         return {
-            **self.given.record(),
-            **{f"loss {name}": weight for name, weight in dataclasses.asdict(recipe.losses).items()},
+            **self.given.record(recipe.losses),
             "adversarial from": recipe.adversarial_from,
             "adaptive": recipe.adaptive,
             "discriminator decays": recipe.discriminator_decays,
@@ -94,9 +85,7 @@ class _Begun:
         network = create_model(self.card.architecture, pretrained=path, **self.card.sizes)
         assert isinstance(network, Vec2Face)
         generator = Vec2FaceGenerator(self.card, network.eval(), torch.device("cpu"))
-        seeds = np.arange(len(material.shown), dtype=np.uint64)
-        made = generator.render(material.vectors[: len(seeds)], seeds, len(seeds))
-        material.write_samples(sheet, to_grey_levels(made))
+        material.write_rendered(sheet, generator)
 
 
 def crop_landmarks(detector: Detector) -> Callable[[Tensor], Tensor]:

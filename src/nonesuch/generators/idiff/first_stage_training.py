@@ -22,6 +22,7 @@ from nonesuch.generators.discriminator import (
     discriminator_loss,
     generator_loss,
 )
+from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.framing import from_crops, to_crops
 from nonesuch.generators.idiff.network import FirstStage
 from nonesuch.generators.losses import EmbedderView, PerceptualDistance, feature_distance
@@ -99,7 +100,7 @@ class FirstStageSamples:
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
         """images (B, 3, side, side) in [-1, 1]; noise (B, C, H, W) standard normal."""
         pixels = np.stack([self.photographs[index].read_crop() for index in indices])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        images = from_grey_levels(torch.from_numpy(pixels))
         mirror = mirrored(torch.from_numpy(np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in seeds])))
         images = torch.where(mirror[:, None, None, None], images.flip(3), images)
         noise = np.stack([normal(seed, Stream.DIFFUSION, int(np.prod(self.latent))) for seed in seeds])

@@ -25,6 +25,7 @@ from nonesuch.generators.discriminator import (
     discriminator_loss,
     generator_loss,
 )
+from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.losses import EmbedderView, PerceptualDistance, feature_distance, ssim
 from nonesuch.generators.vec2face.generator import MaskSetting
 from nonesuch.generators.vec2face.network import Vec2Face
@@ -159,7 +160,7 @@ class PhotographSamples:
         style = np.stack([normal(seed, Stream.STYLE, self.style_dim) for seed in every])
         disturbance = np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in every])
         return {
-            "images": pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0,
+            "images": from_grey_levels(pixels),
             "vectors": torch.from_numpy(vectors) * self.vector_scale,
             "mask_ratio": torch.tensor([ratio for ratio, _ in masks], dtype=torch.float32),
             "noise": torch.from_numpy(np.stack([noise for _, noise in masks])),
