@@ -8,7 +8,6 @@ of jobs of different sizes, each in a process of its own.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -79,7 +78,8 @@ def main() -> None:
     workers = default_workers(generator.device)
     if options.only_memory:
         whole_job(generator, options.images, workers)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # Not ru_maxrss, which a child inherits from its parent.
+        print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024)
         return
 
     rounds = [

@@ -1,19 +1,20 @@
 """How fast is sampling beside a loop of the published structure, and does its memory grow with the images?
 
-    python benchmarks/sampling_speed.py [--steps 20] [--batch 16] [--rounds 3]
+    python benchmarks/sampling_speed.py [--steps 20] [--batch 16] [--rounds 3] [--cores 1]
 
 One run times both in turn, with the same random weights of the published size: 20 ancestral steps of the U-Net. The
 published structure has channels first, 1x1 convolutions for the projections of attention, a softmax of its own in
-float32, and one batch on all cores. Ours is as `generate` runs it: a part of the batch on each core. Both give the same
-latents, which is checked. Then it measures the peak memory of making few and many images, each in a process of its own.
+float32, and one batch on all cores. Ours is as `generate` runs it: a part of the batch on each core, and Winograd's
+algorithm for wide, small maps. Both give the same latents, which is checked. Then it measures the peak memory of making
+few and many images, each in a process of its own.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -26,6 +27,7 @@ from nonesuch.generators.idiff import unet
 from nonesuch.generators.idiff.ddpm import ddpm
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from nonesuch.generators.idiff.schedule import linear, visits
+from nonesuch.generators.winograd import Convolution3x3
 from nonesuch.models import create_model
 
 
@@ -48,11 +50,15 @@ class PublishedAttention(nn.Module):
 
 
 def as_published(network: unet.IDiffUNet) -> None:
-    """Replace the attention of a network by the published structure's."""
+    """Replace the attention of a network by the published structure's, and its convolutions by torch's."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, unet.Attention):
                 setattr(module, name, PublishedAttention(child))
+            elif isinstance(child, Convolution3x3):
+                plain = nn.Conv2d(child.in_channels, child.out_channels, 3, padding=1)
+                plain.load_state_dict(child.state_dict())
+                setattr(module, name, plain)
 
 
 def sampled(network: unet.IDiffUNet, noise: Tensor, context: Tensor, steps: int) -> Tensor:
@@ -67,17 +73,19 @@ def sampled(network: unet.IDiffUNet, noise: Tensor, context: Tensor, steps: int)
 
 
 def on_each_core(network: unet.IDiffUNet, noise: Tensor, context: Tensor, steps: int) -> Tensor:
-    """The same, a part of the batch on each core."""
-    cores = available_cores()
+    """The same, a part of the batch on each of torch's threads."""
+    cores = torch.get_num_threads()
     with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parts = zip(noise.chunk(cores), context.chunk(cores), strict=True)
         return torch.cat(list(pool.map(lambda part: sampled(network, *part, steps), parts)))
 
 
-def speeds(steps: int, batch: int, rounds: int) -> None:
+def speeds(steps: int, batch: int, rounds: int, cores: int) -> None:
     """Print seconds of both, and their ratio."""
-    cores = available_cores()
     ours, published = unet.IDiffUNet().eval(), unet.IDiffUNet().eval()
+    for module in ours.modules():
+        if isinstance(module, nn.Conv2d) and not module.weight.any():
+            nn.init.kaiming_normal_(module.weight)  # zero before training: nothing of a block would reach the result
     published.load_state_dict(ours.state_dict())
     as_published(published)
     ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,6 +98,7 @@ def speeds(steps: int, batch: int, rounds: int) -> None:
             started = time.monotonic()
             latents[name] = run(network, noise, context, steps)
             taken[name].append(time.monotonic() - started)
+    assert latents["ours"].std() > 0.1
     torch.testing.assert_close(*latents.values(), atol=1e-3, rtol=1e-3)
     for name, seconds in taken.items():
         print(f"{name}: {median(seconds):.1f} s for {batch} latents of {steps} steps")
@@ -112,7 +121,8 @@ def only_memory(images: int) -> None:
     for start in range(0, images, 16):
         vectors = np.random.default_rng(start).standard_normal((16, 192)).astype(np.float32)
         generator.render(vectors, np.arange(start, start + 16, dtype=np.uint64), 16)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not ru_maxrss, which a child inherits from its parent.
+    print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024)
 
 
 def main() -> None:
@@ -121,6 +131,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--cores", type=int, default=available_cores(), help="1 is fair on a machine shared with others"
+    )
     parser.add_argument("--only-memory", type=int)
     given = parser.parse_args()
     keep_memory()
@@ -128,7 +141,7 @@ def main() -> None:
         torch.set_num_threads(1)
         only_memory(given.only_memory)
         return
-    speeds(given.steps, given.batch, given.rounds)
+    speeds(given.steps, given.batch, given.rounds, given.cores)
     for images in (64, 640):
         print(f"peak memory of {images} images: {peak_memory(images):.0f} MB")
 

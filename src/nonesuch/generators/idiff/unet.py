@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nonesuch.generators.winograd import Convolution3x3
+
 Conditioning = Literal["attention", "adagn", "none"]
 
 _GROUPS = 32
@@ -66,12 +68,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_width: int, out_width: int, time_width: int) -> None:
         super().__init__()
         self.norm1 = _group_norm(in_width)
-        self.conv1 = nn.Conv2d(in_width, out_width, 3, padding=1)
+        self.conv1 = Convolution3x3(in_width, out_width)
         self.time_emb = nn.Sequential(nn.SiLU(), nn.Linear(time_width, out_width))
         self.scale_emb = nn.Linear(out_width, out_width)
         self.shift_emb = nn.Linear(out_width, out_width)
         self.norm2 = NamedNorm(out_width)
-        self.conv2 = _zeroed(nn.Conv2d(out_width, out_width, 3, padding=1))
+        self.conv2 = _zeroed(Convolution3x3(out_width, out_width))
         self.shortcut = nn.Conv2d(in_width, out_width, 1) if in_width != out_width else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
