@@ -44,7 +44,7 @@ DEFAULT = "vec2face_small"
 EMBEDDERS = ("mobilefacenet", "dlib_resnet")
 FEW = 2  # images of each person where images are few
 SHOWN = 5  # people on the contact sheet, FEW images each
-SEEDS = 3  # of recognisers
+LEARNED, SEEDS = 500, 3  # people that a recogniser learns, and recognisers of each setting
 PHOTOGRAPHS = "held-out photographs"
 PLAIN = "eta=0,guidance=1,negative=0,least_cosine=1"
 
@@ -105,7 +105,7 @@ class Bench:
         files.make_folder(self.folder)
         cards = {name: read_model_card(weights_path(name), GeneratorCard) for name in (DEFAULT, str(options.idiff))}
         self.sha256 = {name: card.sha256 for name, card in cards.items()}
-        asked = ("identities", "images", "ddpm_images", "seed", "dtype", "budget")
+        asked = ("identities", "images", "ddpm_images", "seed", "dtype")
         self.settings: dict[str, Any] = {name: getattr(options, name) for name in asked}
         self.settings |= {"default": self.sha256[DEFAULT], "idiff": self.sha256[str(options.idiff)]}
         self.settings |= {"held_out": files.sha256(options.heldout), "threads": 1, "torch": torch.__version__}
@@ -232,11 +232,11 @@ def write_sheet(bench: Bench) -> None:
 
 
 def recognise(bench: Bench, settings: list[Setting]) -> None:
-    """Rows of the recognition loop on 500 people x 20 images of each setting."""
+    """Rows of the recognition loop on images of LEARNED people, the same as in its row "500 x 20"."""
     options = bench.options
     places = {"work": bench.folder / "recognition", "lfw": options.lfw, "pairs": options.pairs}
     recognition = loop.Bench(argparse.Namespace(**places, heldout=options.heldout, images=options.budget))
-    people = ["--vectors", str(bench.people(500, 21)), *loop.GENERATE]
+    people = ["--vectors", str(bench.people(LEARNED, 21)), *loop.GENERATE]
     for setting in settings:
         data = loop.slug(setting.name)
         made_by = ["--generator", bench.generator(setting), "--dtype", options.dtype]
@@ -275,7 +275,7 @@ def show(bench: Bench) -> None:
         columns += [[TAR.read(row, rate).value for row in rows] for rate in ("0.01", "0.001")]
         shown.append([name, *map(spread, columns)])
     if bench.recognition:
-        print(f"\nRecognisers that saw {options.budget:,} of 500 x 20 images; mean (range) of {SEEDS} seeds\n")
+        print(f"\nRecognisers that saw {options.budget:,} of {LEARNED} x 20 images; mean (range) of {SEEDS} seeds\n")
         print(markdown(shown))
 
 
@@ -309,7 +309,8 @@ def main() -> None:
             setting = next((setting for setting in SETTINGS if setting.name == name), None)
             bench.rows[name] = photograph_row(bench) if setting is None else generated_row(bench, setting)
             bench.write()
-    recognise(bench, [setting for setting in SETTINGS if setting.name in options.recognition])
+    if options.recognition:
+        recognise(bench, [setting for setting in SETTINGS if setting.name in options.recognition])
     bench.write()
     show(bench)
     write_sheet(bench)
