@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sampled_people import IMAGES, mated_scores, perturbed, sample_people
+from sampled_people import IMAGES, perturbed, sample_people, told_apart
 
 from nonesuch import load_detector, load_embedder, load_generator
 from nonesuch.cli.allocator import keep_memory
@@ -23,7 +23,6 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import read_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import normalised
 
 IDENTITIES = 500
@@ -65,9 +64,8 @@ def main() -> None:
     images, labels = perturbed(generator, sampled, seed=1)
     table = Table("embedder", "mated", "non-mated", "EER", title=f"{IDENTITIES} sampled identities x {IMAGES} images")
     for embedder in (first, second):
-        mated, non_mated = mated_scores(normalised(embedder.embed(images)), labels)
-        eer = equal_error_rate(mated, non_mated)
-        table.add_row(embedder.name, f"{mated.mean():.3f}", f"{non_mated.mean():.3f}", f"{eer:.2%}")
+        mated, _, non_mated, eer = told_apart(embedder.name, normalised(embedder.embed(images)), labels).values()
+        table.add_row(embedder.name, f"{mated:.3f}", f"{non_mated:.3f}", f"{eer:.2%}")
     Console().print(table)
 
 

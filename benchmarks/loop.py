@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -193,17 +194,37 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def show(bench: Bench) -> None:
-    """The finished rows as a table; rows that saw another number of images are refused."""
-    shown = Table("row", "identities", "images", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3")
+def row_file(bench: Bench, row: Row) -> Path:
+    return bench.folder / "rows" / f"{slug(row.name)}.json"
 
-    for name in (row.name for row in ROWS):
-        path = bench.folder / "rows" / f"{slug(name)}.json"
+
+def finished(bench: Bench, rows: list[Row]) -> dict[str, dict[str, Any]]:
+    """The figures of the rows that are done; rows that saw another number of images are refused."""
+    found = {}
+    for row in rows:
+        path = row_file(bench, row)
         if not path.exists():
             continue
-        row = json.loads(path.read_text())
-        if row["seen"] != bench.options.images:
-            raise SystemExit(f"{path}: saw {row['seen']} images; name another folder")
+        found[row.name] = json.loads(path.read_text())
+        if found[row.name]["seen"] != bench.options.images:
+            raise SystemExit(f"{path}: saw {found[row.name]['seen']} images; name another folder")
+    return found
+
+
+def run_rows(bench: Bench, rows: list[Row], shown: list[Row]) -> None:
+    """Run the rows that are not done, each written as it ends, and show those of `shown` that are."""
+    for row in rows:
+        if row_file(bench, row).exists():
+            continue
+        row_file(bench, row).parent.mkdir(exist_ok=True)
+        files.write_json(row_file(bench, row), {"seen": bench.options.images, **run_row(bench, row)})
+        show(bench, shown)
+
+
+def show(bench: Bench, rows: list[Row]) -> None:
+    """The finished rows as a table."""
+    shown = Table("row", "identities", "images", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3")
+    for name, row in finished(bench, rows).items():
         cells = [str(row.get("identities", "")), str(row.get("images", "")), f"{row['accuracy']:.1%}"]
         cells += [EER.told(row), *(TAR.told(row, rate) for rate in ("0.01", "0.001"))]
         shown.add_row(name, *cells)
@@ -220,14 +241,8 @@ def main() -> None:
     options = parser.parse_args()
     keep_memory()
     bench = Bench(options)
-    for row in ROWS:
-        path = bench.folder / "rows" / f"{slug(row.name)}.json"
-        if path.exists() or (options.rows and row.name not in options.rows):
-            continue
-        path.parent.mkdir(exist_ok=True)
-        files.write_json(path, {"seen": options.images, **run_row(bench, row)})
-        show(bench)
-    show(bench)
+    run_rows(bench, [row for row in ROWS if not options.rows or row.name in options.rows], ROWS)
+    show(bench, ROWS)
 
 
 if __name__ == "__main__":

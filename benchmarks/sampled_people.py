@@ -1,4 +1,6 @@
-"""What the benchmarks of generators share: sampled people, their perturbed images, mated and non-mated scores."""
+"""What the benchmarks of generators share: sampled people, their perturbed images, and who looks at images."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,9 +10,39 @@ from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
+from nonesuch.measures.metrics import equal_error_rate
+from nonesuch.measures.similarity import normalised
 from nonesuch.models import weights_path
+from nonesuch.perception.detection import Detector
 
 IMAGES = 10  # of each identity
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops with labels, embeddings by both embedders, and landmarks (NaN where no face was found)."""
+
+    crops: np.ndarray
+    labels: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    landmarks: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The embedder that made the vectors, an independent one, and the detector."""
+
+    first: Embedder
+    second: Embedder
+    detector: Detector | None
+
+    def see(self, crops: np.ndarray, labels: np.ndarray) -> Faces:
+        found = [self.detector.detect(crop) if self.detector else [] for crop in crops]
+        landmarks = np.stack([faces[0].landmarks if faces else np.full((5, 2), np.nan) for faces in found])
+        return Faces(
+            crops, labels, normalised(self.first.embed(crops)), normalised(self.second.embed(crops)), landmarks
+        )
 
 
 def sample_people(weights: str, generator: Generator, embedder: Embedder, count: int, seed: int) -> np.ndarray:
@@ -36,3 +68,14 @@ def mated_scores(unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     upper = np.triu_indices(len(unit), 1)
     cosines, same = (unit @ unit.T)[upper], labels[upper[0]] == labels[upper[1]]
     return cosines[same], cosines[~same]
+
+
+def told_apart(embedder: str, unit: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """How alike the images of one identity are, and those of two: over all pairs of an embedder's unit vectors."""
+    mated, non_mated = mated_scores(unit, labels)
+    return {
+        f"mated, {embedder}": float(mated.mean()),
+        f"mated sd, {embedder}": float(mated.std()),
+        f"non-mated, {embedder}": float(non_mated.mean()),
+        f"EER, {embedder}": equal_error_rate(mated, non_mated),
+    }

@@ -10,7 +10,7 @@ generated ones that must not be published.
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,48 +18,18 @@ import scipy.linalg
 import scipy.stats
 from rich.console import Console
 from rich.table import Table
-from sampled_people import mated_scores, perturbed, sample_people
+from sampled_people import Faces, Judges, perturbed, sample_people, told_apart
 
 from nonesuch import load_detector, load_embedder, load_generator
 from nonesuch.audit.judges.pixels import luminance, measures
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph, exclude, read_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.measures.metrics import equal_error_rate
 from nonesuch.measures.similarity import nearest, normalised
 from nonesuch.pages.contact_sheet import write_contact_sheet
-from nonesuch.perception.detection import Detector
 from nonesuch.perception.pose import head_pose
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Crops with labels, embeddings by both embedders, and landmarks (NaN where no face was found)."""
-
-    crops: np.ndarray
-    labels: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    landmarks: np.ndarray
-
-
-@dataclass(frozen=True)
-class Judges:
-    """The embedder that made the vectors, an independent one, and the detector."""
-
-    first: Embedder
-    second: Embedder
-    detector: Detector | None
-
-    def see(self, crops: np.ndarray, labels: np.ndarray) -> Faces:
-        found = [self.detector.detect(crop) if self.detector else [] for crop in crops]
-        landmarks = np.stack([faces[0].landmarks if faces else np.full((5, 2), np.nan) for faces in found])
-        return Faces(
-            crops, labels, normalised(self.first.embed(crops)), normalised(self.second.embed(crops)), landmarks
-        )
 
 
 def sharpness(crops: np.ndarray) -> tuple[float, float]:
@@ -137,11 +107,7 @@ def measure_generated(
     faces = judges.see(*perturbed(generator, vectors, seed))
     figures = {"identity cosine, sampled": float((own * normalised(vectors)).sum(1).mean())}
     for name, unit in (("first", faces.first), ("second", faces.second)):
-        mated, non_mated = mated_scores(unit, faces.labels)
-        figures[f"mated, {name}"] = float(mated.mean())
-        figures[f"mated sd, {name}"] = float(mated.std())
-        figures[f"non-mated, {name}"] = float(non_mated.mean())
-        figures[f"EER, {name}"] = equal_error_rate(mated, non_mated)
+        figures |= told_apart(name, unit, faces.labels)
     figures["Laplacian variance"], figures["high-frequency energy"] = sharpness(faces.crops)
     figures["Frechet, first"] = frechet(faces.first, held_out.first)
     figures["Frechet, second"] = frechet(faces.second, held_out.second)
@@ -189,11 +155,7 @@ def measure_real(held_out: Faces, pairs: Path, names: list[str]) -> dict[str, fl
     figures: dict[str, float] = {}
     first_ten = np.concatenate([np.flatnonzero(held_out.labels == label)[:10] for label in np.unique(held_out.labels)])
     for name, unit in (("first", held_out.first), ("second", held_out.second)):
-        mated, non_mated = mated_scores(unit[first_ten], held_out.labels[first_ten])
-        figures[f"mated, {name}"] = float(mated.mean())
-        figures[f"mated sd, {name}"] = float(mated.std())
-        figures[f"non-mated, {name}"] = float(non_mated.mean())
-        figures[f"EER, {name}"] = equal_error_rate(mated, non_mated)
+        figures |= told_apart(name, unit[first_ten], held_out.labels[first_ten])
     figures["Laplacian variance"], figures["high-frequency energy"] = sharpness(held_out.crops)
     figures["face found"] = float(np.isfinite(held_out.landmarks[:, 0, 0]).mean())
     several = np.isin(held_out.labels, np.flatnonzero(np.bincount(held_out.labels) >= 2))
