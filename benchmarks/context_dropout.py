@@ -26,7 +26,12 @@ from nonesuch.core.seeding import derive_seed
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import to_grey_levels
-from nonesuch.generators.idiff.diffusion_training import DiffusionLosses, DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.diffusion_training import (
+    DiffusionLosses,
+    DiffusionTask,
+    LatentSamples,
+    scale_to_unit,
+)
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, IDIFF
@@ -60,7 +65,7 @@ def trained(share: float, options: argparse.Namespace, embedder: Embedder) -> ID
     task = DiffusionTask(diffusion, embedder, RECIPE)
     latents = np.load(options.run / LATENTS, mmap_mode="r", allow_pickle=False)
     vectors = embeddings(parquet.read_table(options.run / VECTORS)["embedding"].drop_null())
-    task.latent_scale = float(1.0 / latents[::16].astype(np.float32).std())
+    task.latent_scale = scale_to_unit(latents)
     samples = LatentSamples(latents, vectors, task.latent_scale, RECIPE.without_identity)
     settings = TrainSettings(
         images=options.images,

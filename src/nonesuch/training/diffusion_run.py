@@ -15,7 +15,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Card
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import from_grey_levels
-from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples, scale_to_unit
 from nonesuch.generators.idiff.framing import from_crops
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
@@ -90,7 +90,7 @@ class _Begun:
         path = material.out / LATENTS
         distributed.first_does(lambda: self._encode_once(path, material))
         latents = np.load(path, mmap_mode="r", allow_pickle=False)
-        scale = self.recipe.latent_scale or 1.0 / float(latents.astype(np.float32).std())
+        scale = self.recipe.latent_scale or scale_to_unit(latents)
         self.task.latent_scale = scale
         common = generator_card(IDiffCard, self.given.preset, self.judge, material)
         card = dataclasses.replace(

@@ -10,7 +10,13 @@ from torch.distributions import Normal, kl_divergence
 from nonesuch import create_model, load_embedder
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.generators.idiff.diffusion_training import DiffusionLosses, DiffusionRecipe, DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.diffusion_training import (
+    DiffusionLosses,
+    DiffusionRecipe,
+    DiffusionTask,
+    LatentSamples,
+    scale_to_unit,
+)
 from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe, FirstStageTask
 from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.network import LatentDiffusion
@@ -124,6 +130,11 @@ def test_the_encoder_stands_still_in_the_end(embedder: Embedder, preset: str) ->
         has = [p.grad is not None and bool(p.grad.any()) for n, p in network.named_parameters() if "encoder" in n]
         assert any(has) == moved
         assert all(p.grad is not None for n, p in network.named_parameters() if "decoder" in n)
+
+
+def test_latents_are_scaled_to_unit_variance() -> None:
+    latents = np.random.default_rng(0).normal(2.0, 3.0, (1_300, 2, 3, 3)).astype(np.float16)
+    assert (scale_to_unit(latents) * latents.astype(np.float64)).std() == pytest.approx(1.0, abs=1e-9)
 
 
 def test_warm_restarts_are_those_of_torch() -> None:

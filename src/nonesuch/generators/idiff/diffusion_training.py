@@ -25,6 +25,7 @@ from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
 
 _LATEST = 0.85  # share of the times up to which a predicted clean latent shows a face
+_AT_ONCE = 512  # latents read together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,16 @@ class LatentSamples:
             "times": torch.from_numpy(np.minimum(times.astype(np.int64), TIMES - 1)),
             "disturbance": torch.from_numpy(disturbance).float(),
         }
+
+
+def scale_to_unit(latents: NDArray[np.float16]) -> float:
+    """What latents (N, ...) are multiplied by to have a standard deviation of 1; reads a file's part by part."""
+    total = squares = 0.0
+    for start in range(0, len(latents), _AT_ONCE):
+        part = latents[start : start + _AT_ONCE].astype(np.float64)
+        total, squares = total + float(part.sum()), squares + float(np.square(part).sum())
+    mean = total / latents.size
+    return float((squares / latents.size - mean**2) ** -0.5)
 
 
 class DiffusionTask:
