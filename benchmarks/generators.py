@@ -269,13 +269,13 @@ def show(bench: Bench) -> None:
     print(f"\n{options.identities} people x {options.images} images, {options.dtype}, one thread; first is {first},")
     print(f"second {second}; coverage compares {bench.compared:,} images with as many held-out photographs\n")
     print(markdown(shown))
-    shown = [["setting", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3"]]
+    shown = [["setting", "images seen", "folds 8-10", "EER", "TAR at FMR 1e-2", "TAR at FMR 1e-3"]]
     for name, rows in bench.recognition.items():
         columns = [[row["accuracy"] for row in rows], [EER.read(row).value for row in rows]]
         columns += [[TAR.read(row, rate).value for row in rows] for rate in ("0.01", "0.001")]
-        shown.append([name, *map(spread, columns)])
+        shown.append([name, f"{rows[0]['seen']:,}", *map(spread, columns)])
     if bench.recognition:
-        print(f"\nRecognisers that saw {options.budget:,} of {LEARNED} x 20 images; mean (range) of {SEEDS} seeds\n")
+        print(f"\nRecognisers of {LEARNED} people x 20 images; mean (range) of {SEEDS} seeds\n")
         print(markdown(shown))
 
 
