@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nonesuch.generators.idiff.ddim import ddim
-from nonesuch.generators.idiff.ddpm import ddpm
-from nonesuch.generators.idiff.dpm_solver import dpm_solver
-from nonesuch.generators.idiff.samplers import Denoiser
-from nonesuch.generators.idiff.schedule import TIMES, Visits, cosine, linear, visits
+from nonesuch.generators.diffusion.ddim import ddim
+from nonesuch.generators.diffusion.ddpm import ddpm
+from nonesuch.generators.diffusion.dpm_solver import dpm_solver
+from nonesuch.generators.diffusion.samplers import Denoiser
+from nonesuch.generators.diffusion.schedule import TIMES, Visits, cosine, linear, visits
 
 MEAN, STD = 0.7, 0.4
 

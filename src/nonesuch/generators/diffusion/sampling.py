@@ -8,7 +8,7 @@ from msgspec import Meta
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Cosine
-from nonesuch.generators.idiff.schedule import TIMES
+from nonesuch.generators.diffusion.schedule import TIMES
 
 SamplerName = Literal["ddpm", "ddpm-posterior", "ddim", "dpm"]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
