@@ -1,5 +1,6 @@
 """What families of latent diffusions share: what an image draws, how its latent is sampled, what their cards say."""
 
+import copy
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,7 +20,8 @@ from nonesuch.core.weights import Positive
 from nonesuch.generators.diffusion.ddim import ddim
 from nonesuch.generators.diffusion.ddpm import ddpm
 from nonesuch.generators.diffusion.dpm_solver import dpm_solver
-from nonesuch.generators.diffusion.sampling import Sampling, parse_sampling, read_sampling
+from nonesuch.generators.diffusion.lcm import lcm, lcm_visits
+from nonesuch.generators.diffusion.sampling import parse_sampling, read_sampling
 from nonesuch.generators.diffusion.schedule import SCHEDULES, Prediction, Schedule, Visits, visits
 from nonesuch.generators.generator import OTHERS, Generator, GeneratorCard, Latent
 
@@ -36,6 +38,7 @@ class DiffusionCard(GeneratorCard):
         sampling: keyword arguments of `Sampling`.
         latent_scale: latent * scale is what is diffused, about standard normal.
         learned_without_identity: whether training left identities out at times; guidance relies on that.
+        distilled: whether the weights were distilled for few steps, which the sampler "lcm" relies on.
     """
 
     sigma_mix: str = "0:100"
@@ -44,6 +47,7 @@ class DiffusionCard(GeneratorCard):
     sampling: dict[str, Any] = field(default_factory=dict)
     latent_scale: Positive = 1.0
     learned_without_identity: bool = False
+    distilled: bool = False
 
 
 class DiffusionGenerator(Generator):
@@ -55,7 +59,7 @@ class DiffusionGenerator(Generator):
 
     Attributes:
         network: of the family.
-        sampling: how latents are sampled; as the card says where none is given.
+        sampling: how latents are sampled; as the card says, or as `with_sampler` was told.
 
     Raises:
         NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
@@ -69,19 +73,28 @@ class DiffusionGenerator(Generator):
         network: Any,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        sampling: Sampling | None = None,
     ) -> None:
         self.card, self.network, self.device, self.dtype = card, network, device, dtype
-        self.sampling = sampling or read_sampling(card.sampling, f"card of {card.name}: bad sampling")
+        self.sampling = read_sampling(card.sampling, f"card of {card.name}: bad sampling")
         if network.feature_dim != card.feature_dim:
             raise NonesuchError(
                 f"card of {card.name}: feature_dim {card.feature_dim}, the network takes {network.feature_dim}"
             )
         self._signal = SCHEDULES[card.schedule]()
-        if self.sampling.guidance != 1.0 and not card.learned_without_identity:
+        self._tell_of_odd_settings()
+
+    def _tell_of_odd_settings(self) -> None:
+        name, sampling = self.card.name, self.sampling
+        if sampling.guidance != 1.0 and not self.card.learned_without_identity:
             notice(
-                f"{card.name}: guidance {self.sampling.guidance:g} drives away from images without an identity, which "
-                "its training never saw; negative=0.5 drives away from another identity instead"
+                f"{name}: guidance {sampling.guidance:g} drives away from images without an identity, which its "
+                "training never saw; negative=0.5 drives away from another identity instead"
+            )
+        if (sampling.sampler == "lcm") != self.card.distilled:
+            notice(
+                f"{name}: was distilled for few steps; lcm,steps=4,guidance=1 fits it, {sampling.sampler} does not"
+                if self.card.distilled
+                else f"{name}: lcm needs weights distilled for it, which these are not; dpm,steps=25 fits them"
             )
 
     @property
@@ -91,9 +104,10 @@ class DiffusionGenerator(Generator):
 
     def with_sampler(self: Self, text: str) -> Self:
         """See `Generator.with_sampler`."""
-        return type(self)(
-            self.card, self.network, self.device, self.dtype, sampling=parse_sampling(text, self.sampling)
-        )
+        other = copy.copy(self)
+        other.sampling = parse_sampling(text, self.sampling)
+        other._tell_of_odd_settings()
+        return other
 
     @property
     def passes(self) -> int:
@@ -156,7 +170,7 @@ class DiffusionGenerator(Generator):
         ...
 
     def _visits(self) -> Visits:
-        """The times that the sampler visits."""
+        """The times that a sampler other than lcm visits."""
         return visits(self._signal, self.sampling.steps)
 
     def _sample(self, context: Tensor, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
@@ -170,6 +184,8 @@ class DiffusionGenerator(Generator):
         def denoise(x: Tensor, time: float) -> Tensor:
             return self._noise(x, time, context, away)
 
+        if self.sampling.sampler == "lcm":
+            return lcm(denoise, noise, lcm_visits(self._signal, self.sampling.steps), fresh)
         visited = self._visits()
         if self.sampling.sampler == "dpm":
             return dpm_solver(denoise, noise, visited)
