@@ -1,10 +1,10 @@
-"""How large and how slow is Arc2Face beside Vec2Face base? (The paper of Vec2Face says 311 times.)
+"""How large and how slow is Arc2Face beside Vec2Face base? (Published: 311 times, with LCM.)
 
     python benchmarks/arc2face_speed.py [--images 1] [--steps 25]
 
-One run times both with random weights of the published sizes, as one worker of `generate` on a CPU runs them: on one core,
-in float32, Vec2Face 16 images at a time, Arc2Face one, from the vector to the aligned crop. Arc2Face is timed with LCM in 4
-steps and with DPM-Solver++ in --steps steps and guidance 3, which is the published setting. Needs nonesuch[diffusers].
+One run times both with random weights of the published sizes, as one worker of `generate` on a CPU runs them: on one
+core, in float32, Vec2Face 16 images at a time, Arc2Face one, from the vector to the aligned crop. Arc2Face is timed
+with LCM in 4 steps and with DPM-Solver++ in --steps steps and guidance 3. Needs nonesuch[diffusers].
 """
 
 import argparse

@@ -125,7 +125,7 @@ def generate_dataset(
         generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
             generator's mix, 0.2 for vectors of photographs.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
-        sampler: how an IDiff-Face samples, such as "dpm,steps=20,guidance=2", see
+        sampler: how an IDiff-Face or Arc2Face samples, such as "dpm,steps=20,guidance=2", see
             `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
