@@ -29,7 +29,7 @@ lint: .venv/installed-for-tests
 	@touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,report,test]"
+	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,report,diffusers,test]"
 	@touch $@
 
 clean:

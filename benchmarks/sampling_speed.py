@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.devices import available_cores
+from nonesuch.generators.diffusion.ddpm import ddpm
+from nonesuch.generators.diffusion.schedule import linear, visits
 from nonesuch.generators.idiff import unet
-from nonesuch.generators.idiff.ddpm import ddpm
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
-from nonesuch.generators.idiff.schedule import linear, visits
-from nonesuch.generators.winograd import Convolution3x3
+from nonesuch.generators.idiff.winograd import Convolution3x3
 from nonesuch.models import create_model
 
 

@@ -25,6 +25,10 @@ from nonesuch.embedders.mobilefacenet import MobileFaceNet
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
+from nonesuch.generators.arc2face.checkpoints import Parts, read_parts
+from nonesuch.generators.arc2face.generator import Arc2FaceCard, Arc2FaceGenerator
+from nonesuch.generators.arc2face.network import Arc2Face
+from nonesuch.generators.arc2face.presets import ARC2FACE
 from nonesuch.generators.generator import Generator, GeneratorCard
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
@@ -35,6 +39,8 @@ from nonesuch.generators.idiff.unet import IDiffUNet
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import VEC2FACE
+from nonesuch.perception.aligned_images import LEAST_FACE as LEAST_SHARE
+from nonesuch.perception.aligned_images import ImageAligner
 from nonesuch.perception.attributes import AttributeHeads
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.mtcnn import Mtcnn
@@ -54,6 +60,11 @@ class _Model:
     crop: int = 112  # side of the crops that an embedder takes, in pixels
 
 
+def _arc2face(card: Arc2FaceCard, network: Arc2Face, device: torch.device, dtype: torch.dtype) -> Arc2FaceGenerator:
+    least = int(LEAST_SHARE * network.image_side)
+    return Arc2FaceGenerator(card, network, device, dtype, ImageAligner(load_detector(str(device), max(least, 20))))
+
+
 _MODELS: dict[str, _Model] = {
     "mtcnn": _Model(Mtcnn, Card),
     "mobilefacenet": _Model(MobileFaceNet, EmbedderCard),
@@ -65,6 +76,7 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
     **{name: _Model(partial(LatentDiffusion, **sizes), IDiffCard, IDiffGenerator) for name, sizes in IDIFF.items()},
+    **{name: _Model(partial(Arc2Face, **sizes), Arc2FaceCard, _arc2face) for name, sizes in ARC2FACE.items()},
     "idiff_unet": _Model(IDiffUNet, PartCard),
     **{name: _Model(partial(IDiffFirstStage, **sizes), PartCard) for name, sizes in FIRST_STAGES.items()},
     **{name: _Model(partial(KlFirstStage, **sizes), PartCard) for name, sizes in KL_FIRST_STAGES.items()},
@@ -113,8 +125,18 @@ def create_model(name: str, pretrained: bool | str | Path | Sequence[str | Path]
         weights.load_into(network, weights.load_checked(path, card), name)
     elif pretrained:
         paths = [Path(pretrained)] if isinstance(pretrained, str | Path) else list(map(Path, pretrained))
-        _load_published(network, paths)
+        if isinstance(network, Arc2Face):
+            network.load_state_dict(read_arc2face(name, paths, **sizes).tensors)
+        else:
+            _load_published(network, paths)
     return network
+
+
+def read_arc2face(name: str, paths: Sequence[Path], **sizes: Any) -> Parts:
+    """What `read_parts` gives, without memory for the network; arguments as of `create_model`."""
+    network = _outlined(name, sizes)
+    assert isinstance(network, Arc2Face)
+    return read_parts(network, paths)
 
 
 def _outlined(name: str, sizes: dict[str, Any], adapter_rank: int = 0) -> nn.Module:
@@ -128,7 +150,7 @@ def _outlined(name: str, sizes: dict[str, Any], adapter_rank: int = 0) -> nn.Mod
     try:
         return outlined(build, sizes)
     except Exception as error:  # sizes come from cards, too, and torch has many kinds for those that make no sense
-        raise NonesuchError(f"{name}: sizes {reprlib.repr(sizes)}: {error}") from error
+        raise NonesuchError(f"{name}: {f'sizes {reprlib.repr(sizes)}: ' if sizes else ''}{error}") from error
 
 
 def _load_published(network: nn.Module, paths: Sequence[Path]) -> None:

@@ -18,8 +18,9 @@ from nonesuch.core.weights import Card, read_card
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, Network
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
+from nonesuch.generators.arc2face.generator import DISTILLED_SAMPLING, Arc2FaceCard
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.models import card_type, create_model, load_embedder, weights_path
+from nonesuch.models import card_type, create_model, load_embedder, read_arc2face, weights_path
 
 _WEIGHTS = (".safetensors", ".onnx")
 _TRIED = 3  # images that an imported embedder is tried on
@@ -61,7 +62,7 @@ def import_weights(
     """Turn a published checkpoint into a weight file with a card beside it; none of its code is run.
 
     Args:
-        checkpoint: .pth, .safetensors, or .onnx.
+        checkpoint: .pth, .safetensors, or .onnx; or a folder of diffusers or transformers that holds such a file.
         out: the weight file, .safetensors, or .onnx for the architecture "onnx".
         architecture: one of `nonesuch.list_models()`, or "onnx".
         name: what to call the weights; None for the file's name.
@@ -70,7 +71,8 @@ def import_weights(
         colour, mean, std: of an embedder's input, see `Preprocessing`.
         threshold: an embedder's cosines by FMR, such as {"1e-4": 0.38}.
         decodes: the embedder whose vectors a generator takes, as a weight file or by name.
-        part: further files of the same model, such as the encoder and the decoder of a latent diffusion.
+        part: further files of the same model, such as the encoder and the decoder of a latent diffusion, or LCM-LoRA,
+            which is merged.
 
     Returns:
         The card that was written.
@@ -88,9 +90,8 @@ def import_weights(
     if out.suffix != suffix:
         raise NonesuchError(f"{out}: for --architecture {architecture} the name must end in {suffix}")
     parts = as_paths(part)
-    for path in (checkpoint, *parts):
-        if not path.is_file():
-            raise NonesuchError(f"{path}: no such weight file")
+    given = [checkpoint, *parts]
+    checkpoint, *parts = (weights.checkpoint_file(path) for path in given)
     _check_place(out, [checkpoint, *parts])
     common: dict[str, Any] = {
         "name": name or out.stem,
@@ -98,7 +99,10 @@ def import_weights(
         "sha256": "",
         "licence": licence,
         "source": "imported from "
-        + ", ".join(f"{path.name} (SHA-256 {files.sha256(path)})" for path in (checkpoint, *parts)),
+        + ", ".join(
+            f"{place.name if place == path else f'{place.name}/{path.name}'} (SHA-256 {files.sha256(path)})"
+            for place, path in zip(given, (checkpoint, *parts), strict=True)
+        ),
         "training_data": training_data,
     }
     if architecture != "onnx" and issubclass(card_type(architecture), GeneratorCard):
@@ -120,17 +124,23 @@ def _by_rate(threshold: Mapping[str, float]) -> dict[str, float]:
 def _import_generator(checkpoints: list[Path], out: Path, fields: dict[str, Any], decodes: str) -> GeneratorCard:
     if not decodes:
         raise NonesuchError("--decodes: name the embedder whose vectors this generator takes")
-    network = create_model(fields["architecture"], pretrained=checkpoints)
-    known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
     kind = card_type(fields["architecture"])
     assert issubclass(kind, GeneratorCard)
+    if issubclass(kind, Arc2FaceCard):
+        parts = read_arc2face(fields["architecture"], checkpoints)
+        tensors, width = parts.tensors, parts.feature_dim
+        fields |= {"distilled": True, "sampling": dict(DISTILLED_SAMPLING)} if parts.distilled else {}
+    else:
+        network = create_model(fields["architecture"], pretrained=checkpoints)
+        tensors, width = network.state_dict(), int(network.feature_dim)  # type: ignore[arg-type]  # every generator's
+    known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
     card = kind(
         **fields,
-        feature_dim=int(network.feature_dim),  # type: ignore[arg-type]  # of every generator's network
+        feature_dim=width,
         embedder=known.name if known else decodes,
         embedder_sha256=known.sha256 if known else "",
     )
-    return weights.save(out, network.state_dict(), card)
+    return weights.save(out, tensors, card)
 
 
 def _import_embedder(

@@ -49,13 +49,13 @@ def models(pattern: str) -> None:
     "--part",
     type=options.PATH,
     multiple=True,
-    help="A further file of the same model, such as a latent diffusion's encoder or decoder; repeatable.",
+    help="A further file or folder of the same model, such as a latent diffusion's VAE, or LCM-LoRA; repeatable.",
 )
 def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **given: Any) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into a weight file with a card beside it.
 
-    Checkpoints are read without running code. The name of --out ends in .safetensors, or in .onnx
-    for --architecture onnx.
+    Checkpoints are read without running code. Of a folder as diffusers and transformers write it, the weight file in it
+    is taken. The name of --out ends in .safetensors, or in .onnx for --architecture onnx.
 
     \b
     Examples:
@@ -66,6 +66,8 @@ def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **gi
       nonesuch import-weights w600k_r50.onnx --out r50.onnx --architecture onnx
       nonesuch import-weights ema_averaged_model.ckpt --part encoder.ckpt --part decoder.ckpt \\
           --out idiff.safetensors --architecture idiff --decodes elasticface.safetensors
+      nonesuch import-weights Arc2Face/arc2face --part Arc2Face/encoder --part stable-diffusion-v1-5/vae \\
+          --out arc2face.safetensors --architecture arc2face --decodes arcface.onnx
     """
     cosines = options.name_numbers("--threshold", threshold, "FMR=cosine, such as 1e-4=0.38")
     card = weight_files.import_weights(checkpoint, out, threshold=cosines, **given)

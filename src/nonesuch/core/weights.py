@@ -31,6 +31,16 @@ Cosine = Annotated[float, Meta(ge=-1, le=1)]
 _WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.", "eps_model.")
 # Keys under which training code nests a network's state dict.
 _NESTS = ("model_vec2face", "state_dict", "model", "ema")
+# Names of weight files in the folders of diffusers and transformers; those that run no code first, larger ones first.
+_IN_FOLDERS = (
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "model.safetensors",
+    "model.fp16.safetensors",
+    "pytorch_lora_weights.safetensors",
+    "diffusion_pytorch_model.bin",
+    "pytorch_model.bin",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +165,22 @@ def load_checked(weights: Path, card: Card) -> dict[str, Tensor]:
     return _load_safetensors(weights)
 
 
+def checkpoint_file(path: Path) -> Path:
+    """The file that holds the weights: the path itself, or of a folder as diffusers and transformers write it.
+
+    Raises:
+        NonesuchError: there is no such file, or no one file with a usual name in the folder.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise NonesuchError(f"{path}: no such weight file")
+        return path
+    found = next((path / name for name in _IN_FOLDERS if (path / name).is_file()), None)
+    if found is None:
+        raise NonesuchError(f"{path}: this folder holds none of {', '.join(_IN_FOLDERS)}; name the file")
+    return found
+
+
 def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,)) -> dict[str, Any]:
     """Read `.safetensors`, or a PyTorch checkpoint with only tensors and plain values (`weights_only=True`).
 
@@ -164,8 +190,7 @@ def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,))
     Raises:
         NonesuchError: the file is missing, damaged, or would run code.
     """
-    if not path.is_file():
-        raise NonesuchError(f"{path}: no such weight file")
+    path = checkpoint_file(path)
     if path.suffix == ".safetensors":
         return dict(_load_safetensors(path))
     try:

@@ -11,7 +11,7 @@ from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
 from nonesuch.core.images import CODECS
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
-from nonesuch.dataset.rendering import RenderSettings, default_micro_batch, default_workers
+from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.summary import Summary, summarise
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
@@ -125,8 +125,8 @@ def generate_dataset(
         generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
             generator's mix, 0.2 for vectors of photographs.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
-        sampler: how an IDiff-Face samples, such as "dpm,steps=20,guidance=2", see
-            `nonesuch.generators.idiff.sampling.Sampling`; None for what its card says.
+        sampler: how an IDiff-Face or Arc2Face samples, such as "dpm,steps=20,guidance=2", see
+            `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
@@ -151,7 +151,7 @@ def generate_dataset(
     usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
     mix = parse_sigma_mix(sigma or usual)
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
-    batch, spread = micro_batch or default_micro_batch(model.device), 1.0 if style is None else style
+    batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
     settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler)
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
@@ -196,5 +196,5 @@ def _tell(on_progress: OnProgress, before: int, total: int, done: int) -> None:
 
 def _shard_images(model: Generator, steerer: Steerer | None) -> int:
     """A few minutes of work: what an interruption costs at most."""
-    images = 1_000 if model.device.type == "cpu" else 10_000
-    return images if steerer is None else images // 5
+    images = 1_000 * model.usual_batch // 16 if model.device.type == "cpu" else 10_000 * model.usual_batch // 256
+    return images if steerer is None else max(images // 5, 1)

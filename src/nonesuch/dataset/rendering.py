@@ -72,11 +72,6 @@ def render_environment(settings: RenderSettings) -> dict[str, Any]:
     }
 
 
-def default_micro_batch(device: torch.device) -> int:
-    """16 keeps the activations of one worker in a CPU's cache; a GPU wants more work per call."""
-    return 16 if device.type == "cpu" else 256
-
-
 def default_workers(device: torch.device) -> int:
     """One worker per core that this process may keep busy; two on a GPU, so that encoding does not keep it waiting."""
     return available_cores() if device.type == "cpu" else 2

@@ -10,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from nonesuch import create_model, load_embedder
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.diffusion.schedule import SCHEDULES
 from nonesuch.generators.idiff.diffusion_training import (
     DiffusionLosses,
     DiffusionRecipe,
@@ -20,7 +21,6 @@ from nonesuch.generators.idiff.diffusion_training import (
 from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe, FirstStageTask
 from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.schedule import SCHEDULES
 from nonesuch.loop.settings import TrainSettings
 
 SEEDS = list(range(100, 132))

@@ -17,9 +17,9 @@ from nonesuch.core.augmentation import DRAWS, disturbed
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.diffusion.schedule import SCHEDULES, TIMES, Prediction, Schedule
 from nonesuch.generators.idiff.framing import to_crops
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.schedule import SCHEDULES, TIMES, Prediction, Schedule
 from nonesuch.generators.losses import EmbedderView
 from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player

@@ -1,172 +1,42 @@
-"""IDiff-Face as a generator: how an image's noise is drawn, how its latent is sampled, and what its card adds."""
+"""IDiff-Face as a generator: what its U-Net is told, how its latents become crops, and what its card adds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nonesuch.core import seeding
-from nonesuch.core.devices import autocast
-from nonesuch.core.errors import NonesuchError
-from nonesuch.core.notices import notice
-from nonesuch.core.seeding import Stream, derive_seed
-from nonesuch.core.weights import Positive
-from nonesuch.generators.generator import OTHERS, Generator, GeneratorCard, Latent
-from nonesuch.generators.idiff.ddim import ddim
-from nonesuch.generators.idiff.ddpm import ddpm
-from nonesuch.generators.idiff.dpm_solver import dpm_solver
+from nonesuch.generators.diffusion.generator import DiffusionCard, DiffusionGenerator
 from nonesuch.generators.idiff.framing import to_crops
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.sampling import Sampling, parse_sampling, read_sampling
-from nonesuch.generators.idiff.schedule import SCHEDULES, Prediction, Schedule, visits
 
 
 @dataclass(frozen=True, kw_only=True)
-class IDiffCard(GeneratorCard):
-    """The card of a latent diffusion.
+class IDiffCard(DiffusionCard):
+    """The card of an IDiff-Face.
 
     Attributes:
-        prediction: what the U-Net gives, "noise" as published or "velocity" (arXiv 2202.00512).
-        schedule: a name of `SCHEDULES`, the one it was trained with.
-        sampling: keyword arguments of `Sampling`.
-        latent_scale: latent * scale is what is diffused, about standard normal.
         frame: left, top, side in pixels of the square of a decoded image that becomes the 112x112 crop; empty for all
             of it.
-        learned_without_identity: whether training left identities out at times; guidance relies on that.
     """
 
-    sigma_mix: str = "0:100"
-    prediction: Prediction = "noise"
-    schedule: Schedule = "linear"
-    sampling: dict[str, Any] = field(default_factory=dict)
-    latent_scale: Positive = 1.0
     frame: Sequence[float] = ()
-    learned_without_identity: bool = False
 
 
-class IDiffGenerator(Generator):
-    """IDiff-Face with its card. Its fixed draws are `noise` (N, C, H, W), the first noise, `seed` (N,) int64, which
-    fresh noise is drawn from, and `towards` (N, D) and `cosine` (N,), which move the context.
+class IDiffGenerator(DiffusionGenerator):
+    """IDiff-Face with its card."""
 
-    Attributes:
-        network: the `LatentDiffusion`.
-        sampling: how latents are sampled; as the card says where none is given.
+    card: IDiffCard
+    network: LatentDiffusion
 
-    Raises:
-        NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
-    """
+    def _context(self, identity: Tensor) -> Tensor:
+        return identity
 
-    def __init__(
-        self,
-        card: IDiffCard,
-        network: LatentDiffusion,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
-        sampling: Sampling | None = None,
-    ) -> None:
-        self.card, self.network, self.device, self.dtype = card, network, device, dtype
-        self.sampling = sampling or read_sampling(card.sampling, f"card of {card.name}: bad sampling")
-        if network.feature_dim != card.feature_dim:
-            raise NonesuchError(
-                f"card of {card.name}: feature_dim {card.feature_dim}, the network takes {network.feature_dim}"
-            )
-        self._signal = SCHEDULES[card.schedule]()
-        if self.sampling.guidance != 1.0 and not card.learned_without_identity:
-            notice(
-                f"{card.name}: guidance {self.sampling.guidance:g} drives away from images without an identity, which "
-                "its training never saw; negative=0.5 drives away from another identity instead"
-            )
+    def _context_of_nobody(self, count: int) -> None:
+        return None  # the U-Net has a context of its own for that
 
-    @property
-    def sampler(self) -> str:
-        """See `Generator.sampler`."""
-        return str(self.sampling)
+    def _predict(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:
+        return self.network.unet(x, times, context)
 
-    def with_sampler(self, text: str) -> "IDiffGenerator":
-        """See `Generator.with_sampler`."""
-        return IDiffGenerator(
-            self.card, self.network, self.device, self.dtype, sampling=parse_sampling(text, self.sampling)
-        )
-
-    @property
-    def passes(self) -> int:
-        """See `Generator.passes`."""
-        return self.sampling.steps * (2 if self.sampling.guidance != 1.0 or self.needs_others else 1)
-
-    @property
-    def needs_others(self) -> bool:
-        """See `Generator.needs_others`."""
-        return self.sampling.negative > 0.0
-
-    def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
-        """See `Generator.draw`; there is no style code."""
-        count, size = len(seeds), int(np.prod(self.network.latent_shape))
-        noise = np.array([seeding.normal(int(seed), Stream.DIFFUSION, size) for seed in seeds], dtype=np.float32)
-        width = self.card.feature_dim
-        towards = np.array([seeding.normal(int(seed), Stream.CONTEXT, width) for seed in seeds], dtype=np.float32)
-        shares = np.array([seeding.uniform(int(seed), Stream.CONTEXT_COSINE, 1)[0] for seed in seeds])
-        cosine = 1.0 - (1.0 - self.sampling.least_cosine) * shares
-        return Latent(
-            torch.zeros(count, 0),
-            {
-                "noise": torch.from_numpy(noise.reshape(count, *self.network.latent_shape)),
-                "seed": torch.from_numpy(np.asarray(seeds, dtype=np.uint64).view(np.int64).copy()),
-                "towards": torch.from_numpy(towards.reshape(count, width)),
-                "cosine": torch.from_numpy(cosine.astype(np.float32).reshape(count)),
-            },
-        )
-
-    def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
-        """See `Generator.forward`."""
-        context = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
-        others = latent.fixed.get(OTHERS)
-        away = None if others is None else F.normalize(others)
-        with autocast(self.device, self.dtype):
-            sampled = self._sample(context, away, latent.fixed["noise"], latent.fixed["seed"])
-            images = self.network.first_stage.decode(sampled / self.card.latent_scale)
+    def _crops(self, latents: Tensor) -> Tensor:
+        images = self.network.first_stage.decode(latents)
         return (to_crops(images.float(), self.card.frame).clamp(-1.0, 1.0) + 1.0) * 127.5
-
-    def _sample(self, context: Tensor, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
-        of_images = seeds.cpu().numpy().view(np.uint64)
-
-        def fresh(step: int) -> Tensor:
-            size = int(np.prod(self.network.latent_shape))
-            rows = [seeding.normal(derive_seed(int(seed), step), Stream.DIFFUSION_STEP, size) for seed in of_images]
-            return torch.from_numpy(np.array(rows, dtype=np.float32)).to(noise).reshape(noise.shape)
-
-        def denoise(x: Tensor, time: float) -> Tensor:
-            return self._noise(x, time, context, away)
-
-        visited = visits(self._signal, self.sampling.steps)
-        if self.sampling.sampler == "dpm":
-            return dpm_solver(denoise, noise, visited)
-        if self.sampling.sampler == "ddim":
-            return ddim(denoise, noise, visited, fresh, self.sampling.eta)
-        return ddpm(denoise, noise, visited, fresh, "beta" if self.sampling.sampler == "ddpm" else "posterior")
-
-    def _noise(self, x: Tensor, time: float, context: Tensor, away: Tensor | None = None) -> Tensor:
-        """The noise in x as the U-Net predicts it, guided where the sampling says so."""
-        times = x.new_full((len(x),), time)
-        predicted = self.network.unet(x, times, context).float()
-        if self.sampling.guidance != 1.0:
-            without = self.network.unet(x, times).float()
-            predicted = without + self.sampling.guidance * (predicted - without)
-        elif away is not None:
-            other = self.network.unet(x, times, away).float()
-            predicted = predicted + self.sampling.negative * (predicted - other)
-        if self.card.prediction == "noise":
-            return predicted
-        signal = float(self._signal[int(time)])
-        return signal**0.5 * predicted + (1.0 - signal) ** 0.5 * x
-
-
-def _moved(context: Tensor, towards: Tensor, cosine: Tensor) -> Tensor:
-    """Unit contexts moved along the part of `towards` that is perpendicular to them, to given cosines (IDperturb)."""
-    across = F.normalize(towards - (towards * context).sum(1, keepdim=True) * context)
-    cosine = cosine[:, None]
-    return cosine * context + (1.0 - cosine.square()).clamp(min=0.0).sqrt() * across

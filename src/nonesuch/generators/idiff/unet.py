@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nonesuch.generators.winograd import Convolution3x3
+from nonesuch.generators.idiff.winograd import Convolution3x3
 
 Conditioning = Literal["attention", "adagn", "none"]
 

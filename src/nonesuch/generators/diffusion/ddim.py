@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor
 
-from nonesuch.generators.idiff.samplers import Denoiser, FreshNoise, predicted_clean
-from nonesuch.generators.idiff.schedule import Visits
+from nonesuch.generators.diffusion.samplers import Denoiser, FreshNoise, predicted_clean
+from nonesuch.generators.diffusion.schedule import Visits
 
 
 def ddim(denoise: Denoiser, x: Tensor, visits: Visits, fresh: FreshNoise, eta: float = 0.0) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from nonesuch.generators.winograd import Convolution3x3, transformed, winograd
+from nonesuch.generators.idiff.winograd import Convolution3x3, transformed, winograd
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 7), (4, 5), (1, 2)])

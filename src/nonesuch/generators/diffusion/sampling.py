@@ -1,4 +1,4 @@
-"""How an IDiff-Face draws its latents: which sampler, how many steps, which guidance."""
+"""How a latent diffusion draws its latents: which sampler, how many steps, which guidance."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -8,9 +8,10 @@ from msgspec import Meta
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.weights import Cosine
-from nonesuch.generators.idiff.schedule import TIMES
+from nonesuch.generators.diffusion.lcm import MOST_STEPS
+from nonesuch.generators.diffusion.schedule import TIMES
 
-SamplerName = Literal["ddpm", "ddpm-posterior", "ddim", "dpm"]
+SamplerName = Literal["ddpm", "ddpm-posterior", "ddim", "dpm", "lcm"]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 _EXAMPLE = "such as 'ddim,steps=50,guidance=2'"
 
@@ -20,7 +21,8 @@ class Sampling:
     """How latents are sampled. The defaults are few steps that decide an image by its first noise alone.
 
     Attributes:
-        sampler: "ddpm" (variance beta, as published), "ddpm-posterior", "ddim", or "dpm" (DPM-Solver++ 2M).
+        sampler: "ddpm" (variance beta, as published), "ddpm-posterior", "ddim", "dpm" (DPM-Solver++ 2M), or "lcm" (for
+            weights distilled for it, at most 50 steps).
         steps: times visited.
         eta: DDIM's share of fresh noise.
         guidance: 1 for none; above it, noise predictions are driven away from those without an identity
@@ -44,6 +46,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.eta and self.sampler != "ddim":
             raise NonesuchError(f"eta is a setting of ddim, not of {self.sampler}; leave it out")
+        if self.sampler == "lcm" and self.steps > MOST_STEPS:
+            raise NonesuchError(f"lcm takes at most {MOST_STEPS} steps, and 2 to 4 do; give steps=4")
         if self.negative and self.guidance != 1.0:
             raise NonesuchError("negative and guidance both drive predictions away from something; give one of them")
 

@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor
 
-from nonesuch.generators.idiff.samplers import Denoiser, predicted_clean
-from nonesuch.generators.idiff.schedule import Visits
+from nonesuch.generators.diffusion.samplers import Denoiser, predicted_clean
+from nonesuch.generators.diffusion.schedule import Visits
 
 
 def dpm_solver(denoise: Denoiser, x: Tensor, visits: Visits) -> Tensor:

@@ -5,8 +5,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from nonesuch.generators.idiff.samplers import Denoiser, FreshNoise
-from nonesuch.generators.idiff.schedule import Visits
+from nonesuch.generators.diffusion.samplers import Denoiser, FreshNoise
+from nonesuch.generators.diffusion.schedule import Visits
 
 Variance = Literal["beta", "posterior"]
 _QUIET = {"beta": 2, "posterior": 1}  # last steps without noise: IDiff-Face leaves it out of two

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nonesuch.generators.idiff.ddim import ddim
-from nonesuch.generators.idiff.ddpm import ddpm
-from nonesuch.generators.idiff.dpm_solver import dpm_solver
-from nonesuch.generators.idiff.samplers import Denoiser
-from nonesuch.generators.idiff.schedule import TIMES, Visits, cosine, linear, visits
+from nonesuch.generators.diffusion.ddim import ddim
+from nonesuch.generators.diffusion.ddpm import ddpm
+from nonesuch.generators.diffusion.dpm_solver import dpm_solver
+from nonesuch.generators.diffusion.lcm import lcm, lcm_visits
+from nonesuch.generators.diffusion.samplers import Denoiser
+from nonesuch.generators.diffusion.schedule import TIMES, Visits, cosine, linear, scaled_linear, visits
 
 MEAN, STD = 0.7, 0.4
 
@@ -92,10 +93,35 @@ def test_ancestral_steps_are_the_published_recursion() -> None:
     torch.testing.assert_close(ddpm(_exact(visited), X, visited, drawn.__getitem__), x)
 
 
+def test_a_latent_consistency_model_jumps_and_adds_noise_again() -> None:
+    """Where clean values are all MEAN, each jump lands there; what is kept of x is less than a millionth."""
+    signal = scaled_linear()
+    visited = lcm_visits(signal, 4)
+    assert visited.times.tolist() == [999, 759, 499, 259]
+    drawn = torch.randn(4, *X.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    heard: list[Tensor] = []
+
+    def denoise(x: Tensor, time: float) -> Tensor:
+        heard.append(x)
+        now = signal[int(time)]
+        return (x - math.sqrt(now) * MEAN) / math.sqrt(1.0 - now)
+
+    found = lcm(denoise, X, visited, drawn.__getitem__)
+    torch.testing.assert_close(found, torch.full_like(found, MEAN), atol=1e-6, rtol=0)
+    for step, time in enumerate((759, 499, 259), start=1):
+        then = signal[time]
+        again = math.sqrt(then) * MEAN + math.sqrt(1.0 - then) * drawn[step - 1]
+        torch.testing.assert_close(heard[step], again, atol=1e-6, rtol=0)
+    assert lcm_visits(signal, 1).times.tolist() == [999]
+    assert lcm_visits(signal, 50).times.tolist() == list(range(999, 0, -20))
+
+
 def test_schedules() -> None:
-    for signal in (linear(), cosine()):
+    for signal in (linear(), cosine(), scaled_linear()):
         assert signal.shape == (TIMES,)
         assert (np.diff(signal) < 0).all()
+    assert scaled_linear()[0] == pytest.approx(1 - 0.00085)
+    assert scaled_linear()[-1] == pytest.approx(0.0046602, rel=1e-4)  # known of Stable Diffusion 1
     assert linear()[0] == pytest.approx(1 - 1e-4)
     assert linear()[-1] == pytest.approx(4.0358e-05, rel=1e-3)  # known for betas of 1e-4 to 0.02
     assert cosine()[499] == pytest.approx(math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) ** 2, rel=1e-3)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TIMES = 1000
-Schedule = Literal["linear", "cosine"]
+Schedule = Literal["linear", "cosine", "scaled_linear"]
 Prediction = Literal["noise", "velocity"]  # what a U-Net gives (velocity: arXiv 2202.00512)
 _COSINE_OFFSET = 0.008
 _MOST_BETA = 0.999
@@ -22,6 +22,11 @@ def linear(first: float = 1e-4, last: float = 0.02) -> NDArray[np.float64]:
     return np.cumprod(1.0 - np.linspace(first, last, TIMES), dtype=np.float64)
 
 
+def scaled_linear(first: float = 0.00085, last: float = 0.012) -> NDArray[np.float64]:
+    """(1000,) shares of signal variance; the square root of beta grows linearly, as in Stable Diffusion 1."""
+    return np.cumprod(1.0 - np.linspace(first**0.5, last**0.5, TIMES) ** 2, dtype=np.float64)
+
+
 def cosine() -> NDArray[np.float64]:
     """(1000,) shares of signal variance; a squared cosine, beta at most 0.999."""
     angles = (np.arange(TIMES + 1) / TIMES + _COSINE_OFFSET) / (1.0 + _COSINE_OFFSET) * np.pi / 2.0
@@ -29,7 +34,11 @@ def cosine() -> NDArray[np.float64]:
     return np.cumprod(1.0 - np.minimum(1.0 - shares[1:] / shares[:-1], _MOST_BETA))
 
 
-SCHEDULES: dict[Schedule, Callable[[], NDArray[np.float64]]] = {"linear": linear, "cosine": cosine}
+SCHEDULES: dict[Schedule, Callable[[], NDArray[np.float64]]] = {
+    "linear": linear,
+    "cosine": cosine,
+    "scaled_linear": scaled_linear,
+}
 
 
 @dataclass(frozen=True)
@@ -55,5 +64,10 @@ def visits(signal: NDArray[np.float64], steps: int) -> Visits:
         signal: (T,) alpha-bar of every time.
         steps: 1 to T; T visits every time.
     """
-    times = np.linspace(len(signal) - 1, 0, steps).round().astype(np.int64)
-    return Visits(times.astype(np.float64), np.append(signal[times], 1.0))
+    return visits_of(signal, np.linspace(len(signal) - 1, 0, steps))
+
+
+def visits_of(signal: NDArray[np.float64], times: NDArray[np.float64]) -> Visits:
+    """The visits of given times, noisiest first, rounded to whole ones, with a last step that leads to no noise."""
+    whole = times.round().astype(np.int64)
+    return Visits(whole.astype(np.float64), np.append(signal[whole], 1.0))
