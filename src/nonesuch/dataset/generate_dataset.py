@@ -118,7 +118,7 @@ def generate_dataset(
         out: folder: new, empty, or of the same dataset.
         identities: how many to sample; None for 100. All arguments down to `min_age` are about who is shown.
         reference, embedder: photographs of REAL PEOPLE, and what embeds them; None for the generator's embedder.
-        vectors: a table of `sample_identities` or `embed_photographs` to start from.
+        vectors: a table of `sample_identities` or `embed_photographs` to start from, or IDiff-Face's identity contexts.
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
         min_age: leave out sampled people who look younger, and steer images that do; from 25 years on.
         images, seed: images of each identity; seed of everything random.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings, text
+from nonesuch.identities import contexts
 from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
@@ -33,7 +34,7 @@ class VectorTable:
     Attributes:
         identities: (N,) label of each vector.
         vectors: (N, D) float32.
-        embedder, embedder_sha256: the embedder that made them.
+        embedder, embedder_sha256: the embedder that made them; "" where the file does not say, as contexts do not.
         origin: "sampled" or "photographs".
     """
 
@@ -69,7 +70,9 @@ def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embed
 
 
 def read(path: Path) -> VectorTable:
-    """Read a table of vectors; rows without one (no face found) are left out.
+    """Read a table of vectors, or contexts (see `nonesuch.identities.contexts`).
+
+    Rows without a vector (no face found) are left out.
 
     Raises:
         NonesuchError: the file is missing or damaged, is not a table of vectors, holds no vector, vectors of several
@@ -77,6 +80,10 @@ def read(path: Path) -> VectorTable:
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
+    if contexts.is_saved_by_torch(path):
+        found = contexts.read(path)
+        # They do not say who they are of, and may show anyone.
+        return VectorTable(list(found), np.stack(list(found.values())), "", "", PHOTOGRAPHS)
     table = parquet.read_checked(path, "Parquet table")
     if missing := {"identity", "embedding"} - set(table.column_names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
