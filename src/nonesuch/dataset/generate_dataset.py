@@ -163,8 +163,13 @@ def generate_dataset(
 
 
 def _generator(name: str, sampler: str | None, style: float | None, device: str, dtype: str) -> Generator:
-    """The generator with its sampler; raises NonesuchError where it has no such thing, or no style code."""
+    """The generator with its sampler; raises NonesuchError where it has no such thing or shows no identity."""
     model = load_generator(name, device, dtype)
+    if not model.shows_identity:
+        raise NonesuchError(
+            f"{model.name} shows nobody in particular; make identities with it, 'nonesuch identities "
+            "--from-unconditional', and their images with another generator"
+        )
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     return model if sampler is None else model.with_sampler(sampler)

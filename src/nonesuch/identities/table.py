@@ -1,7 +1,10 @@
 """Tables of vectors: Parquet files that say which embedder made them and whether they come from real people."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +14,7 @@ from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings, text
 from nonesuch.identities import contexts
+from nonesuch.identities.sampling import KeptApart
 from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
@@ -24,6 +28,7 @@ SCHEMA = pa.schema(
 OF_PHOTOGRAPHS = pa.schema(
     [*SCHEMA, ("faces", pa.int32()), ("face", pa.int32()), ("unclear", pa.bool_())]  # see `EmbeddedPhotograph`
 )
+OF_SAMPLES = pa.schema([*SCHEMA, ("seed", pa.uint64())])  # what each vector was drawn from
 SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
 
 
@@ -51,20 +56,27 @@ def table_metadata(embedder: str, embedder_sha256: str, origin: str) -> dict[byt
     return {name.encode(): value.encode() for name, value in fields.items()}
 
 
-def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embedder_sha256: str) -> None:
+def write_sampled(
+    path: Path, sample: KeptApart, embedder: str, embedder_sha256: str, record: Mapping[str, Any]
+) -> None:
     """Write sampled identity vectors; row i is identity "i".
+
+    Args:
+        record: what determines the sample besides the embedder, JSON-ready; kept in the table's metadata as `sampled`.
 
     Raises:
         NonesuchError: the place cannot be written.
     """
-    count = len(vectors)
+    count = len(sample.vectors)
     columns = [
         pa.nulls(count, pa.string()),
         pa.array([str(row) for row in range(count)]),
-        pa.array(list(vectors), pa.list_(pa.float32())),
+        pa.array(list(sample.vectors), pa.list_(pa.float32())),
         pa.nulls(count, pa.bool_()),
+        pa.array(sample.seeds),
     ]
-    schema = SCHEMA.with_metadata(table_metadata(embedder, embedder_sha256, SAMPLED))
+    about = table_metadata(embedder, embedder_sha256, SAMPLED) | {b"sampled": json.dumps(record).encode()}
+    schema = OF_SAMPLES.with_metadata(about)
     with files.replacing(path) as temporary:
         parquet.write_table(pa.table(columns, schema=schema), temporary)
 

@@ -1,7 +1,7 @@
 """IDiff-Face as a generator: how an image's noise is drawn, how its latent is sampled, and what its card adds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,7 @@ class IDiffGenerator(Generator):
     Attributes:
         network: the `LatentDiffusion`.
         sampling: how latents are sampled; as the card says where none is given.
+        nobody: whether the context is the zero context, whatever the vectors.
 
     Raises:
         NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
@@ -68,7 +69,9 @@ class IDiffGenerator(Generator):
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         sampling: Sampling | None = None,
+        nobody: bool = False,
     ) -> None:
+        self.nobody = nobody
         self.card, self.network, self.device, self.dtype = card, network, device, dtype
         self.sampling = sampling or read_sampling(card.sampling, f"card of {card.name}: bad sampling")
         if network.feature_dim != card.feature_dim:
@@ -89,9 +92,24 @@ class IDiffGenerator(Generator):
 
     def with_sampler(self, text: str) -> "IDiffGenerator":
         """See `Generator.with_sampler`."""
-        return IDiffGenerator(
-            self.card, self.network, self.device, self.dtype, sampling=parse_sampling(text, self.sampling)
-        )
+        return self._sampling_by(parse_sampling(text, self.sampling), self.nobody)
+
+    @property
+    def shows_identity(self) -> bool:
+        """See `Generator.shows_identity`."""
+        return not self.nobody and self.network.unet.conditioning != "none"
+
+    def unconditional(self) -> "IDiffGenerator":
+        """See `Generator.unconditional`; guidance, and what moves a context, have no part in it."""
+        if self.network.unet.conditioning != "none" and not self.card.learned_without_identity:
+            raise NonesuchError(
+                f"{self.name}: its training saw no images without an identity; name an unconditional IDiff-Face, or "
+                "one that was trained as idiff_small is"
+            )
+        return self._sampling_by(replace(self.sampling, guidance=1.0, negative=0.0, least_cosine=1.0), True)
+
+    def _sampling_by(self, sampling: Sampling, nobody: bool) -> "IDiffGenerator":
+        return IDiffGenerator(self.card, self.network, self.device, self.dtype, sampling, nobody)
 
     @property
     def passes(self) -> int:
@@ -123,7 +141,9 @@ class IDiffGenerator(Generator):
 
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """See `Generator.forward`."""
-        context = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
+        context = None
+        if not self.nobody:
+            context = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
         others = latent.fixed.get(OTHERS)
         away = None if others is None else F.normalize(others)
         with autocast(self.device, self.dtype):
@@ -131,7 +151,7 @@ class IDiffGenerator(Generator):
             images = self.network.first_stage.decode(sampled / self.card.latent_scale)
         return (to_crops(images.float(), self.card.frame).clamp(-1.0, 1.0) + 1.0) * 127.5
 
-    def _sample(self, context: Tensor, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
+    def _sample(self, context: Tensor | None, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
         of_images = seeds.cpu().numpy().view(np.uint64)
 
         def fresh(step: int) -> Tensor:
@@ -149,7 +169,7 @@ class IDiffGenerator(Generator):
             return ddim(denoise, noise, visited, fresh, self.sampling.eta)
         return ddpm(denoise, noise, visited, fresh, "beta" if self.sampling.sampler == "ddpm" else "posterior")
 
-    def _noise(self, x: Tensor, time: float, context: Tensor, away: Tensor | None = None) -> Tensor:
+    def _noise(self, x: Tensor, time: float, context: Tensor | None, away: Tensor | None = None) -> Tensor:
         """The noise in x as the U-Net predicts it, guided where the sampling says so."""
         times = x.new_full((len(x),), time)
         predicted = self.network.unet(x, times, context).float()
