@@ -192,6 +192,13 @@ def test_generators_that_cannot(
     assert "decodes vectors of mobilefacenet, not of dlib_resnet" in (
         cli("identities", out, *given, "--embedder", "dlib_resnet").error
     )
+    elsewhere = tmp_path / "elsewhere.safetensors"
+    elsewhere.write_bytes(learned.read_bytes())
+    weights.write_card(elsewhere, replace(card, embedder="elasticface", embedder_sha256="0" * 64))
+    missing = "elasticface, which does not ship with the package; name its file with --embedder"
+    assert missing in cli("identities", out, *given, "--generator", elsewhere).error
+    references = ["--generator", elsewhere, "--reference", tmp_path]
+    assert missing in cli("generate", tmp_path / "faces", *references).error
     assert "shows nobody in particular" in cli("generate", tmp_path / "faces", "--generator", unconditional).error
     assert not out.exists()
     assert not (tmp_path / "faces").exists()

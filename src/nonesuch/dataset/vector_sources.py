@@ -90,23 +90,15 @@ def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
     return VectorSource(record, found.origin != table.SAMPLED, lambda on_progress: table.per_identity(found))
 
 
-def from_photographs(
-    path: Path,
-    generator: GeneratorCard,
-    embedder: Embedder,
-    detector: Detector,
-    on_read: OnProgress,
-) -> VectorSource:
+def from_photographs(path: Path, embedder: Embedder, detector: Detector, on_read: OnProgress) -> VectorSource:
     """The mean vector of each person in a photograph, a folder or a tar; a person is a folder, or a lone image.
 
     Args:
         on_read: told how many photographs of how many have been read for their hash.
 
     Raises:
-        NonesuchError: no images, or an embedder other than the generator's; from `fetch`: none gave a vector.
+        NonesuchError: no images; from `fetch`: none gave a vector.
     """
-    if embedder.card.sha256 != generator.embedder_sha256:
-        raise NonesuchError(f"{generator.name} decodes vectors of {generator.embedder}, not of {embedder.name}")
     photographs = find(path)
     problems: list[str] = []
 

@@ -14,7 +14,7 @@ from nonesuch.identities.sampling import Draws, keep_apart, one_by_one
 from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source, separation
 from nonesuch.identities.two_stage import two_stage
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.models import load_embedder, load_generator, read_model_card, shipped_embedder_card, weights_path
+from nonesuch.models import load_embedder_of, load_generator, read_model_card, shipped_embedder_card, weights_path
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,7 @@ def _two_stage(unconditional: str, card: GeneratorCard, wishes: SamplingOptions,
         if value is not None:
             raise NonesuchError(f"{name} names a distribution, and --from-unconditional takes images; give one of them")
     model = load_generator(unconditional).unconditional()
-    judge = load_embedder(embedder or card.embedder)
-    if judge.card.sha256 != card.embedder_sha256:
-        raise NonesuchError(f"{card.name} decodes vectors of {card.embedder}, not of {judge.name}")
+    judge = load_embedder_of(card, embedder)
     max_cosine = separation(card, judge.card if judge.card.thresholds else None, wishes)
     record = {
         "sampling": "two-stage",
