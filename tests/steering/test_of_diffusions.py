@@ -107,6 +107,26 @@ def test_gradients_are_those_of_the_sampler(either: IDiffGenerator, bases: np.nd
     assert float(weight.abs().max()) > 1e-4
 
 
+def test_memory_does_not_grow_with_the_steps(either: IDiffGenerator, bases: np.ndarray) -> None:
+    """What is kept for the gradient: one pass is as large as the decoding, a hundred times as large as a latent."""
+
+    def kept(steps: int) -> int:
+        generator, sizes = either.with_sampler(f"ddim,steps={steps}"), {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = (tensor.untyped_storage().nbytes(), tensor)
+            return tensor
+
+        vectors = torch.from_numpy(bases).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            pixels = generator.forward(vectors, generator.draw(SEEDS))
+        assert pixels.requires_grad
+        weights_of = {part.untyped_storage().data_ptr() for part in generator.network.parameters()}
+        return sum(size for place, (size, _) in sizes.items() if place not in weights_of)
+
+    assert kept(12) < 1.25 * kept(2)
+
+
 @pytest.mark.parametrize("text", ["ddim,steps=2", "dpm,steps=2,guidance=2"])
 def test_steering_comes_nearer(own: IDiffGenerator, bases: np.ndarray, text: str) -> None:
     generator, perceiver = own.with_sampler(text), load_perceiver(device="cpu")

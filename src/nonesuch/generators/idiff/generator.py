@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from nonesuch.core import seeding
 from nonesuch.core.devices import autocast
@@ -172,17 +173,25 @@ class IDiffGenerator(Generator):
     def _noise(self, x: Tensor, time: float, context: Tensor | None, away: Tensor | None = None) -> Tensor:
         """The noise in x as the U-Net predicts it, guided where the sampling says so."""
         times = x.new_full((len(x),), time)
-        predicted = self.network.unet(x, times, context).float()
+        predicted = self._pass(x, times, context)
         if self.sampling.guidance != 1.0:
-            without = self.network.unet(x, times).float()
+            without = self._pass(x, times, None)
             predicted = without + self.sampling.guidance * (predicted - without)
         elif away is not None:
-            other = self.network.unet(x, times, away).float()
+            other = self._pass(x, times, away)
             predicted = predicted + self.sampling.negative * (predicted - other)
         if self.card.prediction == "noise":
             return predicted
         signal = float(self._signal[int(time)])
         return signal**0.5 * predicted + (1.0 - signal) ** 0.5 * x
+
+    def _pass(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:
+        """One pass of the U-Net. Where a gradient will go back through it, it is passed again instead of kept."""
+        if not torch.is_grad_enabled():
+            return self.network.unet(x, times, context).float()
+        found = checkpoint(self.network.unet, x, times, context, use_reentrant=False, preserve_rng_state=False)
+        assert isinstance(found, Tensor)
+        return found.float()
 
 
 def _moved(context: Tensor, towards: Tensor, cosine: Tensor) -> Tensor:
