@@ -213,6 +213,28 @@ def load_embedder(name_or_file: str | Path, device: str = "auto", dtype: str = "
     return Embedder(card, freeze(_network(path, card), place), place, precision)
 
 
+def load_embedder_of(generator: GeneratorCard, name_or_file: str | Path | None, device: str = "auto") -> Embedder:
+    """The embedder whose vectors a generator decodes.
+
+    Args:
+        generator: its card.
+        name_or_file: as in `load_embedder`; None for the one that ships under the name on the card.
+        device: as in `load_embedder`.
+
+    Raises:
+        NonesuchError: as `load_embedder`, it is another embedder than the card's, or none is named and none ships.
+    """
+    if name_or_file is None and generator.embedder not in shipped_names():
+        raise NonesuchError(
+            f"{generator.name} decodes vectors of {generator.embedder}, which does not ship with the package; name its "
+            "file with --embedder"
+        )
+    found = load_embedder(name_or_file or generator.embedder, device)
+    if found.card.sha256 != generator.embedder_sha256:
+        raise NonesuchError(f"{generator.name} decodes vectors of {generator.embedder}, not of {found.name}")
+    return found
+
+
 @checked(min_face=LEAST_FACE)
 def load_detector(device: str = "auto", min_face: int = 40) -> Detector:
     """The MTCNN detector that ships with the package; errors as in `load_embedder`."""

@@ -77,6 +77,13 @@ def _index() -> bytes:
     return _parquet(columns, {TAR_HASH: b"0"}, INDEX_SCHEMA)
 
 
+def _contexts(packed: bool) -> bytes:
+    saved = io.BytesIO()
+    content = {name: np.ones(4, np.float32) for name in "ab"}
+    torch.save(content, saved, _use_new_zipfile_serialization=packed)
+    return saved.getvalue()
+
+
 def _checkpoint(path: Path) -> bytes:
     torch.save({"state_dict": {"a": torch.zeros(2)}}, path)
     return path.read_bytes()
@@ -158,6 +165,8 @@ READERS: dict[str, tuple[Callable[[Path], object], str, Callable[[Path], bytes]]
     **{kind: (images.read, "a.jpg", lambda path, kind=kind: _image(kind)) for kind in images.FORMATS},
     "tar": (find, "a.tar", lambda path: _tar()),
     "vectors": (table.read, "v.parquet", lambda path: _vectors()),
+    "contexts": (table.read, "c.npy", lambda path: _contexts(True)),
+    "contexts before zip": (table.read, "c.npy", lambda path: _contexts(False)),
     "index": (read_index, "i.parquet", lambda path: _index()),
     "plan": (_plan, "plan.parquet", lambda path: _index()),
     "cleaned": (find, "c.parquet", _manifest),

@@ -7,11 +7,13 @@ import pytest
 
 from nonesuch import NonesuchError
 from nonesuch.identities import table
+from nonesuch.identities.sampling import KeptApart
 
 
 def test_round_trip_and_means(tmp_path: Path) -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
-    table.write_sampled(tmp_path / "v.parquet", vectors, "e", "hash")
+    sample = KeptApart(vectors, np.array([0, 2**64 - 1, 5], dtype=np.uint64))
+    table.write_sampled(tmp_path / "v.parquet", sample, "e", "hash", {"sampling": "sphere"})
     found = table.read(tmp_path / "v.parquet")
     assert np.array_equal(found.vectors, vectors)
     assert (found.embedder, found.embedder_sha256, found.origin) == ("e", "hash", "sampled")

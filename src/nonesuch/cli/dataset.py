@@ -30,7 +30,11 @@ _AT_LEAST_1 = click.IntRange(1)
         "--reference", type=options.PATH, help="Start from photographs of REAL PEOPLE, as a file, folder or tar."
     ),
     click.option("--embedder", help="Embedder for --reference, a name or a file.  [default: the generator's]"),
-    click.option("--vectors", type=options.PATH, help="Start from a table made by 'nonesuch identities' or 'embed'."),
+    click.option(
+        "--vectors",
+        type=options.PATH,
+        help="Start from a table made by 'nonesuch identities' or 'embed', or from IDiff-Face's identity contexts.",
+    ),
     options.sampling,
     options.statistics,
     options.max_similarity,

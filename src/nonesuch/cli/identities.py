@@ -22,6 +22,13 @@ from nonesuch.perception.faces import ALL, CLOSEST, FACE
 @options.statistics
 @options.max_similarity
 @options.fmr
+@click.option(
+    "--from-unconditional",
+    metavar="GENERATOR",
+    help="Take the vectors of images that this generator draws of nobody in particular: an unconditional IDiff-Face, "
+    "or one that learned without identities too.",
+)
+@click.option("--embedder", help="Embedder for --from-unconditional, a name or a file.  [default: the generator's]")
 def identities(out: Path, **chosen: Any) -> None:
     """Sample identity vectors and store them in the Parquet file OUT.
 
@@ -32,6 +39,7 @@ def identities(out: Path, **chosen: Any) -> None:
     Example:
       nonesuch identities people.parquet --identities 1000 --fmr 1e-4
       nonesuch generate faces --vectors people.parquet --images 20
+      nonesuch identities people.parquet --generator idiff.safetensors --from-unconditional unconditional.safetensors
     """
     with progress_bar() as bar:
         found = sample_identities(out, **chosen, on_progress=bar)

@@ -16,6 +16,7 @@ import torch
 
 _MOST_OPCODES = 5_000_000  # a checkpoint of 1,000 tensors with an optimiser's state has about 100,000
 _MOST_WORK = 50_000_000  # nodes and characters that are hashed or copied; the same checkpoint has about a million
+_MOST_WORK_PER_BYTE = 4  # of a longer pickle, such as one of many arrays, which are text in it
 _PICKLES = 5  # of the format before zip: magic number, version, system, content, keys of storages
 _AGAIN = "it nests the same parts in one another, or uses them again and again"
 _KEPT = ("PUT", "BINPUT", "LONG_BINPUT")
@@ -49,7 +50,7 @@ def check_checkpoint(path: Path) -> None:
         is_zip = file.read(4) == b"PK\x03\x04"  # as torch tells them apart
         file.seek(0)
         if not is_zip:
-            budget = _Budget(size)
+            budget = _Budget(size, size)
             for _ in range(_PICKLES):
                 budget.go_through(file)
             return
@@ -58,14 +59,15 @@ def check_checkpoint(path: Path) -> None:
                 raise TooCostlyError("its parts are packed to less than their size")
     # The reader that torch.load itself uses, so that both see the same pickle.
     content: bytes = torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")
-    _Budget(size).go_through(io.BytesIO(content))
+    _Budget(size, len(content)).go_through(io.BytesIO(content))
 
 
 class _Budget:
-    """What may still be spent on a file of `size` bytes."""
+    """What may still be spent on a file of `size` bytes, `pickled` of which are a pickle's."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, pickled: int) -> None:
         self._size, self._opcodes, self._work, self._claimed = size, 0, 0, 0
+        self._most_work = max(_MOST_WORK, _MOST_WORK_PER_BYTE * pickled)
         self._storages: set[object] = set()
 
     def go_through(self, stream: BinaryIO | io.BytesIO) -> None:
@@ -96,7 +98,7 @@ class _Budget:
             part.used = True
         own = len(argument) if isinstance(argument, str | bytes | bytearray) else 0
         node = _Node(1 + own + sum(part.weight for part in parts), argument, parts)
-        if node.weight > _MOST_WORK:
+        if node.weight > self._most_work:
             raise TooCostlyError(_AGAIN)
         if opcode.name in ("GLOBAL", "STACK_GLOBAL") and "bytearray" in str([argument, *(p.value for p in parts)]):
             raise TooCostlyError("it makes bytes of any length")
@@ -120,7 +122,7 @@ class _Budget:
 
     def _spend(self, work: int) -> None:
         self._work += work
-        if self._work > _MOST_WORK:
+        if self._work > self._most_work:
             raise TooCostlyError(_AGAIN)
 
     def _count_storage(self, about: Sequence[_Node]) -> None:

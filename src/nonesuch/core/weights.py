@@ -27,6 +27,9 @@ Width = Annotated[int, Meta(ge=1, le=1 << 16)]
 Positive = Annotated[float, Meta(gt=0)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 
+# What a checkpoint may hold besides tensors: a class, or what stands for a full name in it.
+Named = type | tuple[Callable[..., Any], str]
+
 # Prefixes that wrappers of training code put before a network's own tensor names.
 _WRAPPERS = ("", "module.", "model.", "backbone.", "features.module.", "module.features.", "features.", "eps_model.")
 # Keys under which training code nests a network's state dict.
@@ -181,11 +184,11 @@ def checkpoint_file(path: Path) -> Path:
     return found
 
 
-def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,)) -> dict[str, Any]:
+def load_checkpoint(path: Path, classes: Sequence[Named] = (argparse.Namespace,)) -> dict[str, Any]:
     """Read `.safetensors`, or a PyTorch checkpoint with only tensors and plain values (`weights_only=True`).
 
     Args:
-        classes: also let through. Published checkpoints hold their command line as a Namespace, which is plain data.
+        classes: see `read_pickled`. Published checkpoints hold their command line as a Namespace, which is plain data.
 
     Raises:
         NonesuchError: the file is missing, damaged, or would run code.
@@ -193,21 +196,37 @@ def load_checkpoint(path: Path, classes: Sequence[type] = (argparse.Namespace,))
     path = checkpoint_file(path)
     if path.suffix == ".safetensors":
         return dict(_load_safetensors(path))
-    try:
-        content = read_pickled(path, classes)
-    except TooCostlyError as error:
-        reason = f"reading it would take very long or much memory: {error}"
-        raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
-    except Exception as error:
-        reason = "it is damaged, not a PyTorch checkpoint, or holds objects that would run code"
-        raise NonesuchError(f"{path}: refused: {reason}; convert it to safetensors where it comes from") from error
+    content = read_foreign(path, classes, "a PyTorch checkpoint", "convert it to safetensors where it comes from")
     if not isinstance(content, dict):
         raise NonesuchError(f"{path}: holds no state dict")
     return content
 
 
-def read_pickled(path: Path, classes: Sequence[type] = (), mmap: bool = False) -> Any:
+def read_foreign(path: Path, classes: Sequence[Named], what: str, advice: str) -> Any:
+    """`read_pickled` of a file of strangers.
+
+    Args:
+        what, advice: what it should be and what to do if it is not, for the message.
+
+    Raises:
+        NonesuchError: it is damaged, would run code, or would take very long or much memory.
+    """
+    try:
+        return read_pickled(path, classes)
+    except TooCostlyError as error:
+        reason = f"reading it would take very long or much memory: {error}"
+        raise NonesuchError(f"{path}: refused: {reason}; {advice}") from error
+    except Exception as error:
+        reason = f"it is damaged, not {what}, or holds objects that would run code"
+        raise NonesuchError(f"{path}: refused: {reason}; {advice}") from error
+
+
+def read_pickled(path: Path, classes: Sequence[Named] = (), mmap: bool = False) -> Any:
     """What `torch.save` wrote: tensors, plain values, and what is of these classes.
+
+    Args:
+        classes: also let through; one with a name stands for what the file calls by that name.
+        mmap: leave the tensors in the file.
 
     Raises:
         TooCostlyError: reading it would take very long or much memory.

@@ -118,7 +118,7 @@ def generate_dataset(
         out: folder: new, empty, or of the same dataset.
         identities: how many to sample; None for 100. All arguments down to `min_age` are about who is shown.
         reference, embedder: photographs of REAL PEOPLE, and what embeds them; None for the generator's embedder.
-        vectors: a table of `sample_identities` or `embed_photographs` to start from.
+        vectors: a table of `sample_identities` or `embed_photographs` to start from, or IDiff-Face's identity contexts.
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
         min_age: leave out sampled people who look younger, and steer images that do; from 25 years on.
         images, seed: images of each identity; seed of everything random.
@@ -163,8 +163,13 @@ def generate_dataset(
 
 
 def _generator(name: str, sampler: str | None, style: float | None, device: str, dtype: str) -> Generator:
-    """The generator with its sampler; raises NonesuchError where it has no such thing, or no style code."""
+    """The generator with its sampler; raises NonesuchError where it has no such thing or shows no identity."""
     model = load_generator(name, device, dtype)
+    if not model.shows_identity:
+        raise NonesuchError(
+            f"{model.name} shows nobody in particular; make identities with it, 'nonesuch identities "
+            "--from-unconditional', and their images with another generator"
+        )
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     return model if sampler is None else model.with_sampler(sampler)

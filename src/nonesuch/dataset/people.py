@@ -8,7 +8,7 @@ from nonesuch.dataset.vector_sources import VectorSource, from_photographs, from
 from nonesuch.generators.generator import Generator
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress
-from nonesuch.models import load_detector, load_embedder, shipped_embedder_card, weights_path
+from nonesuch.models import load_detector, load_embedder_of, shipped_embedder_card, weights_path
 from nonesuch.steering.least_age import LeastAge
 
 _IDENTITIES = 100
@@ -68,8 +68,7 @@ class People:
             device = str(model.device)
             return from_photographs(
                 self.reference,
-                model.card,
-                load_embedder(self.embedder or model.card.embedder, device),
+                load_embedder_of(model.card, self.embedder, device),
                 load_detector(device),
                 lambda done, total: on_progress("reading photographs", done, total),
             )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
-from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.generator import GeneratorCard, check_identity_vectors
 from nonesuch.identities import table
 from nonesuch.identities.embedding import Tally, embed_each
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import IdentitySource
+from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import CLOSEST, tell_several
 from nonesuch.steering.least_age import LeastAge
@@ -63,13 +65,22 @@ def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge |
 
 
 def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
-    """The mean vector of each identity of a table made by `nonesuch identities` or `nonesuch embed`.
+    """The mean vector of each identity of a table made by `nonesuch identities` or `nonesuch embed`, or of contexts.
+
+    Contexts have no embedder and no length: they are taken for the generator's embedder's, and get its usual length.
 
     Raises:
-        NonesuchError: the table cannot be read, or its vectors are of another embedder than the generator's.
+        NonesuchError: the table cannot be read, or its vectors are of another embedder or width than the generator's.
     """
     found = table.read(path)
-    if (found.embedder, found.embedder_sha256) != (generator.embedder, generator.embedder_sha256):
+    if not found.embedder:
+        check_identity_vectors(found.vectors, generator)
+        notice(
+            f"{path}: does not say which embedder made its vectors; they are taken for {generator.embedder}'s, and get "
+            f"the length that {generator.name} expects"
+        )
+        found = replace(found, vectors=normalised(found.vectors) * np.float32(generator.vector_norm))
+    elif (found.embedder, found.embedder_sha256) != (generator.embedder, generator.embedder_sha256):
         raise NonesuchError(
             f"{path}: vectors of {found.embedder} ({found.embedder_sha256[:8] or 'no hash'}), "
             f"{generator.name} decodes those of {generator.embedder} ({generator.embedder_sha256[:8] or 'no hash'}); "
@@ -79,23 +90,15 @@ def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
     return VectorSource(record, found.origin != table.SAMPLED, lambda on_progress: table.per_identity(found))
 
 
-def from_photographs(
-    path: Path,
-    generator: GeneratorCard,
-    embedder: Embedder,
-    detector: Detector,
-    on_read: OnProgress,
-) -> VectorSource:
+def from_photographs(path: Path, embedder: Embedder, detector: Detector, on_read: OnProgress) -> VectorSource:
     """The mean vector of each person in a photograph, a folder or a tar; a person is a folder, or a lone image.
 
     Args:
         on_read: told how many photographs of how many have been read for their hash.
 
     Raises:
-        NonesuchError: no images, or an embedder other than the generator's; from `fetch`: none gave a vector.
+        NonesuchError: no images; from `fetch`: none gave a vector.
     """
-    if embedder.card.sha256 != generator.embedder_sha256:
-        raise NonesuchError(f"{generator.name} decodes vectors of {generator.embedder}, not of {embedder.name}")
     photographs = find(path)
     problems: list[str] = []
 

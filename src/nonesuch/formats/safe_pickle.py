@@ -66,9 +66,12 @@ class _Array:
     """An array, as a pickle describes it: its state is bytes of the stated shape and type."""
 
     __slots__ = ("value",)
+    value: NDArray[Any]
 
-    def __init__(self, *_: Any) -> None:
-        self.value: NDArray[Any] = np.empty(0, dtype=np.uint8)
+    def __new__(cls, *_: Any) -> "_Array":  # a pickle can leave out __init__
+        made = super().__new__(cls)
+        made.value = np.empty(0, dtype=np.uint8)
+        return made
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) not in (4, 5):
@@ -136,6 +139,16 @@ _MAKERS = {
         )
     },
 }
+
+# For torch's own reader of checkpoints, which takes what stands for a name, and the name.
+NUMPY: list[tuple[Callable[..., Any], str]] = [
+    (_Array, "numpy.core.multiarray._reconstruct"),
+    (_Array, "numpy._core.multiarray._reconstruct"),
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+    (_Dtype, "numpy.dtype"),
+    (_nothing, "numpy.ndarray"),
+]
 
 
 class _Unpickler(pickle.Unpickler):

@@ -125,6 +125,21 @@ class Generator(Protocol):
         """
         return 16 if self.device.type == "cpu" else 256
 
+    @property
+    def shows_identity(self) -> bool:
+        """Whether images depend on the vectors; False for one that was learned without."""
+        return True
+
+    def unconditional(self) -> "Generator":
+        """The same generator drawing images of nobody in particular: vectors have no effect on them.
+
+        Raises:
+            NonesuchError: it can draw none.
+        """
+        raise NonesuchError(
+            f"{self.name} draws no image without an identity; name an IDiff-Face that learned to, such as idiff_small"
+        )
+
     @abstractmethod
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
         """What images draw, each from its own seed alone and on the CPU, with `nonesuch.core.seeding`.

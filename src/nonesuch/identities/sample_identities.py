@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nonesuch.core.arguments import AT_LEAST_1, COSINE, FMR, SEED, checked
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, path_or_none
+from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import table
-from nonesuch.identities.sampling import draw_apart
-from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source
+from nonesuch.identities.sampling import Draws, keep_apart, one_by_one
+from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source, separation
+from nonesuch.identities.two_stage import two_stage
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.models import read_model_card, shipped_embedder_card, weights_path
+from nonesuch.models import load_embedder_of, load_generator, read_model_card, shipped_embedder_card, weights_path
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ def sample_identities(
     statistics: AnyPath | None = None,
     max_similarity: float | None = None,
     fmr: float | None = None,
+    from_unconditional: str | None = None,
+    embedder: str | None = None,
     on_progress: OnProgress = no_progress,
 ) -> SampledIdentities:
     """Sample vectors of people who don't exist, no two more alike than the threshold allows.
@@ -53,21 +59,63 @@ def sample_identities(
         seed: of the sample.
         generator: the generator that decodes the vectors, a shipped one by name or a file with its card.
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
+        from_unconditional: a generator that draws images of nobody in particular, such as an unconditional IDiff-Face;
+            the vectors are those of its images.
+        embedder: embeds these images, a name or a file; None for the generator's embedder.
         on_progress: told how many are accepted.
 
     Raises:
-        NonesuchError: that many do not fit, options that contradict one another, or a place that cannot be written.
+        NonesuchError: that many do not fit, options that contradict one another, a generator that draws no image
+            without an identity, or a place that cannot be written.
 
     Example:
         nonesuch.sample_identities("people.parquet", identities=10_000, fmr=1e-5)
     """
     path = weights_path(generator)
     card = read_model_card(path, GeneratorCard)
-    embedder = shipped_embedder_card(card.embedder, card.embedder_sha256)
     wishes = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
-    source = identity_source(card, path, embedder, wishes)
-    vectors = draw_apart(
-        source.draw, identities, seed, source.max_cosine, lambda done: on_progress("sampling", done, identities)
+    known = shipped_embedder_card(card.embedder, card.embedder_sha256)
+    draws, max_cosine, record = (
+        _distribution(card, path, known, wishes, embedder)
+        if from_unconditional is None
+        else _two_stage(from_unconditional, card, wishes, embedder)
     )
-    table.write_sampled(as_path(out), vectors, card.embedder, card.embedder_sha256)
-    return SampledIdentities(as_path(out), identities, vectors.shape[1], source.max_cosine)
+    sample = keep_apart(
+        draws,
+        identities,
+        seed,
+        max_cosine,
+        lambda done: on_progress("sampling", done, identities),
+        rendered=from_unconditional is not None,
+    )
+    table.write_sampled(as_path(out), sample, card.embedder, card.embedder_sha256, {**record, "seed": seed})
+    return SampledIdentities(as_path(out), identities, sample.vectors.shape[1], max_cosine)
+
+
+_Source = tuple[Draws, float, dict[str, Any]]  # with the largest cosine, and the record of both
+
+
+def _distribution(
+    card: GeneratorCard, path: Path, known: EmbedderCard | None, wishes: SamplingOptions, embedder: str | None
+) -> _Source:
+    if embedder is not None:
+        raise NonesuchError("--embedder goes with --from-unconditional only")
+    source = identity_source(card, path, known, wishes)
+    return one_by_one(source.draw), source.max_cosine, source.record
+
+
+def _two_stage(unconditional: str, card: GeneratorCard, wishes: SamplingOptions, embedder: str | None) -> _Source:
+    for name, value in (("--sampling", wishes.sampling), ("--statistics", wishes.statistics_file)):
+        if value is not None:
+            raise NonesuchError(f"{name} names a distribution, and --from-unconditional takes images; give one of them")
+    model = load_generator(unconditional).unconditional()
+    judge = load_embedder_of(card, embedder)
+    max_cosine = separation(card, judge.card if judge.card.thresholds else None, wishes)
+    record = {
+        "sampling": "two-stage",
+        "unconditional": model.name,
+        "unconditional_sha256": model.card.sha256,
+        "sampler": model.sampler,
+        "max_similarity": max_cosine,
+    }
+    return two_stage(model, judge), max_cosine, record

@@ -1,6 +1,7 @@
 """New identities: vectors of people who do not exist, kept apart from one another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,28 @@ from nonesuch.identities.statistics import Statistics
 from nonesuch.measures.similarity import greedily_separated
 
 Draw = Callable[[int], NDArray[np.float32]]
+Draws = Callable[[Sequence[int]], NDArray[np.float32]]  # (N,) seeds -> (N, D), for what is cheaper together
 
 Admits = Callable[[NDArray[np.float32]], NDArray[np.bool_]]  # (N, D) candidates -> (N,) which may be taken
 
+RENDERED_BATCH = 16  # images that candidates render together
+
 _BLOCK = 1024
-_EXAMINED_BLOCK = 64  # fewer where candidates must be rendered to be admitted, so that few are in vain
+_RENDERED_BLOCK = 64  # fewer where candidates must be rendered, so that few are in vain
 _MOST_DRAWS_PER_IDENTITY = 30
+
+
+@dataclass(frozen=True)
+class KeptApart:
+    """Identities that no two are too much alike of.
+
+    Attributes:
+        vectors: (N, D) float32 raw.
+        seeds: (N,) uint64, what each was drawn from.
+    """
+
+    vectors: NDArray[np.float32]
+    seeds: NDArray[np.uint64]
 
 
 def pca_gaussian(statistics: Statistics) -> Draw:
@@ -51,42 +68,62 @@ def draw_apart(
     on_progress: Callable[[int], None] = lambda accepted: None,
     admits: Admits | None = None,
 ) -> NDArray[np.float32]:
+    """The vectors of `keep_apart`, for draws of one seed at a time; arguments and errors as there."""
+    return keep_apart(one_by_one(draw), count, seed, max_cosine, on_progress, admits).vectors
+
+
+def one_by_one(draw: Draw) -> Draws:
+    """Draws of several seeds from draws of one."""
+    return lambda seeds: np.stack([draw(seed) for seed in seeds])
+
+
+def keep_apart(
+    draws: Draws,
+    count: int,
+    seed: int,
+    max_cosine: float,
+    on_progress: Callable[[int], None] = lambda accepted: None,
+    admits: Admits | None = None,
+    rendered: bool = False,
+) -> KeptApart:
     """Draw identities in turn and keep each whose cosine to all kept ones is at most `max_cosine`.
 
     The check is exact. The first n of any larger sample with the same seed are the sample of n.
 
     Args:
-        draw: maps a seed to a vector.
+        draws: maps seeds to vectors.
         count: identities wanted.
         seed: of the sample; candidate k is drawn from (seed, k).
         max_cosine: largest cosine between two identities.
         on_progress: told how many are accepted.
         admits: which candidates may be taken at all.
-
-    Returns:
-        (count, D) float32 raw vectors.
+        rendered: whether a draw renders an image; fewer are then drawn in vain.
 
     Raises:
         NonesuchError: `count` identities do not fit; the message says how many did.
     """
     if count < 1:
         raise NonesuchError(f"{count} identities: give a number of at least 1")
-    kept = np.empty((0, len(draw(0))), dtype=np.float32)
+    costly = rendered or admits is not None
+    kept, kept_seeds = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.uint64)
     drawn = fruitless = admitted = 0
-    size = _BLOCK if admits is None else _EXAMINED_BLOCK
-    enough = 10 * _BLOCK if admits is None else _BLOCK  # fruitless draws in a row: as good as full
+    enough = _BLOCK if costly else 10 * _BLOCK  # fruitless draws in a row: as good as full
     while drawn < max(_MOST_DRAWS_PER_IDENTITY * count, enough) and fruitless < enough:
-        block = np.stack([draw(seeding.derive_seed(seed, k)) for k in range(drawn, drawn + size)])
+        size = min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if costly else _BLOCK
+        seeds = [seeding.derive_seed(seed, k) for k in range(drawn, drawn + size)]
+        block, of_block = draws(seeds), np.array(seeds, dtype=np.uint64)
         drawn += size
         if admits is not None:
-            block = block[admits(block)]
+            may = admits(block)
+            block, of_block = block[may], of_block[may]
             admitted += len(block)
+        kept = kept.reshape(len(kept), block.shape[1])
         stays = greedily_separated(block, kept, max_cosine)
-        kept = np.concatenate([kept, block[stays]])
+        kept, kept_seeds = np.concatenate([kept, block[stays]]), np.concatenate([kept_seeds, of_block[stays]])
         fruitless = 0 if stays.any() else fruitless + size
         on_progress(min(len(kept), count))
         if len(kept) >= count:
-            return kept[:count]
+            return KeptApart(kept[:count], kept_seeds[:count])
     if admits is not None and admitted < 0.1 * drawn:
         raise NonesuchError(
             f"only {len(kept)} of {count} identities found: {admitted} of {drawn:,} candidates were admitted; "
@@ -96,3 +133,8 @@ def draw_apart(
         f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "
         "ask for fewer, or allow a higher --max-similarity"
     )
+
+
+def _whole_batches(images: int) -> int:
+    """That many images or a few more, so that no batch is padded."""
+    return -(-images // RENDERED_BATCH) * RENDERED_BATCH

@@ -72,13 +72,7 @@ def identity_source(
             cosine out of range, an FMR without a known threshold.
     """
     sampling, statistics_file = options.sampling, options.statistics_file
-    max_similarity, fmr = options.max_similarity, options.fmr
-    if max_similarity is None and (fmr is not None or embedder is not None):
-        if embedder is None:
-            raise NonesuchError(f"--fmr: the thresholds of {generator.embedder} are not known here; give a cosine")
-        max_similarity = embedder.threshold(fmr or DEFAULT_FMR)
-    max_cosine = generator.max_similarity if max_similarity is None else max_similarity
-
+    max_cosine = separation(generator, embedder, options)
     path = statistics_file or (weights.with_name(generator.statistics) if generator.statistics else None)
     if (sampling or ("pca" if path else "sphere")) == "sphere":
         record = {"sampling": "sphere", "max_similarity": max_cosine}
@@ -98,3 +92,14 @@ def identity_source(
         raise NonesuchError(f"{path}: width {len(found.mean)}, {generator.name} takes {generator.feature_dim}")
     record = {"sampling": "pca", "statistics_sha256": files.sha256(path), "max_similarity": max_cosine}
     return IdentitySource(pca_gaussian(found), max_cosine, record)
+
+
+def separation(generator: GeneratorCard, embedder: EmbedderCard | None, options: SamplingOptions) -> float:
+    """The largest cosine between two identities; arguments and errors as in `identity_source`."""
+    if options.max_similarity is not None:
+        return options.max_similarity
+    if embedder is not None:
+        return embedder.threshold(options.fmr or DEFAULT_FMR)
+    if options.fmr is not None:
+        raise NonesuchError(f"--fmr: the thresholds of {generator.embedder} are not known here; give a cosine")
+    return generator.max_similarity

@@ -1,7 +1,10 @@
 """Tables of vectors: Parquet files that say which embedder made them and whether they come from real people."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +13,8 @@ from numpy.typing import NDArray
 from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings, text
+from nonesuch.identities import contexts
+from nonesuch.identities.sampling import KeptApart
 from nonesuch.measures.grouping import group_means
 
 SCHEMA = pa.schema(
@@ -23,6 +28,7 @@ SCHEMA = pa.schema(
 OF_PHOTOGRAPHS = pa.schema(
     [*SCHEMA, ("faces", pa.int32()), ("face", pa.int32()), ("unclear", pa.bool_())]  # see `EmbeddedPhotograph`
 )
+OF_SAMPLES = pa.schema([*SCHEMA, ("seed", pa.uint64())])  # what each vector was drawn from
 SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
 
 
@@ -33,7 +39,7 @@ class VectorTable:
     Attributes:
         identities: (N,) label of each vector.
         vectors: (N, D) float32.
-        embedder, embedder_sha256: the embedder that made them.
+        embedder, embedder_sha256: the embedder that made them; "" where the file does not say, as contexts do not.
         origin: "sampled" or "photographs".
     """
 
@@ -50,26 +56,35 @@ def table_metadata(embedder: str, embedder_sha256: str, origin: str) -> dict[byt
     return {name.encode(): value.encode() for name, value in fields.items()}
 
 
-def write_sampled(path: Path, vectors: NDArray[np.float32], embedder: str, embedder_sha256: str) -> None:
+def write_sampled(
+    path: Path, sample: KeptApart, embedder: str, embedder_sha256: str, record: Mapping[str, Any]
+) -> None:
     """Write sampled identity vectors; row i is identity "i".
+
+    Args:
+        record: what determines the sample besides the embedder, JSON-ready; kept in the table's metadata as `sampled`.
 
     Raises:
         NonesuchError: the place cannot be written.
     """
-    count = len(vectors)
+    count = len(sample.vectors)
     columns = [
         pa.nulls(count, pa.string()),
         pa.array([str(row) for row in range(count)]),
-        pa.array(list(vectors), pa.list_(pa.float32())),
+        pa.array(list(sample.vectors), pa.list_(pa.float32())),
         pa.nulls(count, pa.bool_()),
+        pa.array(sample.seeds),
     ]
-    schema = SCHEMA.with_metadata(table_metadata(embedder, embedder_sha256, SAMPLED))
+    about = table_metadata(embedder, embedder_sha256, SAMPLED) | {b"sampled": json.dumps(record).encode()}
+    schema = OF_SAMPLES.with_metadata(about)
     with files.replacing(path) as temporary:
         parquet.write_table(pa.table(columns, schema=schema), temporary)
 
 
 def read(path: Path) -> VectorTable:
-    """Read a table of vectors; rows without one (no face found) are left out.
+    """Read a table of vectors, or contexts (see `nonesuch.identities.contexts`).
+
+    Rows without a vector (no face found) are left out.
 
     Raises:
         NonesuchError: the file is missing or damaged, is not a table of vectors, holds no vector, vectors of several
@@ -77,6 +92,10 @@ def read(path: Path) -> VectorTable:
     """
     if not path.is_file():
         raise NonesuchError(f"{path}: no such table of vectors")
+    if contexts.is_saved_by_torch(path):
+        found = contexts.read(path)
+        # They do not say who they are of, and may show anyone.
+        return VectorTable(list(found), np.stack(list(found.values())), "", "", PHOTOGRAPHS)
     table = parquet.read_checked(path, "Parquet table")
     if missing := {"identity", "embedding"} - set(table.column_names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")

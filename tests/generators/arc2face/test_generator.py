@@ -70,6 +70,16 @@ def test_an_image_is_its_vector_and_its_seed(own: Arc2FaceGenerator, vectors: np
     assert np.abs(other[0] - whole[0]).mean() > 1.0
 
 
+def test_images_of_nobody_are_those_of_the_empty_prompt(own: Arc2FaceGenerator, vectors: np.ndarray) -> None:
+    nobody = own.unconditional()
+    assert own.shows_identity
+    assert not nobody.shows_identity
+    images = nobody.render(vectors, SEEDS, 4)
+    assert np.array_equal(images, nobody.render(vectors[::-1], SEEDS, 4))
+    guided_from_nobody = own.with_sampler("guidance=0").render(vectors, SEEDS, 4)
+    assert np.abs(images - guided_from_nobody).max() < 0.5
+
+
 def test_guidance_drives_away_from_the_empty_prompt(own: Arc2FaceGenerator, vectors: np.ndarray) -> None:
     """In one step from the noisiest time, whose clean latent is decoded and framed as FFHQ is."""
     generator = own.with_sampler("ddim,steps=1,guidance=3")

@@ -2,7 +2,7 @@
 
 import copy
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from nonesuch.core import seeding
 from nonesuch.core.devices import autocast
@@ -60,12 +61,14 @@ class DiffusionGenerator(Generator):
     Attributes:
         network: of the family.
         sampling: how latents are sampled; as the card says, or as `with_sampler` was told.
+        nobody: whether images are of nobody in particular, whatever the vectors.
 
     Raises:
         NonesuchError: the card holds unusable settings, or another width of vectors than the network takes.
     """
 
     card: DiffusionCard
+    nobody = False
 
     def __init__(
         self,
@@ -110,6 +113,27 @@ class DiffusionGenerator(Generator):
         return other
 
     @property
+    def shows_identity(self) -> bool:
+        """See `Generator.shows_identity`."""
+        return not self.nobody
+
+    def unconditional(self: Self) -> Self:
+        """See `Generator.unconditional`; guidance, and what moves an identity, have no part in it."""
+        if not self._knows_nobody:
+            raise NonesuchError(
+                f"{self.name}: its training saw no images without an identity; name an unconditional IDiff-Face, or "
+                "one that was trained as idiff_small is"
+            )
+        other = copy.copy(self)
+        other.sampling = replace(self.sampling, guidance=1.0, negative=0.0, least_cosine=1.0)
+        other.nobody = True
+        return other
+
+    @property
+    def _knows_nobody(self) -> bool:
+        return self.card.learned_without_identity
+
+    @property
     def passes(self) -> int:
         """See `Generator.passes`."""
         return self.sampling.steps * (2 if self.sampling.guidance != 1.0 or self.needs_others else 1)
@@ -139,10 +163,12 @@ class DiffusionGenerator(Generator):
 
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """See `Generator.forward`."""
-        identity = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
         others = latent.fixed.get(OTHERS)
         with autocast(self.device, self.dtype):
-            context = self._context(identity)
+            context = self._context_of_nobody(len(vectors))
+            if not self.nobody:
+                moved = _moved(F.normalize(vectors), latent.fixed["towards"], latent.fixed["cosine"])
+                context = self._context(moved)
             away = None if others is None else self._context(F.normalize(others))
             if self.sampling.guidance != 1.0:
                 away = self._context_of_nobody(len(vectors))
@@ -173,7 +199,7 @@ class DiffusionGenerator(Generator):
         """The times that a sampler other than lcm visits."""
         return visits(self._signal, self.sampling.steps)
 
-    def _sample(self, context: Tensor, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
+    def _sample(self, context: Tensor | None, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
         of_images = seeds.cpu().numpy().view(np.uint64)
 
         def fresh(step: int) -> Tensor:
@@ -193,20 +219,28 @@ class DiffusionGenerator(Generator):
             return ddim(denoise, noise, visited, fresh, self.sampling.eta)
         return ddpm(denoise, noise, visited, fresh, "beta" if self.sampling.sampler == "ddpm" else "posterior")
 
-    def _noise(self, x: Tensor, time: float, context: Tensor, away: Tensor | None = None) -> Tensor:
+    def _noise(self, x: Tensor, time: float, context: Tensor | None, away: Tensor | None = None) -> Tensor:
         """The noise in x as the U-Net predicts it, guided where the sampling says so."""
         times = x.new_full((len(x),), time)
-        predicted = self._predict(x, times, context).float()
+        predicted = self._pass(x, times, context)
         if self.sampling.guidance != 1.0:
-            without = self._predict(x, times, away).float()
+            without = self._pass(x, times, away)
             predicted = without + self.sampling.guidance * (predicted - without)
         elif away is not None:
-            other = self._predict(x, times, away).float()
+            other = self._pass(x, times, away)
             predicted = predicted + self.sampling.negative * (predicted - other)
         if self.card.prediction == "noise":
             return predicted
         signal = float(self._signal[int(time)])
         return signal**0.5 * predicted + (1.0 - signal) ** 0.5 * x
+
+    def _pass(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:
+        """One pass of the U-Net. Where a gradient will go back through it, it is passed again instead of kept."""
+        if not torch.is_grad_enabled():
+            return self._predict(x, times, context).float()
+        found = checkpoint(self._predict, x, times, context, use_reentrant=False, preserve_rng_state=False)
+        assert isinstance(found, Tensor)
+        return found.float()
 
 
 def _moved(context: Tensor, towards: Tensor, cosine: Tensor) -> Tensor:

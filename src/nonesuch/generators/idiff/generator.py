@@ -28,6 +28,15 @@ class IDiffGenerator(DiffusionGenerator):
     card: IDiffCard
     network: LatentDiffusion
 
+    @property
+    def shows_identity(self) -> bool:
+        """See `Generator.shows_identity`."""
+        return super().shows_identity and self.network.unet.conditioning != "none"
+
+    @property
+    def _knows_nobody(self) -> bool:
+        return super()._knows_nobody or self.network.unet.conditioning == "none"
+
     def _context(self, identity: Tensor) -> Tensor:
         return identity
 

@@ -11,7 +11,8 @@ _SMALL_STAGE: dict[str, Any] = {}
 FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_first_stage": {}, "idiff_tiny_first_stage": _TINY_STAGE}
 KL_FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_small_first_stage": _SMALL_STAGE}
 
-# Arguments of `nonesuch.generators.idiff.network.LatentDiffusion`. "idiff" is the published model.
+# Arguments of `nonesuch.generators.idiff.network.LatentDiffusion`. "idiff" is the published model,
+# "idiff_unconditional" the one behind its two-stage contexts.
 IDIFF: dict[str, dict[str, Any]] = {
     "idiff_tiny": {
         "unet": {
@@ -42,6 +43,7 @@ IDIFF: dict[str, dict[str, Any]] = {
         "latent_side": 14,
     },
     "idiff": {},
+    "idiff_unconditional": {"unet": {"conditioning": "none"}},
 }
 
 # Published: 150,000 steps of 512, the first period of the learning rate 10,000. The first stage is VQGAN's for FFHQ.
