@@ -1,16 +1,16 @@
 """IDiff-Face's central claim: more contextual partial dropout, less identity and more variety (needs matplotlib).
 
-    python benchmarks/context_dropout.py WORK --run diffusion_run --first-stage stage.safetensors [--images 60000]
+    python benchmarks/context_dropout.py WORK --run diffusion_run [--images 15000]
 
-Three small U-Nets learn alike but for the share of the context that training leaves out: 0, .25 and .5. RUN is the
-folder of any training of an IDiff-Face of this first stage, whose latents and vectors are used. Then each draws the
-same people from the same seeds. Identity is the cosine of mated pairs, by two embedders, and variety is the standard
+RUN is the folder of a training of idiff_small. Its weights are trained on three times, on its latents and vectors,
+alike but for the share of the context that training leaves out: 0, .25 and .5. Then each draws the same people from the
+same seeds. Identity is the cosine of mated pairs less that of non-mated ones, by two embedders. Variety is the standard
 deviation within identities of the pixels and of the yaw. WORK/context_dropout.json and .png hold the results; the same
 command resumes.
 """
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,18 @@ import numpy as np
 import torch
 from sampled_people import sample_people, told_apart
 
-from nonesuch import load_embedder, load_generator, load_perceiver
+from nonesuch import create_model, load_embedder, load_generator, load_perceiver
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.core import files, parquet, weights
+from nonesuch.core import files, parquet
+from nonesuch.core.devices import channels_last
 from nonesuch.core.seeding import derive_seed
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import to_grey_levels
-from nonesuch.generators.idiff.diffusion_training import (
-    DiffusionLosses,
-    DiffusionTask,
-    LatentSamples,
-    scale_to_unit,
-)
-from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.generator import IDiffGenerator
 from nonesuch.generators.idiff.network import LatentDiffusion
-from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, IDIFF
+from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
 from nonesuch.loop.run_folder import LATENTS, VECTORS
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Progress, Trainer
@@ -44,38 +40,38 @@ from nonesuch.pages.contact_sheet import write_contact_sheet
 
 SHARES = (0.0, 0.25, 0.5)
 EMBEDDERS = ("mobilefacenet", "dlib_resnet")
-RECIPE = replace(DIFFUSION_RECIPES["idiff_small"], losses=DiffusionLosses(identity=0.5), identity_share=1 / 12)
+PRESET = "idiff_small"
+RECIPE = DIFFUSION_RECIPES[PRESET]
 SHOWN = 6  # people on the contact sheet
 
 
-def network(share: float, first_stage: Path) -> LatentDiffusion:
-    """A quarter of the small preset's work, with the first stage's weights."""
-    small = IDIFF["idiff_small"]
-    torch.manual_seed(0)
-    built = LatentDiffusion(**{**small, "unet": {**small["unet"], "width": 64, "context_dropout": share}})
-    weights.load_into(built.first_stage, weights.load_checkpoint(first_stage), str(first_stage))
-    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def network(share: float, generator: IDiffGenerator) -> LatentDiffusion:
+    """The generator's network, to be trained with that share of its context left out."""
+    built = create_model(PRESET, **{**generator.card.sizes, "context_dropout": share})
+    built.load_state_dict(generator.network.state_dict())
+    assert isinstance(built, LatentDiffusion)
+    return channels_last(built)
 
 
-def trained(share: float, options: argparse.Namespace, embedder: Embedder) -> IDiffGenerator:
+def trained(share: float, options: argparse.Namespace, start: IDiffGenerator, embedder: Embedder) -> IDiffGenerator:
     """A generator that has learned with that share of its context left out."""
     folder = options.work / f"left_out_{share:g}"
     files.make_folder(folder)
-    diffusion = network(share, options.first_stage)
+    diffusion = network(share, start)
     task = DiffusionTask(diffusion, embedder, RECIPE)
     latents = np.load(options.run / LATENTS, mmap_mode="r", allow_pickle=False)
     vectors = embeddings(parquet.read_table(options.run / VECTORS)["embedding"].drop_null())
-    task.latent_scale = scale_to_unit(latents)
+    task.latent_scale = start.card.latent_scale
     samples = LatentSamples(latents, vectors, task.latent_scale, RECIPE.without_identity)
     settings = TrainSettings(
         images=options.images,
         batch=RECIPE.batch,
-        lr=1e-3,
+        lr=RECIPE.lr / 2.0,
         warmup=RECIPE.warmup,
         ema_images=RECIPE.ema_images,
         weight_decay=RECIPE.weight_decay,
     )
-    what = {"share": share, "recipe": asdict(RECIPE), "settings": asdict(settings)}
+    what = {"share": share, "start": start.card.sha256, "recipe": asdict(RECIPE), "settings": asdict(settings)}
     trainer = Trainer(task, samples, settings, folder, torch.device("cpu"), what)
 
     def tell(progress: Progress) -> None:
@@ -84,23 +80,7 @@ def trained(share: float, options: argparse.Namespace, embedder: Embedder) -> ID
 
     trainer.run(tell, lambda: None)
     diffusion.unet.load_state_dict(trainer.averaged())
-    card = IDiffCard(
-        name=f"{share:g} left out",
-        architecture="idiff_small",
-        sha256="",
-        licence="",
-        source="",
-        training_data="",
-        feature_dim=embedder.card.embedding_dim,
-        embedder=embedder.name,
-        embedder_sha256=embedder.card.sha256,
-        prediction=RECIPE.prediction,
-        schedule=RECIPE.schedule,
-        sampling=RECIPE.sampling,
-        latent_scale=task.latent_scale,
-        learned_without_identity=True,
-    )
-    return IDiffGenerator(card, diffusion.eval(), torch.device("cpu"))
+    return IDiffGenerator(start.card, diffusion.eval(), start.device)
 
 
 def measured(images: np.ndarray, people: np.ndarray, asked: np.ndarray) -> dict[str, float]:
@@ -141,22 +121,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--run", type=Path, required=True, help="folder of a diffusion's training")
-    parser.add_argument("--first-stage", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=60_000, help="that each sees")
+    parser.add_argument("--images", type=int, default=15_000, help="that each sees")
     parser.add_argument("--identities", type=int, default=100)
     parser.add_argument("--each", type=int, default=5, help="images of each identity")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
     embedder = load_embedder(EMBEDDERS[0], "cpu")
-    default = load_generator("vec2face_small", "cpu")
+    start, default = (load_generator(name, "cpu") for name in (options.run / f"{PRESET}.safetensors", "vec2face_small"))
+    assert isinstance(start, IDiffGenerator)
     asked = sample_people("vec2face_small", default, embedder, options.identities, 0)
     people = np.repeat(np.arange(options.identities), options.each)
     seeds = np.array([derive_seed(0, image) for image in range(len(people))], dtype=np.uint64)
     results: dict[str, dict[str, Any]] = {}
     rows = []
     for share in SHARES:
-        generator = trained(share, options, embedder)
+        generator = trained(share, options, start, embedder)
         images = to_grey_levels(generator.render(asked[people], seeds, 16))
         results[f"{share:g}"] = measured(images, people, asked)
         print(f"{share:g}", {name: round(value, 3) for name, value in results[f"{share:g}"].items()}, flush=True)

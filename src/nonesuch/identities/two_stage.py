@@ -26,7 +26,7 @@ def two_stage(generator: Generator, embedder: Embedder) -> Draws:
         NonesuchError: the generator can draw no image without an identity; from the draws: pixels or a vector that are
             not finite.
     """
-    nobody, size = generator.unconditional(), RENDERED_BATCH
+    nobody, size = generator.unconditional(), min(generator.usual_batch, RENDERED_BATCH)
 
     def draws(seeds: Sequence[int]) -> NDArray[np.float32]:
         # Full batches, since the last bits of a network's output depend on the batch's size.
