@@ -12,7 +12,15 @@ from nonesuch.generators.diffusion.ddpm import ddpm
 from nonesuch.generators.diffusion.dpm_solver import dpm_solver
 from nonesuch.generators.diffusion.lcm import lcm, lcm_visits
 from nonesuch.generators.diffusion.samplers import Denoiser
-from nonesuch.generators.diffusion.schedule import TIMES, Visits, cosine, linear, scaled_linear, visits
+from nonesuch.generators.diffusion.schedule import (
+    TIMES,
+    Visits,
+    cosine,
+    linear,
+    scaled_linear,
+    visits,
+    visits_short_of_clean,
+)
 
 MEAN, STD = 0.7, 0.4
 
@@ -57,6 +65,23 @@ def test_order_of_convergence(sampler: str, order: int) -> None:
         errors.append(float((found - _flow(X, grid.signal[0], grid.signal[-1])).abs().max()))
     slopes = [math.log2(errors[i] / errors[i + 1]) for i in (0, 1)]
     assert slopes == pytest.approx([order, order], abs=0.15)
+
+
+@pytest.mark.parametrize("steps", [10, 25])
+def test_few_steps_of_second_order_are_nearer_than_those_of_first(steps: int) -> None:
+    truth = MEAN + STD * X
+    reaching_clean, short_of_it = visits(cosine(), steps), visits_short_of_clean(cosine(), steps)
+    first = (ddim(_exact(reaching_clean), X, reaching_clean, _never) - truth).abs().max()
+    assert (dpm_solver(_exact(short_of_it), X, short_of_it) - truth).abs().max() < 0.5 * first
+    assert (dpm_solver(_exact(reaching_clean), X, reaching_clean) - truth).abs().max() > first
+
+
+@pytest.mark.parametrize("steps", [1, 10, 999, TIMES])
+def test_no_time_is_visited_twice(steps: int) -> None:
+    for visited in (visits(cosine(), steps), visits_short_of_clean(cosine(), steps)):
+        assert np.all(np.diff(visited.times) < 0)
+        assert visited.times[0] == TIMES - 1
+    assert torch.isfinite(dpm_solver(_exact(visited), X, visited)).all()
 
 
 def test_ddim_with_all_the_noise_is_ancestral_sampling() -> None:

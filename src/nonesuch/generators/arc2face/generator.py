@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nonesuch.core.weights import Positive
 from nonesuch.generators.arc2face.network import Arc2Face
 from nonesuch.generators.diffusion.generator import DiffusionCard, DiffusionGenerator
-from nonesuch.generators.diffusion.schedule import Schedule, Visits, visits_of
+from nonesuch.generators.diffusion.schedule import Schedule, Visits, visits_short_of_clean
 
 # (B, 3, S, S) RGB in 0..255 -> (B, 3, 112, 112) aligned crops.
 Align = Callable[[Tensor], Tensor]
@@ -62,8 +61,7 @@ class Arc2FaceGenerator(DiffusionGenerator):
         return self.network.predict(x, times, context)
 
     def _visits(self) -> Visits:
-        # As published: evenly spaced from the noisiest time to 0, which itself is not visited.
-        return visits_of(self._signal, np.linspace(len(self._signal) - 1, 0, self.sampling.steps + 1)[:-1])
+        return visits_short_of_clean(self._signal, self.sampling.steps)  # as published, for all samplers
 
     def _crops(self, latents: Tensor) -> Tensor:
         images = (self.network.decode(latents).float().clamp(-1.0, 1.0) + 1.0) * 127.5

@@ -23,7 +23,14 @@ from nonesuch.generators.diffusion.ddpm import ddpm
 from nonesuch.generators.diffusion.dpm_solver import dpm_solver
 from nonesuch.generators.diffusion.lcm import lcm, lcm_visits
 from nonesuch.generators.diffusion.sampling import parse_sampling, read_sampling
-from nonesuch.generators.diffusion.schedule import SCHEDULES, Prediction, Schedule, Visits, visits
+from nonesuch.generators.diffusion.schedule import (
+    SCHEDULES,
+    Prediction,
+    Schedule,
+    Visits,
+    visits,
+    visits_short_of_clean,
+)
 from nonesuch.generators.generator import OTHERS, Generator, GeneratorCard, Latent
 
 Self = TypeVar("Self", bound="DiffusionGenerator")
@@ -197,7 +204,8 @@ class DiffusionGenerator(Generator):
 
     def _visits(self) -> Visits:
         """The times that a sampler other than lcm visits."""
-        return visits(self._signal, self.sampling.steps)
+        spaced = visits_short_of_clean if self.sampling.sampler == "dpm" else visits
+        return spaced(self._signal, self.sampling.steps)
 
     def _sample(self, context: Tensor | None, away: Tensor | None, noise: Tensor, seeds: Tensor) -> Tensor:
         of_images = seeds.cpu().numpy().view(np.uint64)

@@ -67,7 +67,19 @@ def visits(signal: NDArray[np.float64], steps: int) -> Visits:
     return visits_of(signal, np.linspace(len(signal) - 1, 0, steps))
 
 
+def visits_short_of_clean(signal: NDArray[np.float64], steps: int) -> Visits:
+    """Evenly spaced times from the noisiest on, of which time 0 would be the next one.
+
+    A sampler of second order needs them: on the way to time 0, where nearly no noise is left, it would extrapolate a
+    long way from two times that lie close together.
+    """
+    return visits_of(signal, np.linspace(len(signal) - 1, 0, steps + 1)[:-1])
+
+
 def visits_of(signal: NDArray[np.float64], times: NDArray[np.float64]) -> Visits:
-    """The visits of given times, noisiest first, rounded to whole ones, with a last step that leads to no noise."""
-    whole = times.round().astype(np.int64)
+    """The visits of given times, noisiest first, with a last step that leads to no noise.
+
+    Times are rounded to whole ones; those that are then equal are visited once.
+    """
+    whole = np.unique(times.round().astype(np.int64))[::-1]
     return Visits(whole.astype(np.float64), np.append(signal[whole], 1.0))
