@@ -18,17 +18,12 @@ import torch
 from torch import nn
 
 from nonesuch.cli.allocator import keep_memory
+from nonesuch.embedders.embedder import freeze
 from nonesuch.generators.arc2face.generator import Arc2FaceCard, Arc2FaceGenerator
 from nonesuch.generators.generator import Generator
 from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerator
 from nonesuch.models import create_model, load_detector
 from nonesuch.perception.aligned_images import ImageAligner
-
-
-def random_network(architecture: str) -> nn.Module:
-    """A network of random weights."""
-    network = create_model(architecture).eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def card(architecture: str) -> dict[str, Any]:
@@ -59,14 +54,14 @@ def main() -> None:
     keep_memory()
     torch.set_num_threads(1)
     cpu, float32 = torch.device("cpu"), torch.float32
-    network = random_network("vec2face_base")
+    network = freeze(create_model("vec2face_base"), cpu)
     told("vec2face_base", network)
     small = Vec2FaceGenerator(Vec2FaceCard(**card("vec2face_base")), network, cpu, float32)
     seconds(small, 16, 16)  # the first call allocates
     unit = seconds(small, 48, 16)
     print(f"vec2face_base: {unit:.2f} s per image", flush=True)
     del small, network
-    network = random_network("arc2face")
+    network = freeze(create_model("arc2face"), cpu)
     told("arc2face", network)
     known = Arc2FaceCard(**card("arc2face"), distilled=True, sampling={"sampler": "lcm", "steps": 4})
     distilled = Arc2FaceGenerator(

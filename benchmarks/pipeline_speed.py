@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peak_memory import peak_megabytes
 from rich.console import Console
 from rich.table import Table
 
@@ -78,8 +79,7 @@ def main() -> None:
     workers = default_workers(generator.device)
     if options.only_memory:
         whole_job(generator, options.images, workers)
-        # Not ru_maxrss, which a child inherits from its parent.
-        print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024)
+        print(peak_megabytes())
         return
 
     rounds = [

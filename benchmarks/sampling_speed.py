@@ -14,15 +14,15 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from peak_memory import peak_megabytes
 from torch import Tensor, nn
 
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.core.devices import available_cores
+from nonesuch.core.devices import available_cores, channels_last
 from nonesuch.generators.diffusion.ddpm import ddpm
 from nonesuch.generators.diffusion.schedule import linear, visits
 from nonesuch.generators.idiff import unet
@@ -88,7 +88,7 @@ def speeds(steps: int, batch: int, rounds: int, cores: int) -> None:
             nn.init.kaiming_normal_(module.weight)  # zero before training: nothing of a block would reach the result
     published.load_state_dict(ours.state_dict())
     as_published(published)
-    ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(ours)
     noise, context = torch.randn(batch, 3, 32, 32), nn.functional.normalize(torch.randn(batch, 512))
     taken: dict[str, list[float]] = {"published structure": [], "ours": []}
     latents = {}
@@ -121,8 +121,7 @@ def only_memory(images: int) -> None:
     for start in range(0, images, 16):
         vectors = np.random.default_rng(start).standard_normal((16, 192)).astype(np.float32)
         generator.render(vectors, np.arange(start, start + 16, dtype=np.uint64), 16)
-    # Not ru_maxrss, which a child inherits from its parent.
-    print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024)
+    print(peak_megabytes())
 
 
 def main() -> None:

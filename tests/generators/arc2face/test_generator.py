@@ -24,6 +24,7 @@ from nonesuch.generators.diffusion.dpm_solver import dpm_solver
 from nonesuch.generators.diffusion.lcm import lcm, lcm_visits
 from tests.cards import random_generator
 from tests.conftest import Cli
+from tests.generators.own_seeds import check_images_are_of_their_seeds
 
 diffusers = pytest.importorskip("diffusers", reason="needs nonesuch[diffusers]")
 
@@ -56,18 +57,7 @@ def vectors() -> np.ndarray:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_image_is_its_vector_and_its_seed(own: Arc2FaceGenerator, vectors: np.ndarray, sampler: str) -> None:
-    generator = own.with_sampler("guidance=1").with_sampler(sampler)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each worker of `generate` does
-    try:
-        whole = generator.render(vectors, SEEDS, 3, others=vectors[::-1])
-        again = generator.render(vectors[[3, 1]], SEEDS[[3, 1]], 3, others=vectors[[0, 2]])
-        other = generator.render(vectors[:1], SEEDS[1:2], 3, others=vectors[3:])
-    finally:
-        torch.set_num_threads(threads)
-    assert whole.shape == (4, 112, 112, 3)
-    assert np.array_equal(again, whole[[3, 1]])
-    assert np.abs(other[0] - whole[0]).mean() > 1.0
+    check_images_are_of_their_seeds(own.with_sampler("guidance=1").with_sampler(sampler), vectors, SEEDS)
 
 
 def test_images_of_nobody_are_those_of_the_empty_prompt(own: Arc2FaceGenerator, vectors: np.ndarray) -> None:

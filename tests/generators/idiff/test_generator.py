@@ -20,6 +20,7 @@ from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from tests.cards import random_generator
 from tests.conftest import Cli
 from tests.filling import fill
+from tests.generators.own_seeds import check_images_are_of_their_seeds
 
 SEEDS = np.array([7, 2**64 - 1, 0, 9], dtype=np.uint64)
 SETTINGS: list[dict[str, Any]] = [
@@ -64,18 +65,7 @@ def _with(own: IDiffGenerator, **changes: Any) -> IDiffGenerator:
 def test_an_image_is_its_vector_and_its_seed(
     own: IDiffGenerator, vectors: np.ndarray, sampling: dict[str, Any]
 ) -> None:
-    generator = _with(own, sampling=sampling)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each worker of `generate` does
-    try:
-        whole = generator.render(vectors, SEEDS, 3, others=vectors[::-1])
-        again = generator.render(vectors[[3, 1]], SEEDS[[3, 1]], 3, others=vectors[[0, 2]])
-        other = generator.render(vectors[:1], SEEDS[1:2], 3, others=vectors[3:])
-    finally:
-        torch.set_num_threads(threads)
-    assert whole.shape == (4, 112, 112, 3)
-    assert np.array_equal(again, whole[[3, 1]])
-    assert np.abs(other[0] - whole[0]).mean() > 1.0
+    check_images_are_of_their_seeds(_with(own, sampling=sampling), vectors, SEEDS)
 
 
 def test_guidance_and_perturbation_change_images(own: IDiffGenerator, vectors: np.ndarray) -> None:
