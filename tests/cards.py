@@ -1,9 +1,13 @@
-"""Cards of generators that nobody trained."""
+"""Generators that nobody trained, and their cards."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
-from nonesuch import load_embedder
+from nonesuch import create_model, load_embedder
+from nonesuch.core import weights
 from nonesuch.generators.generator import GeneratorCard
+from nonesuch.generators.idiff.generator import IDiffCard
+from tests.filling import fill
 
 CardType = TypeVar("CardType", bound=GeneratorCard)
 
@@ -23,3 +27,12 @@ def random_generator(kind: type[CardType], name: str, architecture: str, **more:
         embedder_sha256=embedder.sha256,
         **more,
     )
+
+
+def write_tiny_idiff(path: Path, sizes: dict[str, Any] | None = None, **card: Any) -> Path:
+    """Weights of an idiff_tiny, of other sizes where they are given."""
+    network = create_model("idiff_tiny", **(sizes or {}))
+    fill(network)
+    told = random_generator(IDiffCard, path.stem, "idiff_tiny", sizes=sizes or {}, **card)
+    weights.save(path, network.state_dict(), told)
+    return path

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,33 +17,26 @@ from nonesuch.generators.idiff.presets import IDIFF
 from nonesuch.identities import sampling
 from nonesuch.identities import two_stage as module_of_two_stage
 from nonesuch.identities.two_stage import two_stage
-from tests.cards import random_generator
+from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
-from tests.filling import fill
 
 # The made-up networks give images that an embedder takes for much the same person.
 _APART = ["--max-similarity", 0.9999]
 
 
-def _written(path: Path, sizes: dict[str, Any], **card: Any) -> Path:
-    network = create_model("idiff_tiny", **sizes)
-    fill(network)
-    told = random_generator(IDiffCard, path.stem, "idiff_tiny", sizes=sizes, sampling={"steps": 1}, **card)
-    weights.save(path, network.state_dict(), told)
-    return path
-
-
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conditional generator whose training left identities out at times."""
-    return _written(tmp_path_factory.mktemp("g") / "learned.safetensors", {}, learned_without_identity=True)
+    return write_tiny_idiff(
+        tmp_path_factory.mktemp("g") / "learned.safetensors", sampling={"steps": 1}, learned_without_identity=True
+    )
 
 
 @pytest.fixture(scope="module")
 def unconditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that has no context at all."""
     sizes = {"unet": {**IDIFF["idiff_tiny"]["unet"], "conditioning": "none"}}
-    return _written(tmp_path_factory.mktemp("g") / "unconditional.safetensors", sizes)
+    return write_tiny_idiff(tmp_path_factory.mktemp("g") / "unconditional.safetensors", sizes, sampling={"steps": 1})
 
 
 @pytest.fixture(autouse=True)
@@ -205,9 +197,11 @@ def test_generators_that_cannot(
 
 
 def test_the_published_unconditional_size() -> None:
-    """134,595,939 of the published AdaGN U-Net, less the context's: from 512 to 256, and on to each block's width."""
+    """The AdaGN U-Net's, less the context's layers: from 512 to 256, and on to each block's width."""
     with torch.device("meta"):
-        unet = create_model("idiff_unconditional").unet
-    widths = [96, 96, 192, 192, 384, 384, 768, 768, 768, 768, 768, 768, 384, 384, 384, 192, 192, 192, 96, 96, 96, 96]
-    context = 512 * 256 + 256 + sum(257 * width for width in widths)
-    assert sum(parameter.numel() for parameter in unet.parameters()) == 134_595_939 - context  # type: ignore[union-attr]
+        unet, with_context = (create_model(f"idiff_{name}").unet for name in ("unconditional", "adagn"))
+    layers = {name for name, _ in with_context.named_parameters() if "context_emb" in name}  # type: ignore[union-attr]
+    names = {name for name, _ in unet.named_parameters()}  # type: ignore[union-attr]
+    assert names == {name for name, _ in with_context.named_parameters()} - layers  # type: ignore[union-attr]
+    assert len(layers) == 2 + 2 * 22
+    assert sum(parameter.numel() for parameter in unet.parameters()) == 132_392_163  # type: ignore[union-attr]

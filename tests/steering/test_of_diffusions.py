@@ -11,17 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nonesuch import create_model, load_generator, load_perceiver
-from nonesuch.core import weights
+from nonesuch import load_generator, load_perceiver
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.columns import read_columns
 from nonesuch.generators.generator import to_grey_levels
-from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.generator import IDiffGenerator
 from nonesuch.generators.idiff.presets import IDIFF
 from nonesuch.steering.steerer import Steerer, SteerSettings
-from tests.cards import random_generator
+from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
-from tests.filling import fill
 
 SEEDS = np.arange(3, dtype=np.uint64)
 SAMPLERS = [
@@ -37,7 +35,7 @@ SAMPLERS = [
 
 # As idiff_small, in little: its images heed the vector more than those of a made-up idiff_tiny do.
 SMOOTH: dict[str, Any] = {
-    "unet": {**IDIFF["idiff_tiny"]["unet"], "channels": 8, "conditioning": "adagn", "context_scale": 13.86},
+    "unet": {**IDIFF["idiff_tiny"]["unet"], "channels": 8, "conditioning": "time", "context_scale": 13.86},
     "first_stage": {"widths": (16, 16, 16), "decoder_blocks": 1},
     "codebook": False,
     "latent_side": 14,
@@ -45,12 +43,8 @@ SMOOTH: dict[str, Any] = {
 
 
 def _written(path: Path, sizes: dict[str, Any]) -> Path:
-    network = create_model("idiff_tiny", **sizes)
-    fill(network)
-    about = {"sampling": {"steps": 2}, "vector_scale": 0.2, "learned_without_identity": True}
-    card = random_generator(IDiffCard, path.stem, "idiff_tiny", sizes=sizes, vector_norm=70.0, **about)
-    weights.save(path, network.state_dict(), card)
-    return path
+    about = {"sampling": {"steps": 2}, "vector_scale": 0.2, "learned_without_identity": True, "vector_norm": 70.0}
+    return write_tiny_idiff(path, sizes, **about)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +52,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _written(tmp_path_factory.mktemp("idiff") / "own.safetensors", SMOOTH)
 
 
-@pytest.fixture(scope="module", params=["attention", "adagn"])
+@pytest.fixture(scope="module", params=["attention", "time"])
 def either(request: pytest.FixtureRequest, file: Path, tmp_path_factory: pytest.TempPathFactory) -> IDiffGenerator:
     if request.param == "attention":
         file = _written(tmp_path_factory.mktemp("idiff") / "attention.safetensors", {})

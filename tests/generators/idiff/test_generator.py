@@ -11,15 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nonesuch import create_model, load_generator
-from nonesuch.core import weights
+from nonesuch import load_generator
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.from_plan import PlannedImages
 from nonesuch.formats.dataset import read_identities
-from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
-from tests.cards import random_generator
+from nonesuch.generators.idiff.generator import IDiffGenerator
+from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
-from tests.filling import fill
 from tests.generators.own_seeds import check_images_are_of_their_seeds
 
 SEEDS = np.array([7, 2**64 - 1, 0, 9], dtype=np.uint64)
@@ -37,12 +35,8 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    network = create_model("idiff_tiny")
-    fill(network)
     path = tmp_path_factory.mktemp("idiff") / "own.safetensors"
-    card = random_generator(IDiffCard, "own", "idiff_tiny", sampling={"steps": 3}, learned_without_identity=True)
-    weights.save(path, network.state_dict(), card)
-    return path
+    return write_tiny_idiff(path, sampling={"steps": 3}, learned_without_identity=True)
 
 
 @pytest.fixture(scope="module")

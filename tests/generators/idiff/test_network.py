@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from nonesuch import create_model
 from nonesuch.core.errors import NonesuchError
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
-from nonesuch.generators.idiff.unet import IDiffUNet
+from nonesuch.generators.idiff.unet import IDiffUNet, ResidualBlock
 from tests.filling import fill
 
 DATA = Path(__file__).parents[2] / "data"
@@ -46,7 +47,7 @@ def test_first_stage() -> None:
             assert np.abs(part - expected[key]).max() <= 1e-4 * expected[f"{key}_std"], key
 
 
-@pytest.mark.parametrize("conditioning", ["attention", "adagn", "none"])
+@pytest.mark.parametrize("conditioning", ["attention", "adagn", "time", "none"])
 def test_variants_hear_their_context_or_none(conditioning: str) -> None:
     network = create_model("idiff_unet", conditioning=conditioning, **SMALL).eval()
     assert isinstance(network, IDiffUNet)
@@ -59,6 +60,28 @@ def test_variants_hear_their_context_or_none(conditioning: str) -> None:
         assert one.shape == (2, 3, 8, 8)
         assert torch.equal(one, other) == (conditioning == "none")
         torch.testing.assert_close(network(x[1:], t[1:]), network(x, t)[1:], atol=1e-5, rtol=1e-4)
+
+
+def test_the_published_adagn_variant() -> None:
+    """Its size, and a block's output against the formula: context and time are told to the second norm together."""
+    with torch.device("meta"):
+        network = create_model("idiff_adagn").unet
+    assert sum(parameter.numel() for parameter in network.parameters()) == 134_595_939  # type: ignore[union-attr]
+    block = ResidualBlock(32, 64, 16, 8).eval()
+    fill(block)
+    x, time, context = torch.randn(2, 32, 5, 5), torch.randn(2, 16), torch.randn(2, 8)
+    part = {name: tensor.detach() for name, tensor in block.named_parameters()}
+    told = F.silu(time) @ part["time_emb.1.weight"].T + part["time_emb.1.bias"]
+    told = told + F.silu(context) @ part["context_emb.1.weight"].T + part["context_emb.1.bias"]
+    h = F.silu(F.group_norm(x, 32, part["norm1.weight"], part["norm1.bias"]))
+    h = F.conv2d(h, part["conv1.weight"], part["conv1.bias"], padding=1)
+    scale, shift = (told @ part[f"{name}_emb.weight"].T + part[f"{name}_emb.bias"] for name in ("scale", "shift"))
+    h = F.group_norm(h, 32, part["norm2.norm.weight"], part["norm2.norm.bias"])
+    h = F.silu(h * (1 + scale[:, :, None, None]) + shift[:, :, None, None])
+    h = F.conv2d(h, part["conv2.weight"], part["conv2.bias"], padding=1)
+    expected = h + F.conv2d(x, part["shortcut.weight"], part["shortcut.bias"])
+    with torch.inference_mode():
+        torch.testing.assert_close(block(x, time, context), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_share_of_the_context_is_dropped_in_training_alone() -> None:

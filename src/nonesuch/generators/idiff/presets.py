@@ -12,7 +12,7 @@ FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_first_stage": {}, "idiff_tiny_
 KL_FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_small_first_stage": _SMALL_STAGE}
 
 # Arguments of `nonesuch.generators.idiff.network.LatentDiffusion`. "idiff" is the published model,
-# "idiff_unconditional" the one behind its two-stage contexts.
+# "idiff_unconditional" the one behind its two-stage contexts, "idiff_adagn" the one without cross-attention.
 IDIFF: dict[str, dict[str, Any]] = {
     "idiff_tiny": {
         "unet": {
@@ -35,7 +35,7 @@ IDIFF: dict[str, dict[str, Any]] = {
             "attended": (False, True),
             "feature_dim": 192,
             "context_dropout": 0.0,
-            "conditioning": "adagn",
+            "conditioning": "time",
             "context_scale": 13.86,
         },
         "first_stage": _SMALL_STAGE,
@@ -44,6 +44,7 @@ IDIFF: dict[str, dict[str, Any]] = {
     },
     "idiff": {},
     "idiff_unconditional": {"unet": {"conditioning": "none"}},
+    "idiff_adagn": {"unet": {"conditioning": "adagn"}},
 }
 
 # Published: 150,000 steps of 512, the first period of the learning rate 10,000. The first stage is VQGAN's for FFHQ.

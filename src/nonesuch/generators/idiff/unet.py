@@ -1,8 +1,8 @@
 """The U-Net of IDiff-Face: a noisy latent, its time and an identity context -> the noise in it.
 
 Source: IDiff-Face (arXiv 2308.04995, ICCV 2023). Tensor names are the published ones, so that official checkpoints load
-without a mapping. Two variants of the same family share every other part: without a context, and with the context added
-to the time embedding (AdaGN) instead of attended to.
+without a mapping. Variants of the same family share every other part: without a context, with the context scaling and
+shifting every residual block (AdaGN) instead of attended to, and ours for short trainings, with it added to the time.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nonesuch.generators.idiff.winograd import Convolution3x3
 
-Conditioning = Literal["attention", "adagn", "none"]
+Conditioning = Literal["attention", "adagn", "time", "none"]
 
 _GROUPS = 32
 _EPS = 1e-5
@@ -63,22 +63,28 @@ class NamedNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions; the time scales and shifts what enters the second: (B, in, H, W), (B, T) -> (B, out, H, W)."""
+    """Two convolutions; the time scales and shifts what enters the second: (B, in, H, W), (B, T) -> (B, out, H, W).
 
-    def __init__(self, in_width: int, out_width: int, time_width: int) -> None:
+    With a `context_width` the context does so too (AdaGN).
+    """
+
+    def __init__(self, in_width: int, out_width: int, time_width: int, context_width: int = 0) -> None:
         super().__init__()
         self.norm1 = _group_norm(in_width)
         self.conv1 = Convolution3x3(in_width, out_width)
         self.time_emb = nn.Sequential(nn.SiLU(), nn.Linear(time_width, out_width))
+        self.context_emb = nn.Sequential(nn.SiLU(), nn.Linear(context_width, out_width)) if context_width else None
         self.scale_emb = nn.Linear(out_width, out_width)
         self.shift_emb = nn.Linear(out_width, out_width)
         self.norm2 = NamedNorm(out_width)
         self.conv2 = _zeroed(Convolution3x3(out_width, out_width))
         self.shortcut = nn.Conv2d(in_width, out_width, 1) if in_width != out_width else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, context: Tensor | None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         told = self.time_emb(time)
+        if self.context_emb is not None:
+            told = told + self.context_emb(context)
         scale, shift = self.scale_emb(told)[:, :, None, None], self.shift_emb(told)[:, :, None, None]
         h = self.norm2(h) * (1.0 + scale) + shift
         return self.conv2(F.silu(h)) + self.shortcut(x)
@@ -167,13 +173,13 @@ class CrossAttention(nn.Module):
 class Level(nn.Module):
     """A residual block, and attention where the level has it."""
 
-    def __init__(self, in_width: int, out_width: int, time_width: int, attention: nn.Module | None) -> None:
+    def __init__(self, residual: ResidualBlock, attention: nn.Module | None) -> None:
         super().__init__()
-        self.res = ResidualBlock(in_width, out_width, time_width)
+        self.res = residual
         self.attn = attention
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor | None) -> Tensor:
-        x = self.res(x, time)
+        x = self.res(x, time, context)
         return x if self.attn is None else self.attn(x, context)
 
 
@@ -202,14 +208,12 @@ class Up(nn.Module):
 class Middle(nn.Module):
     """Two residual blocks with attention between them, at the coarsest resolution."""
 
-    def __init__(self, width: int, time_width: int, attention: nn.Module) -> None:
+    def __init__(self, first: ResidualBlock, attention: nn.Module, second: ResidualBlock) -> None:
         super().__init__()
-        self.res1 = ResidualBlock(width, width, time_width)
-        self.attn = attention
-        self.res2 = ResidualBlock(width, width, time_width)
+        self.res1, self.attn, self.res2 = first, attention, second
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor | None) -> Tensor:
-        return self.res2(self.attn(self.res1(x, time), context), time)
+        return self.res2(self.attn(self.res1(x, time, context), context), time, context)
 
 
 class IDiffUNet(nn.Module):
@@ -224,7 +228,7 @@ class IDiffUNet(nn.Module):
         feature_dim: width of the identity vectors; 0 where `conditioning` is "none".
         context_width: width that they are projected to.
         context_dropout: contextual partial dropout: share of the projected context's elements that training leaves out.
-        conditioning: "attention" as published, "adagn", or "none".
+        conditioning: "attention", "adagn" or "none" as published, or "time".
         context_scale: what vectors of length 1 are multiplied by; the square root of their width makes each element
             about 1, from which a short training learns faster.
     """
@@ -250,28 +254,31 @@ class IDiffUNet(nn.Module):
         def attention(of: int) -> nn.Module:
             return CrossAttention(of, context_width) if conditioning == "attention" else SelfAttention(of)
 
+        def residual(into: int, out: int) -> ResidualBlock:
+            return ResidualBlock(into, out, time_width, context_width if conditioning == "adagn" else 0)
+
         self.image_proj = nn.Conv2d(channels, width, 3, padding=1)
         self.time_emb = TimeEmbedding(width)
         if conditioning != "none":
-            self.context_emb = nn.Linear(feature_dim, context_width if conditioning == "attention" else time_width)
+            self.context_emb = nn.Linear(feature_dim, time_width if conditioning == "time" else context_width)
         self.context_dropout = nn.Dropout(context_dropout)
         down: list[nn.Module] = []
         skips, current = [width], width
         for i, out in enumerate(widths):
             for _ in range(blocks):
-                down.append(Level(current, out, time_width, attention(out) if attended[i] else None))
+                down.append(Level(residual(current, out), attention(out) if attended[i] else None))
                 current = out
                 skips.append(current)
             if i < len(widths) - 1:
                 down.append(Down(current))
                 skips.append(current)
         self.down = nn.ModuleList(down)
-        self.middle = Middle(current, time_width, attention(current))
+        self.middle = Middle(residual(current, current), attention(current), residual(current, current))
         up: list[nn.Module] = []
         for i in reversed(range(len(widths))):
             for block in range(blocks + 1):
                 out = widths[max(i - 1, 0)] if block == blocks else widths[i]
-                up.append(Level(current + skips.pop(), out, time_width, attention(out) if attended[i] else None))
+                up.append(Level(residual(current + skips.pop(), out), attention(out) if attended[i] else None))
                 current = out
             if i:
                 up.append(Up(current))
@@ -293,7 +300,7 @@ class IDiffUNet(nn.Module):
         """
         time = self.time_emb(t)
         embedded = self._embedded(context, known, len(x))
-        if self.conditioning == "adagn" and embedded is not None:
+        if self.conditioning == "time" and embedded is not None:
             time, embedded = time + embedded, None
         x = self.image_proj(x)
         kept = [x]
