@@ -76,9 +76,9 @@ SETTINGS = [
     Setting("DDIM 10", "ddim,steps=10"),
     Setting("DPM-Solver++ 20", "dpm,steps=20"),
     Setting("DPM-Solver++ 10", "dpm,steps=10"),
-    Setting("DPM-Solver++ 10, guidance 2", "dpm,steps=10,guidance=2"),
-    Setting("DPM-Solver++ 10, IDperturb 0.6", "dpm,steps=10,least_cosine=0.6"),
-    Setting("DPM-Solver++ 10, negative 0.5", "dpm,steps=10,negative=0.5"),
+    Setting("DDIM 10, guidance 2", "ddim,steps=10,guidance=2"),
+    Setting("DDIM 10, IDperturb 0.6", "ddim,steps=10,least_cosine=0.6"),
+    Setting("DDIM 10, negative 0.5", "ddim,steps=10,negative=0.5"),
 ]
 COLUMNS = {
     "images": "{:,}",

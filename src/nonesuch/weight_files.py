@@ -20,7 +20,7 @@ from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
 from nonesuch.generators.arc2face.generator import DISTILLED_SAMPLING, Arc2FaceCard
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.models import card_type, create_model, load_embedder, read_arc2face, weights_path
+from nonesuch.models import card_type, create_model, load_embedder, read_arc2face, shipped_names, weights_path
 
 _WEIGHTS = (".safetensors", ".onnx")
 _TRIED = 3  # images that an imported embedder is tried on
@@ -133,7 +133,13 @@ def _import_generator(checkpoints: list[Path], out: Path, fields: dict[str, Any]
     else:
         network = create_model(fields["architecture"], pretrained=checkpoints)
         tensors, width = network.state_dict(), int(network.feature_dim)  # type: ignore[arg-type]  # every generator's
-    known = read_card(weights_path(decodes), EmbedderCard) if decodes.endswith(_WEIGHTS) else None
+    ours = decodes.endswith(_WEIGHTS) or decodes in shipped_names()
+    known = read_card(weights_path(decodes), EmbedderCard) if ours else None
+    if known and known.embedding_dim != width:
+        raise NonesuchError(
+            f"--decodes {decodes}: gives vectors of {known.embedding_dim} numbers, this generator takes {width}; name "
+            "the embedder that it was trained with"
+        )
     card = kind(
         **fields,
         feature_dim=width,

@@ -55,6 +55,17 @@ def test_a_generator_checkpoint_generates(cli: Cli, tmp_path: Path) -> None:
     assert cli(*faces[:1], tmp_path / "more", *faces[2:], *options).status == 0
 
 
+def test_an_embedder_that_ships_is_known_by_its_name(cli: Cli, tmp_path: Path) -> None:
+    torch.save(create_model("vec2face_tiny").state_dict(), tmp_path / "v2f.pth")
+    out = tmp_path / "mine.safetensors"
+    command = ["import-weights", tmp_path / "v2f.pth", "--out", out, "--architecture", "vec2face_tiny", "--decodes"]
+    assert "gives vectors of 128 numbers, this generator takes 192" in cli(*command, "dlib_resnet").error
+    assert not out.exists()
+    assert cli(*command, "mobilefacenet").status == 0
+    shipped = load_embedder("mobilefacenet", "cpu").card.sha256
+    assert json.loads(out.with_suffix(".json").read_text())["embedder_sha256"] == shipped
+
+
 def test_a_generator_whose_embedder_is_only_named(cli: Cli, tmp_path: Path) -> None:
     torch.save(create_model("vec2face_tiny").state_dict(), tmp_path / "v2f.pth")
     out = tmp_path / "mine.safetensors"

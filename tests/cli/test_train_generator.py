@@ -70,21 +70,22 @@ def test_a_run_leaves_weights_that_generate(cli: Cli, faces: Path, tmp_path: Pat
 
 def test_continuing_starts_from_the_given_weights(cli: Cli, faces: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    assert cli("train-generator", first, "--data", faces, *_OPTIONS).status == 0
+    short = [*_OPTIONS, "--images-seen", 16]
+    assert cli("train-generator", first, "--data", faces, *short).status == 0
     card = first / "vec2face_tiny.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"vector_scale": 0.25}))
-    options = [*_OPTIONS, "--init", first / "vec2face_tiny.safetensors", "--lr", "1e-9"]
+    options = [*short, "--init", first / "vec2face_tiny.safetensors", "--lr", "1e-9"]
     assert cli("train-generator", second, "--data", faces, *options).status == 0
     cards = [json.loads((folder / "vec2face_tiny.json").read_text()) for folder in (first, second)]
     assert cards[0]["vector_scale"] == cards[1]["vector_scale"] == 0.25
     before, after = (load_file(run / "vec2face_tiny.safetensors") for run in (first, second))
     assert all(np.allclose(before[name].float(), after[name].float(), atol=1e-3) for name in before)
-    assert "with init" in cli("train-generator", second, "--data", faces, *_OPTIONS, "--lr", "1e-9").error
+    assert "with init" in cli("train-generator", second, "--data", faces, *short, "--lr", "1e-9").error
 
 
 def test_continuing_a_run_takes_all_its_networks(cli: Cli, faces: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    options = [*_OPTIONS, "--adversarial-from", 0, "--adaptive"]
+    options = [*_OPTIONS, "--images-seen", 16, "--adversarial-from", 0, "--adaptive"]
     assert cli("train-generator", first, "--data", faces, *options).status == 0
     assert cli("train-generator", second, "--data", faces, *options, "--init", first, "--lr", "1e-9").status == 0
     states = [torch.load(run / "state.pt", weights_only=True)["networks"] for run in (first, second)]

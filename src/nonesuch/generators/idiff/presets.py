@@ -67,7 +67,7 @@ DIFFUSION_RECIPES: dict[str, DiffusionRecipe] = {
         lr=6e-4,
         warmup=2_000,
         ema_images=6_000,
-        losses=DiffusionLosses(identity=0.5),
+        losses=DiffusionLosses(identity=1.5),
         prediction="velocity",
         schedule="cosine",
         without_identity=0.1,
