@@ -66,6 +66,22 @@ def curves(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return waves, on, off
 
 
+def plot_spectra(faces: dict[str, np.ndarray], path: Path) -> None:
+    """Mean power on and off the axes against waves, a curve for each set of crops."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
+    for name, crops in faces.items():
+        waves, on, off = curves(power(crops))
+        for axis, values in zip(axes, (on, off), strict=True):
+            axis.semilogy(waves, values, label=name, linewidth=1)
+    axes[0].set_title("on the axes (stripes)", fontsize=9)
+    axes[1].set_title("off the axes (detail)", fontsize=9)
+    axes[1].legend(fontsize=8)
+    figure.supxlabel("waves across 112 pixels", fontsize=9)
+    figure.supylabel("power", fontsize=9)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def drawn_by(name: str, count: int) -> np.ndarray:
     """Images of sampled people, one each."""
     generator = load_generator(name, "cpu")
@@ -89,22 +105,12 @@ def main() -> None:
     options = parser.parse_args()
     keep_memory()
     table = Table("faces", "detail", "axis / detail", "high pass of the mean image")
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
-    every = [(source.name, lambda source=source: read(source, options.images)) for source in options.sources]
-    every += [(Path(name).name, lambda name=name: drawn_by(name, options.images)) for name in options.generator]
-    for name, make in every:
-        crops = make()
+    faces = {source.name: read(source, options.images) for source in options.sources}
+    faces |= {Path(name).name: drawn_by(name, options.images) for name in options.generator}
+    for name, crops in faces.items():
         row = detail(crops)
         table.add_row(name, f"{row['detail']:,.0f}", *(f"{row[key]:.1f}" for key in list(row)[1:]))
-        waves, on, off = curves(power(crops))
-        for axis, values in zip(axes, (on, off), strict=True):
-            axis.semilogy(waves, values, label=name, linewidth=1)
-    axes[0].set_title("on the axes (stripes)", fontsize=9)
-    axes[1].set_title("off the axes (detail)", fontsize=9)
-    axes[1].legend(fontsize=8)
-    figure.supxlabel("waves across 112 pixels", fontsize=9)
-    figure.supylabel("power", fontsize=9)
-    figure.savefig(options.out, dpi=110)
+    plot_spectra(faces, options.out)
     Console().print(table)
 
 

@@ -1,35 +1,58 @@
 """What is a default generator worth? One table compares it with real photographs, each figure from two seeds.
 
     python benchmarks/yardstick.py --lfw lfw112.tar --heldout lfw_heldout_people.txt --pairs lfw_pairs.txt \\
-        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--identities 300]
+        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--identities 300] [--mesh MODEL]
 
 --lfw holds all aligned LFW crops; the people of --heldout were not trained on, all others were, and so was --training.
-FOLDER gets the figures as JSON, the photographs' embeddings for the next run, and a picture of real people beside
-generated ones that must not be published.
+Detail and stripes are explained in detail.py, what changes within a person in variation.py; --mesh, MediaPipe's
+face_landmarker_v2.task, adds how far mouth and eyes open. Coverage compares as many images as there are held-out
+photographs of at most ten each, or all where they are fewer. FOLDER gets the figures as JSON, the photographs'
+embeddings for the next run, spectra, and a picture of real people beside generated ones that must not be published.
 """
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import scipy.linalg
 import scipy.stats
+from detail import detail, plot_spectra
 from rich.console import Console
 from rich.table import Table
 from sampled_people import Faces, Judges, perturbed, sample_people, told_apart
+from variation import drift, openness, within_spread
 
-from nonesuch import load_detector, load_embedder, load_generator
+from nonesuch import load_detector, load_embedder, load_generator, load_perceiver
 from nonesuch.audit.judges.pixels import luminance, measures
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.formats.photographs import Photograph, exclude, read_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.measures.realism import neighbourhoods
 from nonesuch.measures.similarity import nearest, normalised
 from nonesuch.pages.contact_sheet import write_contact_sheet
+from nonesuch.perception.perceiver import Perceiver
 from nonesuch.perception.pose import head_pose
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks at what changes within a person."""
+
+    perceiver: Perceiver
+    mesh: Path | None
+
+    def see(self, faces: Faces) -> dict[str, float]:
+        """Drift of gender and age; spread of the openness of mouth and eyes, in percent of the face's height."""
+        figures = drift(faces.crops, faces.labels, self.perceiver)
+        if self.mesh:
+            opened = openness(faces.crops, self.mesh)
+            for name, values in zip(("mouth", "eyes"), opened.T, strict=True):
+                figures[f"{name} open, spread within"] = within_spread(values, faces.labels)
+        return figures
 
 
 def sharpness(crops: np.ndarray) -> tuple[float, float]:
@@ -47,15 +70,6 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     covariances = [np.cov(x.T) for x in (a, b)]
     root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
     return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(covariances[0] + covariances[1] - 2 * root))
-
-
-def within_spread(values: np.ndarray, labels: np.ndarray) -> float:
-    """Pooled standard deviation within identities."""
-    known = np.isfinite(values)
-    values, labels = values[known], np.unique(labels[known], return_inverse=True)[1]
-    counts = np.bincount(labels)
-    means = np.bincount(labels, values) / counts
-    return float(np.sqrt(np.square(values - means[labels]).sum() / (len(values) - len(counts))))
 
 
 def spreads(faces: Faces) -> dict[str, float]:
@@ -98,8 +112,34 @@ def fold_accuracy(chosen_on: np.ndarray, scores: np.ndarray, mated: np.ndarray, 
     return float(np.mean(accuracies))
 
 
+def part_of(faces: Faces, rows: np.ndarray) -> Faces:
+    """Some of the faces."""
+    return Faces(*(getattr(faces, name)[rows] for name in ("crops", "labels", "first", "second", "landmarks")))
+
+
+def at_most_ten(faces: Faces) -> Faces:
+    """Of each person as many as the benchmarks compare."""
+    return part_of(faces, np.concatenate([np.flatnonzero(faces.labels == one)[:10] for one in np.unique(faces.labels)]))
+
+
+def halves(faces: Faces) -> tuple[Faces, Faces]:
+    """Faces of two halves of the people."""
+    one = np.isin(faces.labels, np.random.default_rng(0).permutation(np.unique(faces.labels))[::2])
+    return part_of(faces, np.flatnonzero(one)), part_of(faces, np.flatnonzero(~one))
+
+
+def coverage(held_out: Faces, faces: Faces) -> dict[str, float]:
+    """Share of one half of the held-out photographs near which one of as many images lies as the other half has."""
+    first, second = halves(at_most_ten(held_out))
+    rows = np.sort(np.random.default_rng(0).permutation(len(faces.crops))[: len(second.crops)])
+    return {
+        f"coverage, {name}": float(neighbourhoods(getattr(first, name), getattr(faces, name)[rows]).coverage.mean())
+        for name in ("first", "second")
+    }
+
+
 def measure_generated(
-    generator: Generator, judges: Judges, vectors: np.ndarray, held_out: Faces, training: Faces, seed: int
+    generator: Generator, judges: Judges, watch: Watch, vectors: np.ndarray, held_out: Faces, training: Faces, seed: int
 ) -> tuple[dict[str, float], Faces]:
     seeds = np.array([derive_seed(seed, 77, row) for row in range(len(vectors))], dtype=np.uint64)
     plain = to_grey_levels(generator.render(vectors, seeds, 16))
@@ -112,7 +152,7 @@ def measure_generated(
     figures["Frechet, first"] = frechet(faces.first, held_out.first)
     figures["Frechet, second"] = frechet(faces.second, held_out.second)
     figures["face found"] = float(np.isfinite(faces.landmarks[:, 0, 0]).mean())
-    figures |= spreads(faces)
+    figures |= detail(faces.crops) | spreads(faces) | watch.see(faces) | coverage(held_out, faces)
     upper = np.triu_indices(len(vectors), 1)
     asked = (normalised(vectors) @ normalised(vectors).T)[upper]
     for name, embedder in (("first", judges.first), ("second", judges.second)):
@@ -150,23 +190,21 @@ def measure_heldout(
     }
 
 
-def measure_real(held_out: Faces, pairs: Path, names: list[str]) -> dict[str, float]:
+def measure_real(held_out: Faces, watch: Watch, pairs: Path, names: list[str]) -> dict[str, float]:
     """The same figures of the held-out people's photographs."""
     figures: dict[str, float] = {}
-    first_ten = np.concatenate([np.flatnonzero(held_out.labels == label)[:10] for label in np.unique(held_out.labels)])
-    for name, unit in (("first", held_out.first), ("second", held_out.second)):
-        figures |= told_apart(name, unit[first_ten], held_out.labels[first_ten])
+    few = at_most_ten(held_out)
+    for name in ("first", "second"):
+        figures |= told_apart(name, getattr(few, name), few.labels)
     figures["Laplacian variance"], figures["high-frequency energy"] = sharpness(held_out.crops)
     figures["face found"] = float(np.isfinite(held_out.landmarks[:, 0, 0]).mean())
-    several = np.isin(held_out.labels, np.flatnonzero(np.bincount(held_out.labels) >= 2))
-    capped = np.intersect1d(first_ten, np.flatnonzero(several))
-    part = Faces(*(getattr(held_out, name)[capped] for name in ("crops", "labels", "first", "second", "landmarks")))
-    figures |= spreads(part)
+    several = part_of(few, np.flatnonzero(np.isin(few.labels, np.flatnonzero(np.bincount(few.labels) >= 2))))
+    figures |= detail(held_out.crops) | spreads(several) | watch.see(several)
     # Two halves of the people: as few images as that make the distance larger than it is between large sets.
-    one = np.isin(held_out.labels, np.random.default_rng(0).permutation(np.unique(held_out.labels))[::2])
+    one, other = halves(held_out)
     for name in ("first", "second"):
-        unit = getattr(held_out, name)
-        figures[f"Frechet, {name}"] = frechet(unit[one], unit[~one])
+        figures[f"Frechet, {name}"] = frechet(getattr(one, name), getattr(other, name))
+    figures |= coverage(held_out, halves(few)[1])
     rows, mated_pairs, folds = pair_rows(pairs, {name: row for row, name in enumerate(names)})
     scores = (held_out.second[rows[:, 0]] * held_out.second[rows[:, 1]]).sum(1)
     figures["substitution accuracy, second"] = fold_accuracy(scores, scores, mated_pairs, folds)
@@ -205,6 +243,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--generator", default="vec2face_small")
     parser.add_argument("--identities", type=int, default=300)
+    parser.add_argument("--mesh", type=Path, help="face_landmarker_v2.task; needs mediapipe")
     options = parser.parse_args()
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -212,6 +251,7 @@ def main() -> None:
     judges = Judges(
         load_embedder(generator.card.embedder, "cpu"), load_embedder("dlib_resnet", "cpu"), load_detector("cpu")
     )
+    watch = Watch(load_perceiver(device="cpu"), options.mesh)
     people, lfw = read_names(options.heldout), find(options.lfw)
     held_out_photographs = [photograph for photograph in lfw if photograph.identity in people]
     held_out, raw = load_faces(held_out_photographs, judges, options.out / "held_out.npz")
@@ -223,9 +263,10 @@ def main() -> None:
     runs = []
     for seed in (1, 2):
         vectors = sample_people(options.generator, generator, judges.first, options.identities, seed)
-        figures, faces = measure_generated(generator, judges, vectors, held_out, training, seed)
+        figures, faces = measure_generated(generator, judges, watch, vectors, held_out, training, seed)
         runs.append(figures | measure_heldout(generator, judges, held_out, raw, options.pairs, names, seed))
-    real = measure_real(held_out, options.pairs, names)
+    real = measure_real(held_out, watch, options.pairs, names)
+    plot_spectra({generator.name: faces.crops, "photographs": held_out.crops}, options.out / f"{stem}_spectra.png")
     closest_pairs(options.out / f"{stem}_closest_to_training.png", faces, training)
     closest_pairs(options.out / "held_out_closest_to_training.png", held_out, training)
     table = Table("figure", "generated", "two-seed spread", "real (held-out LFW)", title=str(options.generator))
