@@ -20,7 +20,12 @@ DEVICE = torch.device("meta")  # the only one that every build of torch can run 
 _ATEN = torch.ops.aten
 _MOVING = {_ATEN._to_copy.default, _ATEN.copy_.default}
 _INDEXING = {_ATEN.index.Tensor, _ATEN.index_put_.default, _ATEN.index_put.default, _ATEN._index_put_impl_.default}
+_WAITING = {_ATEN._local_scalar_dense.default, _ATEN.nonzero.default, _ATEN.masked_select.default, _ATEN.equal.default}
 _FILLING = {_ATEN.masked_fill.Tensor, _ATEN.masked_fill_.Tensor, _ATEN.fill_.Tensor, _ATEN.index_fill.int_Tensor}
+
+
+# Operations that made the processor wait for the accelerator: its numbers were read, or decided on a shape.
+waits: list[str] = []
 
 
 class Elsewhere(Tensor):
@@ -61,6 +66,7 @@ class _Making(TorchFunctionMode):
             device = kwargs.pop("device")
             return func(*args, **kwargs).to(device)
         if func is Tensor.tolist and isinstance(args[0], Elsewhere):
+            waits.append("tolist")
             return args[0].held.tolist()
         return func(*args, **kwargs)
 
@@ -83,6 +89,9 @@ def _dispatched(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kwargs = {**kwargs, "device": torch.device("cpu") if wanted else device}
     of_held = {id(tensor.held): tensor for tensor in ours}
     held = tree_map(lambda item: item.held if isinstance(item, Elsewhere) else item, (args, kwargs))
+    by_mask = func in _INDEXING and any(index is not None and index.dtype == torch.bool for index in args[1])
+    if ours and (func in _WAITING or by_mask or (func in _MOVING and not wanted)):
+        waits.append(str(func))
     result = func(*held[0], **held[1])
     if not wanted:
         return result

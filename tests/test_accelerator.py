@@ -15,6 +15,7 @@ import nonesuch
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.augmentation import DRAWS, disturbed
 from nonesuch.generators.losses import Lpips
+from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.models import load_detector
 from nonesuch.perception.alignment import TEMPLATE
 from nonesuch.perception.attributes import ATTRIBUTES
@@ -26,7 +27,7 @@ from nonesuch.recognition.task import Recogniser, RecogniserTask
 from nonesuch.steering.least_age import LeastAge
 from nonesuch.steering.steerer import Steerer, SteerSettings
 from nonesuch.steering.wishes import parse_wish
-from tests.accelerator import DEVICE, accelerator
+from tests.accelerator import DEVICE, accelerator, waits
 from tests.people import faces_of_no_one, planted_person
 
 CPU = torch.device("cpu")
@@ -163,6 +164,35 @@ def test_training_of_a_generator(faces: Path, tmp_path: Path) -> None:
         ).weights  # fmt: skip
 
     _trains(train, tmp_path)
+
+
+def test_steps_do_not_wait_for_the_accelerator(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a look at the results does, and there is one for many steps; the log has all of them."""
+    steps, looks, real_step, real_look = [], [], Trainer._step, Trainer._look
+
+    def step(self: Trainer) -> None:
+        waits.clear()
+        real_step(self)
+        steps.append(list(waits))
+
+    def look(self: Trainer) -> Progress:
+        waits.clear()
+        progress = real_look(self)
+        looks.append(list(waits))
+        return progress
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    monkeypatch.setattr(Trainer, "_look", look)
+    with accelerator() as device:
+        made = nonesuch.train_generator(
+            tmp_path / "run", faces / "people", preset="vec2face_tiny", batch=4, images_seen=12, adversarial_from=4,
+            loss={"landmarks": 0.1, "adversarial": 0.5}, adaptive=True, device=str(device),
+        )  # fmt: skip
+    assert steps == [[], [], []]
+    assert looks == [["tolist"]]
+    assert len((made.weights.parent / "log.jsonl").read_text().splitlines()) == 3
 
 
 def test_training_of_a_recogniser_and_its_adapters(faces: Path, tmp_path: Path) -> None:

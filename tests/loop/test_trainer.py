@@ -103,7 +103,8 @@ def test_a_killed_run_goes_on_from_its_last_state(tmp_path: Path) -> None:
     _run(killed, stop_after=5)
     with torch.random.fork_rng():  # steps after the state, whose process then dies without saving
         for _ in range(3):
-            killed._log(*killed._timed_step())
+            killed._step()
+            killed._look()
     resumed = _trainer(tmp_path / "killed")
     assert resumed.step == 5
     _run(resumed)

@@ -5,12 +5,11 @@ run that was interrupted and resumed equals one that was not. Progress is counte
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -23,12 +22,15 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
+from nonesuch.loop.optimizers import optimizer_of
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import LOG, STATE, note_divergence
 from nonesuch.loop.settings import TrainSettings, seconds_between_saves
+from nonesuch.loop.step_results import StepResult, look, mean_over_processes, write_log
 
 Batch = dict[str, Tensor]
-_MOMENTUM = 0.9
+Result = TypeVar("Result")
+_STEPS_UNSEEN = 20  # of an accelerator: a look at the results waits for it
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Samples(Protocol):
 
 @dataclass
 class Progress:
-    """What the loop tells its caller after each step."""
+    """What the loop tells its caller after a step; on an accelerator after every few."""
 
     seen: int
     total: int
@@ -122,10 +124,12 @@ class Trainer:
         self._trainable = [[p for p in player.network.parameters() if p.requires_grad] for player in self.players]
         self.folder, self.device = folder, device
         self.dtype = getattr(torch, settings.dtype)
-        self.optimizers = [_optimizer(player.network, settings) for player in self.players]
+        self.optimizers = [optimizer_of(player.network, settings) for player in self.players]
         self.scalers = [torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16") for _ in self.players]
         self.average = {name: tensor.detach().clone().float() for name, tensor in _floating(self.network).items()}
         self.step = self.seen = 0
+        self._unseen: list[StepResult] = []
+        self._unseen_since = 0.0
         self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
         self._what = json.dumps(what, sort_keys=True)
         if (folder / STATE).exists():
@@ -150,10 +154,11 @@ class Trainer:
     ) -> None:
         """Train until `settings.images` are seen, saving the state now and then and at the end.
 
-        SIGINT and SIGTERM are heeded between two steps: the state is saved, then KeyboardInterrupt raised.
+        SIGINT and SIGTERM are heeded between two steps: the state is saved, then KeyboardInterrupt raised. On an
+        accelerator losses, signals and the clock are looked at every few steps, since that waits for its work.
 
         Args:
-            on_step: called after each step.
+            on_step: called after each look.
             on_save: called after each save, such as to export the weights.
             checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, otherwise
                 300.
@@ -166,7 +171,10 @@ class Trainer:
         saved = time.monotonic()
         with stop_requests() as stop_requested:
             while self.seen < self.settings.images:
-                on_step(self._log(*self._timed_step()))
+                self._guarded(self._step)
+                if self.seen < self.settings.images and len(self._unseen) < self._steps_unseen:
+                    continue
+                on_step(self._look())
                 if distributed.any_of_us(stop_requested()):
                     self.save()
                     distributed.first_does(on_save)
@@ -252,10 +260,13 @@ class Trainer:
             self._order_of = epoch, seeding.permutation(seed, Stream.TRAINING_ORDER, len(self.samples))
         return self._order_of[1]
 
-    def _timed_step(self) -> tuple[dict[str, float], float]:
-        start = time.monotonic()
+    @property
+    def _steps_unseen(self) -> int:
+        return 1 if self.device.type == "cpu" else _STEPS_UNSEEN
+
+    def _guarded(self, work: Callable[[], Result]) -> Result:
         try:
-            losses = self._step()
+            return work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -263,10 +274,11 @@ class Trainer:
                 f"{self.device}: out of memory; run the same command with a larger --accumulate than "
                 f"{self.settings.accumulate}, which splits the batch"
             ) from error
-        return losses, self.settings.batch / (time.monotonic() - start)
 
-    def _step(self) -> dict[str, float]:
+    def _step(self) -> None:
         settings = self.settings
+        if not self._unseen:
+            self._unseen_since = time.monotonic()
         indices, seeds = self._indices()
         # What draws from the global state, such as dropout, gets a state that belongs to the step and the process.
         torch.manual_seed(seeding.derive_seed(settings.seed, self.step, distributed.rank()) >> 1)
@@ -275,20 +287,29 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate(self.seen, player.decays)
-        totals: dict[str, float] = {}
+        totals: dict[str, Tensor] = {}
         for part in self._loaded(indices, seeds):
-            part = {key: tensor.to(self.device, non_blocking=True) for key, tensor in part.items()}
+            part = {key: self._moved(tensor) for key, tensor in part.items()}
             for number in range(len(self.players)):
                 for name, value in self._backward(number, part).items():
-                    totals[name] = totals.get(name, 0.0) + value / settings.accumulate
+                    value = value / settings.accumulate
+                    totals[name] = totals[name] + value if name in totals else value
+        norms = []
         for number, parameters in enumerate(self._trainable):
-            self._update(number, [parameter for parameter in parameters if parameter.grad is not None])
+            norms += self._update(number, [parameter for parameter in parameters if parameter.grad is not None])
+        rate = settings.learning_rate(self.seen)
         self.step += 1
         self.seen += settings.batch
+        self._unseen.append(StepResult(self.step, self.seen, rate, mean_over_processes(totals), norms))
         decay = settings.ema_decay(self.seen)
         current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
-        return self._mean_over_processes(totals)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device; a copy from pinned memory does not wait for the device's earlier work."""
+        if self.device.type == "cuda" and tensor.device.type == "cpu":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
     def _loaded(self, indices: NDArray[np.int64], seeds: list[int]) -> list[Batch]:
         """This process's parts of a batch, all read before the first one changes anything, such as batch norm."""
@@ -302,6 +323,8 @@ class Trainer:
         except NonesuchError as error:
             problem = error
         if distributed.any_of_us(problem is not None):
+            if self._unseen:
+                self._look()
             what, saved = problem or "another process could not read its part of a batch", ""
             if self.step:
                 self.save()
@@ -309,7 +332,7 @@ class Trainer:
             raise NonesuchError(f"{what}{saved}") from problem
         return parts
 
-    def _backward(self, number: int, part: Batch) -> dict[str, float]:
+    def _backward(self, number: int, part: Batch) -> dict[str, Tensor]:
         """One player's turn with one part of a batch: its gradients are added while every other player is frozen."""
         player = self.players[number]
         for other, parameters in enumerate(self._trainable):
@@ -317,18 +340,15 @@ class Trainer:
                 parameter.requires_grad_(other == number)
         with autocast(self.device, self.dtype):
             terms = player.losses(part, self.seen)
-        values = {name: float(term.detach()) for name, term in terms.items()}
-        if not all(map(math.isfinite, values.values())):
-            shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-            raise self._diverged(f"the loss is not finite ({shown})")
         if terms:
             loss = torch.stack([term.float() for term in terms.values()]).sum() / self.settings.accumulate
             self.scalers[number].scale(loss).backward()
-        return values
+        return {name: term.detach().float() for name, term in terms.items()}
 
-    def _update(self, number: int, parameters: list[nn.Parameter]) -> None:
+    def _update(self, number: int, parameters: list[nn.Parameter]) -> list[Tensor]:
+        """Change a player's weights; returns the norm of its gradient where that must be finite."""
         if not parameters:
-            return
+            return []
         optimizer, scaler = self.optimizers[number], self.scalers[number]
         shared = [p.grad for p in parameters if p.grad is not None and not split_parameters.is_sharded(p)]
         ours = [p.grad for p in parameters if p.grad is not None and split_parameters.is_sharded(p)]
@@ -343,38 +363,25 @@ class Trainer:
         if ours:
             norm = (norm**2 + distributed.sum_of_all(nn.utils.get_total_norm(ours) ** 2)).sqrt()
         nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
-        if not scaler.is_enabled() and not torch.isfinite(norm):  # a scaler skips such a step by itself
-            raise self._diverged("the gradient is not finite")
         scaler.step(optimizer)
         scaler.update()
+        return [] if scaler.is_enabled() else [norm]  # a scaler skips a step that is not finite by itself
 
-    def _diverged(self, what: str) -> NonesuchError:
-        note_divergence(self.folder, self.step)
-        return NonesuchError(
-            f"{what} at step {self.step}; run the same command with a lower --lr: it goes on from the last save"
-        )
-
-    def _mean_over_processes(self, totals: dict[str, float]) -> dict[str, float]:
-        means = torch.tensor(list(totals.values()), device=self.device)
-        distributed.average_([means])
-        return dict(zip(totals, means.tolist(), strict=True))
-
-    def _log(self, losses: dict[str, float], images_per_second: float) -> Progress:
-        line = {
-            "step": self.step,
-            "images": self.seen,
-            "lr": self.settings.learning_rate(self.seen - self.settings.batch),
-            "images_per_second": round(images_per_second, 2),
-            **{f"loss_{name}": round(value, 6) for name, value in losses.items()},
-        }
+    def _look(self) -> Progress:
+        """Wait for the steps since the last look, and log them; raises NonesuchError where one was not finite."""
+        steps = self._guarded(lambda: look(self._unseen))
+        speed = len(steps) * self.settings.batch / (time.monotonic() - self._unseen_since)
+        self._unseen = []
+        for step in steps:
+            if step.problem:
+                note_divergence(self.folder, step.step - 1)
+                raise NonesuchError(
+                    f"{step.problem} at step {step.step - 1}; run the same command with a lower --lr: it goes on from "
+                    "the last save"
+                )
         if distributed.rank() == 0:
-            path = self.folder / LOG
-            try:
-                with path.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(line) + "\n")
-            except OSError as error:
-                raise files.write_error(path, error) from error
-        return Progress(self.seen, self.settings.images, losses, images_per_second)
+            write_log(self.folder / LOG, steps, speed)
+        return Progress(self.seen, self.settings.images, steps[-1].losses, speed)
 
 
 def _is_finite(gradient: Tensor) -> bool:
@@ -383,18 +390,3 @@ def _is_finite(gradient: Tensor) -> bool:
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
-
-
-def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    groups = _parameter_groups(network, settings.weight_decay)
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=_MOMENTUM)
-    return torch.optim.AdamW(groups, betas=settings.betas)
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
