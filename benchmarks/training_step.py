@@ -26,6 +26,7 @@ from nonesuch import create_model, load_detector, load_embedder
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders import prelu
+from nonesuch.formats.crops import Crops
 from nonesuch.formats.readers import find
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
@@ -76,7 +77,9 @@ def trainer(data: Path, plain: bool, without: str) -> Trainer:
     for player in task.players if not plain else ():
         channels_last(player.network)
     draw = (lambda seed: vectors[seed % len(vectors)]) if recipe.losses.need_sampled_people else None
-    samples = PhotographSamples(photographs, vectors, 0.2, recipe.mask, network.style_dim, draw, recipe.prior_share)
+    samples = PhotographSamples(
+        Crops(photographs), vectors, 0.2, recipe.mask, network.style_dim, draw, recipe.prior_share
+    )
     dtype = "float32" if plain else "bfloat16"
     settings = TrainSettings(images=10**6, batch=recipe.batch, lr=1e-4, dtype=dtype)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ from torch import nn
 import nonesuch
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.augmentation import DRAWS, disturbed
+from nonesuch.formats.crops import Crops
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.readers import find
+from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
+from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
 from nonesuch.generators.losses import Lpips
 from nonesuch.loop.trainer import Progress, Trainer
 from nonesuch.models import load_detector
@@ -28,6 +34,7 @@ from nonesuch.steering.least_age import LeastAge
 from nonesuch.steering.steerer import Steerer, SteerSettings
 from nonesuch.steering.wishes import parse_wish
 from tests.accelerator import DEVICE, accelerator, waits
+from tests.cards import write_tiny_idiff
 from tests.people import faces_of_no_one, planted_person
 
 CPU = torch.device("cpu")
@@ -123,6 +130,11 @@ def test_heads(name: str, share: float) -> None:
 
 
 @pytest.fixture(scope="module")
+def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_idiff(tmp_path_factory.mktemp("idiff") / "own.safetensors", learned_without_identity=True)
+
+
+@pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four planted people of four images, and faces.tar with a table of labels."""
     folder = tmp_path_factory.mktemp("faces")
@@ -166,9 +178,7 @@ def test_training_of_a_generator(faces: Path, tmp_path: Path) -> None:
     _trains(train, tmp_path)
 
 
-def test_steps_do_not_wait_for_the_accelerator(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steps_do_not_wait_for_the_accelerator(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a look at the results does, and there is one for many steps; the log has all of them."""
     steps, looks, real_step, real_look = [], [], Trainer._step, Trainer._look
 
@@ -193,6 +203,39 @@ def test_steps_do_not_wait_for_the_accelerator(
     assert steps == [[], [], []]
     assert looks == [["tolist"]]
     assert len((made.weights.parent / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_diffusions_losses_do_not_wait_either(tiny_diffusion: Path) -> None:
+    random = np.random.default_rng(0)
+    latents = random.standard_normal((16, 3, 28, 28)).astype(np.float16)
+    samples = LatentSamples(latents, random.standard_normal((8, 192)).astype(np.float32), 1.0, 0.3)
+    batch = samples.load(np.arange(8), list(range(8)))
+    recipe = replace(DIFFUSION_RECIPES["idiff_tiny"], identity_share=0.5)
+
+    def work(device: torch.device) -> dict[str, torch.Tensor]:
+        generator = load_generator(tiny_diffusion, str(device))
+        task = DiffusionTask(generator.network, load_embedder("mobilefacenet", str(device)), recipe)
+        moved = {name: tensor.to(device) for name, tensor in batch.items()}
+        waits.clear()
+        losses = task.losses(moved, 0)
+        assert waits == []
+        return losses
+
+    _agrees(work)
+
+
+def test_crops_are_decoded_once(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photographs = find(faces / "people")
+    here = Crops(photographs)
+    with accelerator() as device:
+        there = Crops(photographs, device)
+        monkeypatch.setattr(Photograph, "read_crop", lambda self: pytest.fail("decoded again"))
+        waits.clear()
+        kept = there.read(np.array([3, 0, 3]))
+        assert waits == []
+        kept = kept.cpu()
+    monkeypatch.undo()
+    assert torch.equal(kept, here.read(np.array([3, 0, 3])))
 
 
 def test_training_of_a_recogniser_and_its_adapters(faces: Path, tmp_path: Path) -> None:

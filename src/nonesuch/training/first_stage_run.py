@@ -64,7 +64,7 @@ class _Begun:
         """See `Begun.samples`."""
         network, side = self.task.network, self.recipe.side
         latent = (network.channels, side // network.latent_factor, side // network.latent_factor)
-        return material.placed(FirstStageSamples(material.photographs, side, latent))
+        return material.placed(FirstStageSamples(material.crops, side, latent))
 
     def export(self, averaged: dict[str, Tensor], material: Material, path: Path, sheet: Path) -> None:
         """See `Begun.export`."""

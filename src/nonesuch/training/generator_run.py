@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from nonesuch.core import files, weights
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.crops import Crops
 from nonesuch.formats.photographs import Photograph
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses
@@ -158,6 +160,7 @@ class Material:
         vectors: (K, D) raw embeddings of them; no rows for a training that needs none.
         stands: for each image that the run began with, which of the K stands in its place.
         run: seed, licence and other options.
+        place: the device that is trained on.
         on_progress: told how far work before the training is.
     """
 
@@ -166,7 +169,14 @@ class Material:
     vectors: NDArray[np.float32]
     stands: NDArray[np.int64]
     run: RunOptions
+    place: torch.device
     on_progress: OnProgress
+
+    @cached_property
+    def crops(self) -> Crops:
+        """Of the photographs, kept on an accelerator where there is one."""
+        count = len(self.photographs)
+        return Crops(self.photographs, self.place, lambda done: self.on_progress("decoding", done, count))
 
     def placed(self, samples: Samples) -> PlacedSamples:
         """Samples of the photographs, in the order of the images that the run began with."""

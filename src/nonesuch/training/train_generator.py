@@ -151,7 +151,7 @@ def _train(
             else:
                 check_every_crop(photographs, out, on_progress)
                 vectors, stands = np.empty((0, judge.card.embedding_dim), dtype=np.float32), stand_ins(images.rows)
-            material = Material(out, photographs, vectors, stands, run, on_progress)
+            material = Material(out, photographs, vectors, stands, run, place, on_progress)
             trainer = Trainer(begun.task, begun.samples(material), settings, out, place, what)
 
             def export() -> None:

@@ -73,7 +73,7 @@ class _Begun:
         draw = pca_gaussian(fitted) if recipe.losses.need_sampled_people else None
         scale, width = self.card.vector_scale, self.task.generator.style_dim
         samples = PhotographSamples(
-            material.photographs, material.vectors, scale, recipe.mask, width, draw, recipe.prior_share
+            material.crops, material.vectors, scale, recipe.mask, width, draw, recipe.prior_share
         )
         return material.placed(samples)
 

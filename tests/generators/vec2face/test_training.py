@@ -5,6 +5,7 @@ from PIL import Image
 
 from nonesuch import create_model, load_embedder
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.crops import Crops
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.generators.vec2face.generator import MaskSetting
@@ -29,7 +30,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
 
 def _samples(photographs: list[Photograph], prior_share: float = 0.0) -> PhotographSamples:
     vectors = np.random.default_rng(0).normal(0, 5, (8, 192)).astype(np.float32)
-    return PhotographSamples(photographs, vectors, 0.2, _MASK, 4, lambda seed: vectors[seed % 8], prior_share)
+    return PhotographSamples(Crops(photographs), vectors, 0.2, _MASK, 4, lambda seed: vectors[seed % 8], prior_share)
 
 
 def _task(losses: LossWeights, adaptive: bool = False) -> GeneratorTask:

@@ -173,13 +173,15 @@ class DiffusionTask:
         terms = {"diffusion": weights.diffusion * F.mse_loss(found, target)} if weights.diffusion else {}
         if self.view is None:
             return terms
-        looked_at = torch.nonzero(batch["known"] & (times < _LATEST * TIMES))[:, 0]
-        looked_at = looked_at[: round(len(times) * self.recipe.identity_share)]
-        if len(looked_at):
+        # As many rows always, those that count first: their number itself would have to be waited for.
+        counts = batch["known"] & (times < _LATEST * TIMES)
+        rows = torch.argsort((~counts).int(), stable=True)[: round(len(times) * self.recipe.identity_share)]
+        if len(rows):
             clean = keep * noisy - blur * found if velocity else (noisy - blur * found) / keep
-            part = {name: batch[name][looked_at] for name in ("contexts", "disturbance")}
-            distance = self._distance(self.view, clean[looked_at], part)
-            terms["identity"] = weights.identity * (signal[looked_at, 0, 0, 0] * distance).mean()
+            part = {name: batch[name][rows] for name in ("contexts", "disturbance")}
+            distance = self._distance(self.view, clean[rows], part)
+            share = signal[rows, 0, 0, 0] * counts[rows]
+            terms["identity"] = weights.identity * (share * distance).sum() / counts[rows].sum().clamp(min=1)
         return terms
 
     def _distance(self, view: EmbedderView, clean: Tensor, part: Batch) -> Tensor:

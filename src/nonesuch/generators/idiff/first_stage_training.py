@@ -15,7 +15,7 @@ from nonesuch.core.augmentation import DRAWS, mirrored
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.crops import Crops
 from nonesuch.generators.discriminator import (
     PatchDiscriminator,
     adaptive_weight,
@@ -86,23 +86,22 @@ class FirstStageSamples:
     """Photographs, half of them mirrored.
 
     Args:
-        photographs: aligned 112x112 crops.
+        crops: of photographs.
         side: width and height of the first stage's images.
         latent: shape of a latent (C, H, W), for its noise.
     """
 
-    def __init__(self, photographs: list[Photograph], side: int, latent: tuple[int, int, int]) -> None:
-        self.photographs, self.side, self.latent = photographs, side, latent
+    def __init__(self, crops: Crops, side: int, latent: tuple[int, int, int]) -> None:
+        self.crops, self.side, self.latent = crops, side, latent
 
     def __len__(self) -> int:
-        return len(self.photographs)
+        return len(self.crops)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
         """images (B, 3, side, side) in [-1, 1]; noise (B, C, H, W) standard normal."""
-        pixels = np.stack([self.photographs[index].read_crop() for index in indices])
-        images = from_grey_levels(torch.from_numpy(pixels))
+        images = from_grey_levels(self.crops.read(indices))
         mirror = mirrored(torch.from_numpy(np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in seeds])))
-        images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+        images = torch.where(mirror.to(images.device)[:, None, None, None], images.flip(3), images)
         noise = np.stack([normal(seed, Stream.DIFFUSION, int(np.prod(self.latent))) for seed in seeds])
         return {
             "images": from_crops(images, self.side),

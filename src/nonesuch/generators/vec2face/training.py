@@ -18,7 +18,7 @@ from nonesuch.core.augmentation import DRAWS, disturbed
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.crops import Crops
 from nonesuch.generators.discriminator import (
     PatchDiscriminator,
     adaptive_weight,
@@ -113,7 +113,7 @@ class PhotographSamples:
     """Photographs with their vectors.
 
     Args:
-        photographs: aligned 112x112 crops.
+        crops: of N photographs.
         vectors: (N, D) raw embeddings of them.
         vector_scale: what a raw embedding is multiplied by for the network.
         mask: how masks are drawn, each from the sample's own seed.
@@ -124,7 +124,7 @@ class PhotographSamples:
 
     def __init__(
         self,
-        photographs: list[Photograph],
+        crops: Crops,
         vectors: NDArray[np.float32],
         vector_scale: float,
         mask: MaskSetting,
@@ -132,13 +132,13 @@ class PhotographSamples:
         draw: Callable[[int], NDArray[np.float32]] | None = None,
         prior_share: float = 0.0,
     ) -> None:
-        self.photographs, self.vectors = photographs, vectors
+        self.crops, self.vectors = crops, vectors
         self.vector_scale, self.mask = vector_scale, mask
         self.style_dim = style_dim
         self.draw, self.prior_share = draw, 0.0 if draw is None else prior_share
 
     def __len__(self) -> int:
-        return len(self.photographs)
+        return len(self.crops)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
         """images (B, 3, 112, 112) in [-1, 1], channels last; vectors (B + P, D), those of P sampled people last;
@@ -150,7 +150,6 @@ class PhotographSamples:
                 f"{len(seeds)} photographs at a time do not go with {self.prior_share:g} sampled people each; "
                 f"let --batch / --accumulate be a multiple of {round(1 / self.prior_share)}"
             )
-        pixels = torch.from_numpy(np.stack([self.photographs[index].read_crop() for index in indices]))
         vectors = self.vectors[indices]
         prior = [derive_seed(seed, 1) for seed in seeds[: int(share)]]
         if prior and self.draw is not None:
@@ -160,7 +159,7 @@ class PhotographSamples:
         style = np.stack([normal(seed, Stream.STYLE, self.style_dim) for seed in every])
         disturbance = np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in every])
         return {
-            "images": from_grey_levels(pixels),
+            "images": from_grey_levels(self.crops.read(indices)),
             "vectors": torch.from_numpy(vectors) * self.vector_scale,
             "mask_ratio": torch.tensor([ratio for ratio, _ in masks], dtype=torch.float32),
             "noise": torch.from_numpy(np.stack([noise for _, noise in masks])),
