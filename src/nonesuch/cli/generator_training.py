@@ -69,7 +69,13 @@ from nonesuch.training.train_generator import train_generator as train
         "--lr",
         type=click.FloatRange(0, min_open=True),
         help="Peak learning rate.  [default: the recipe's, in proportion to --batch]",
-    )
+    ),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="Be done in so many minutes, weights exported: the speed of the first minute (or tenth) fixes how many "
+        "images the run sees, at most as many as without this.",
+    ),
 )
 @options.card
 @options.work
@@ -89,6 +95,7 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     Examples:
       nonesuch train-generator run --data faces.tar --exclude held-out.txt --dtype bfloat16
       nonesuch train-generator run2 --data faces/ --init run/vec2face_small.safetensors --images-seen 40000
+      nonesuch train-generator run --data faces.tar --device cuda --dtype bfloat16 --batch 256 --minutes 30
       nonesuch train-generator stage --data faces.tar --preset idiff_small_first_stage
       nonesuch train-generator run3 --data faces.tar --preset idiff_small \\
         --first-stage stage/idiff_small_first_stage.safetensors

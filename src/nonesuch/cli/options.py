@@ -173,9 +173,9 @@ about_data = click.option(
 )
 
 
-def schedule(rate: Decorator = lr) -> Decorator:
+def schedule(rate: Decorator = lr, *more: Decorator) -> Decorator:
     """How long and how fast a training runs; `rate` takes the place of --lr."""
-    return section("How long and how fast", images_seen, epochs, batch, accumulate, rate)
+    return section("How long and how fast", images_seen, epochs, *more, batch, accumulate, rate)
 
 
 card = section("For the card of the weights", licence, about_data)

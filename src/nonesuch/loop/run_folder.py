@@ -20,17 +20,19 @@ BAD_IMAGES = "bad_images.txt"  # names of those that cannot be used, for --exclu
 VECTORS = "vectors.parquet"  # of a generator's photographs, made before there is a state
 LATENTS = "latents.npy"  # of a diffusion's photographs, likewise
 _CLAIM = {SETTINGS, IMAGES, locks.LOCK}  # all that a claim leaves
-_DIVERGED = "diverged"
+_DIVERGED, _FIXED = "diverged", "length_fixed"
 _FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kept:
-    """The settings file: fields of `TrainSettings`, what the run is, and the step at which it diverged, if it did."""
+    """The settings file: fields of `TrainSettings`, what the run is, the step at which it diverged, if it did, and
+    whether a time budget fixed its length."""
 
     settings: dict[str, Any]
     what: dict[str, Any]
     diverged: AtLeast0 | None = None
+    length_fixed: bool = False
 
 
 @contextlib.contextmanager
@@ -109,6 +111,20 @@ def claim_folder(folder: Path, settings: TrainSettings, what: dict[str, Any], ma
         notice(f"{folder}: the run of {changed['images'][0]:,} images goes on to {changed['images'][1]:,}")
     if changed:
         files.write_json(path, now)
+
+
+def keep_length(folder: Path, images: int) -> None:
+    """Keep how many images a run sees, where that was found out on the way."""
+    kept = _read(folder / SETTINGS)
+    files.write_json(folder / SETTINGS, {**kept, "settings": {**kept["settings"], "images": images}, _FIXED: True})
+
+
+def fixed_length(folder: Path) -> int | None:
+    """The images of a run that has a saved state and whose length was found out on the way; None for any other."""
+    if not (folder / STATE).exists() or not (folder / SETTINGS).exists():
+        return None
+    kept = _read(folder / SETTINGS)
+    return int(kept["settings"]["images"]) if kept.get(_FIXED) else None
 
 
 def note_divergence(folder: Path, step: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nonesuch.core import files
 from nonesuch.loop import distributed
+from nonesuch.loop.progress import OnProgress
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,26 @@ class Seen:
     lr: float
     losses: dict[str, float]
     problem: str
+
+
+@dataclass
+class Progress:
+    """What the loop tells its caller after a step; on an accelerator after every few."""
+
+    seen: int
+    total: int
+    losses: dict[str, float]
+    images_per_second: float
+
+    @property
+    def note(self) -> str:
+        """Speed and losses, for a progress bar."""
+        losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return f"{self.images_per_second:.0f} images/s  {losses}"
+
+    def tell(self, on_progress: OnProgress) -> None:
+        """Report it as all long work is reported."""
+        on_progress("training", self.seen, self.total, self.note)
 
 
 def look(results: Sequence[StepResult]) -> list[Seen]:

@@ -23,10 +23,10 @@ from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
 from nonesuch.loop.optimizers import optimizer_of
-from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.run_folder import LOG, STATE, note_divergence
 from nonesuch.loop.settings import TrainSettings, seconds_between_saves
-from nonesuch.loop.step_results import StepResult, look, mean_over_processes, write_log
+from nonesuch.loop.step_results import Progress, StepResult, look, mean_over_processes, write_log
+from nonesuch.loop.time_budget import TimeBudget
 
 Batch = dict[str, Tensor]
 Result = TypeVar("Result")
@@ -68,26 +68,6 @@ class Samples(Protocol):
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
         """The samples of these indices; each seed is derived from (run, epoch, sample)."""
         ...
-
-
-@dataclass
-class Progress:
-    """What the loop tells its caller after a step; on an accelerator after every few."""
-
-    seen: int
-    total: int
-    losses: dict[str, float]
-    images_per_second: float
-
-    @property
-    def note(self) -> str:
-        """Speed and losses, for a progress bar."""
-        losses = " ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
-        return f"{self.images_per_second:.0f} images/s  {losses}"
-
-    def tell(self, on_progress: OnProgress) -> None:
-        """Report it as all long work is reported."""
-        on_progress("training", self.seen, self.total, self.note)
 
 
 class Trainer:
@@ -150,7 +130,11 @@ class Trainer:
             )
 
     def run(
-        self, on_step: Callable[[Progress], None], on_save: Callable[[], None], checkpoint_seconds: float | None = None
+        self,
+        on_step: Callable[[Progress], None],
+        on_save: Callable[[], None],
+        checkpoint_seconds: float | None = None,
+        budget: TimeBudget | None = None,
     ) -> None:
         """Train until `settings.images` are seen, saving the state now and then and at the end.
 
@@ -162,6 +146,7 @@ class Trainer:
             on_save: called after each save, such as to export the weights.
             checkpoint_seconds: time between saves; None for NONESUCH_CHECKPOINT_SECONDS of the environment, otherwise
                 300.
+            budget: shortens the run so that it is over in time; what is left then is for another call.
 
         Raises:
             NonesuchError: a loss is not finite (the saved state is the one before), or the disk is full.
@@ -176,15 +161,24 @@ class Trainer:
                     continue
                 on_step(self._look())
                 if distributed.any_of_us(stop_requested()):
-                    self.save()
-                    distributed.first_does(on_save)
+                    self._save_all(on_save)
                     raise KeyboardInterrupt
-                if distributed.any_of_us(time.monotonic() - saved > checkpoint_seconds):
-                    self.save()
-                    distributed.first_does(on_save)
+                fix = budget is not None and distributed.any_of_us(budget.due(self.seen))
+                if fix or distributed.any_of_us(time.monotonic() - saved > checkpoint_seconds):
+                    saving = time.monotonic()
+                    self._save_all(on_save)
                     saved = time.monotonic()
-            self.save()
-            distributed.first_does(on_save)
+                    if budget is not None:
+                        budget.saved(saved - saving)
+                if budget is not None and fix:
+                    self.settings = budget.length(self.seen, self.settings, self.folder, self.device)
+                if budget is not None and distributed.any_of_us(budget.over):
+                    break
+            self._save_all(on_save)
+
+    def _save_all(self, on_save: Callable[[], None]) -> None:
+        self.save()
+        distributed.first_does(on_save)
 
     def save(self) -> None:
         """Write the whole state, replacing the last one in one step; the first process does so."""

@@ -1,22 +1,25 @@
 """Training a generator on photographs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from nonesuch.core.arguments import Choice, Number, checked
+from nonesuch.core.arguments import ABOVE_0, Choice, Number, checked
 from nonesuch.core.files import as_path, as_paths, path_or_none
+from nonesuch.core.notices import notice
 from nonesuch.formats.photographs import Photograph, listing, listing_signature
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, FIRST_STAGE_RECIPES
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.loop.run_folder import fixed_length
 from nonesuch.loop.run_images import images_of_run, stand_ins
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, sources
+from nonesuch.loop.time_budget import TimeBudget
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_embedder
 from nonesuch.training.crop_check import check_every_crop
@@ -48,6 +51,7 @@ class TrainedGenerator(Trained):
 @checked(
     preset=Choice(tuple(sorted(TRAININGS))),
     adversarial_from=Number(0, whole=True),
+    minutes=ABOVE_0,
     context_dropout=Number(0, 0.9),
     **LIMITS,
 )
@@ -61,6 +65,7 @@ def train_generator(
     init: str | Path | None = None,
     images_seen: int | None = None,
     epochs: float | None = None,
+    minutes: float | None = None,
     batch: int | None = None,
     accumulate: int = 1,
     lr: float | None = None,
@@ -89,6 +94,8 @@ def train_generator(
         preset: network and recipe, one of `TRAININGS`; None below means what the recipe says.
         init: a weight file, or another run's folder, to start from.
         images_seen, epochs: how long; at most one of them is given.
+        minutes: the call is over after so many, with weights exported: after a tenth of them, or a minute, the speed
+            fixes how many images the run sees, at most as many as without this.
         batch, accumulate: images per step, and parts that a batch is split into.
         lr: peak learning rate; the recipe's is in proportion to the batch.
         loss: weights of loss terms by name, see the presets' recipes.
@@ -115,6 +122,7 @@ def train_generator(
     Example:
         nonesuch.train_generator("run", "faces.tar", images_seen=40_000).weights
     """
+    budget = None if minutes is None else TimeBudget(minutes)
     init, vgg, lpips, first_stage = (path_or_none(path) for path in (init, vgg, lpips, first_stage))
     given = Given(preset, init, vgg, lpips, first_stage, loss or {}, adversarial_from, adaptive, context_dropout)
     training = TRAININGS[preset](given)
@@ -123,7 +131,8 @@ def train_generator(
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     photographs = partial(training_photographs, sources(data), as_paths(exclude), allow_unknown)
-    return _train(as_path(out) / f"{preset}.safetensors", photographs, training, embedder, run, on_skipped, on_progress)
+    path = as_path(out) / f"{preset}.safetensors"
+    return _train(path, photographs, training, embedder, run, budget, on_skipped, on_progress)
 
 
 def _train(
@@ -132,6 +141,7 @@ def _train(
     training: GeneratorTraining,
     embedder: str | Path,
     run: RunOptions,
+    budget: TimeBudget | None,
     on_skipped: Callable[[list[str]], None],
     on_progress: OnProgress,
 ) -> TrainedGenerator:
@@ -141,6 +151,8 @@ def _train(
         photographs = find_photographs()
         images = images_of_run(out, listing(photographs))
         settings = run.settings(training.recipe, len(images))
+        if budget is not None and (length := fixed_length(out)) is not None:
+            settings, budget.fixed = replace(settings, images=length), True
         what = {"embedder": judge.card.sha256, "data": listing_signature(images.table), **training.record()}
         torch.manual_seed(run.seed)
         with run.claimed(out, settings, what, images):
@@ -157,5 +169,8 @@ def _train(
             def export() -> None:
                 begun.export(trainer.averaged(), material, path, sheet)
 
-            trainer.run(lambda progress: progress.tell(on_progress), export)
+            trainer.run(lambda progress: progress.tell(on_progress), export, budget=budget)
+            if trainer.seen < trainer.settings.images and distributed.rank() == 0:
+                total = trainer.settings.images
+                notice(f"the time was over at {trainer.seen:,} of {total:,} images; the same command goes on")
     return TrainedGenerator(path, trainer.seen, sheet)
