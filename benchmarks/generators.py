@@ -235,7 +235,8 @@ def recognise(bench: Bench, settings: list[Setting]) -> None:
     """Rows of the recognition loop on images of LEARNED people, the same as in its row "500 x 20"."""
     options = bench.options
     places = {"work": bench.folder / "recognition", "lfw": options.lfw, "pairs": options.pairs}
-    recognition = loop.Bench(argparse.Namespace(**places, heldout=options.heldout, images=options.budget))
+    shared = {"heldout": options.heldout, "images": options.budget, "dtype": options.dtype}
+    recognition = loop.Bench(argparse.Namespace(**places, **shared))
     people = ["--vectors", str(bench.people(LEARNED, 21)), *loop.GENERATE]
     for setting in settings:
         data = loop.slug(setting.name)

@@ -157,7 +157,8 @@ def train(bench: Bench, row: Row) -> tuple[Embedder, dict[str, object]]:
     names = run.with_suffix(".txt")
     names.write_text("\n".join(sorted(left_out)))
     data = [part for source in sources for part in ("--data", source)]
-    options = ["--epochs", bench.options.images / len(sizes), "--seed", row.seed, "--cache", "--dtype", "bfloat16"]
+    options = ["--epochs", bench.options.images / len(sizes), "--seed", row.seed]
+    options += ["--cache", "--dtype", bench.options.dtype]
     options += ["--exclude", names] if len(sizes) < len(people) else []
     nonesuch("recognize", "train", run, *data, *options)
     speeds = [json.loads(line)["images_per_second"] for line in (run / "log.jsonl").read_text().splitlines()]
@@ -237,6 +238,7 @@ def main() -> None:
     for name in ("--lfw", "--pairs", "--heldout", "--celeba"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--rows", nargs="*")
+    parser.add_argument("--dtype", default="bfloat16", help="of the training; float32 where a CPU has no bfloat16")
     parser.add_argument("--images", type=int, default=100_000)
     options = parser.parse_args()
     keep_memory()
