@@ -112,6 +112,7 @@ def draw(results: dict[str, dict[str, float]], path: Path) -> None:
             for name, point in zip(results, points, strict=True):
                 axis.annotate(f"{name}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
         axis.set_xlabel(label)
+        axis.margins(0.15)
     axes[0].set_ylabel("mated - non-mated cosine")
     axes[0].legend()
     figure.savefig(path, dpi=120)
