@@ -1,7 +1,7 @@
 """Generators and samplers in one table: the same people, the same seeds of images, the same judges.
 
-    python benchmarks/generators.py WORK --idiff idiff_small.safetensors --lfw lfw112.tar \\
-        --heldout lfw_heldout_people.txt [--rows NAME ...] [--recognition NAME ... --pairs lfw_pairs.txt]
+    python benchmarks/generators.py WORK --lfw lfw112.tar --heldout lfw_heldout_people.txt \\
+        [--idiff NAME_OR_FILE] [--rows NAME ...] [--recognition NAME ... --pairs lfw_pairs.txt]
 
 Each row is a dataset that `generate_dataset` makes in WORK of the same sampled people, on one thread. Ancestral
 sampling of 1,000 steps makes few images, so its row has no coverage. Coverage is the share of held-out photographs (a
@@ -283,7 +283,8 @@ def show(bench: Bench) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    for name in ("--idiff", "--lfw", "--heldout"):
+    parser.add_argument("--idiff", type=Path, default=Path("idiff_small"), help="a name or a weight file")
+    for name in ("--lfw", "--heldout"):
         parser.add_argument(name, type=Path, required=True)
     names = [setting.name for setting in SETTINGS]
     parser.add_argument("--rows", nargs="*", choices=[PHOTOGRAPHS, *names], default=[PHOTOGRAPHS, *names])

@@ -4,7 +4,7 @@
 
 Identities are sampled from the generator's own statistics with seed 0 and taken as they come. Only `best_and_worst.jpg`
 chooses among 500 identities' images with seed 0: it shows the 10 with the highest and the 10 with the lowest cosine
-between the identity's vector and the image's embedding.
+between the identity's vector and the image's embedding. `families.jpg` has the same people by both families that ship.
 """
 
 import argparse
@@ -19,13 +19,14 @@ from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.variation import perturb
+from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
 from nonesuch.measures.similarity import normalised
 from nonesuch.pages.contact_sheet import contact_sheet
 from nonesuch.steering.steerer import Steerer
 from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
+OTHER_FAMILY = "idiff_small"
 
 
 def render(generator: Generator, vectors: np.ndarray, seeds: list[int], style: float = 1.0) -> list[Pixels]:
@@ -53,6 +54,21 @@ def interpolation(generator: Generator, people: np.ndarray) -> list[list[Pixels]
         norms = (1.0 - shares) * np.linalg.norm(first) + shares * np.linalg.norm(last)
         between *= norms / np.linalg.norm(between, axis=1, keepdims=True)
         rows.append(render(generator, between, [derive_seed(1, number)] * COLUMNS, style=0.0))
+    return rows
+
+
+def families(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """Rows of identities: five images by the generator, perturbed as its card says, then five by IDiff-Face."""
+    other, half = load_generator(OTHER_FAMILY, "cpu"), COLUMNS // 2
+    mix = parse_sigma_mix(generator.card.sigma_mix)
+    rows = []
+    for number, base in enumerate(people[:6]):
+        seeds = [derive_seed(4, number, image) for image in range(half)]
+        sigmas = stratified_sigmas(mix, half, derive_seed(4, number))
+        scale = generator.card.vector_scale
+        moved = [perturb(base, float(sigma), seed, scale) for sigma, seed in zip(sigmas, seeds, strict=True)]
+        same = np.repeat(base[None], half, axis=0)
+        rows.append([*render(generator, np.stack(moved), seeds), *render(other, same, seeds)])
     return rows
 
 
@@ -100,7 +116,8 @@ def main() -> None:
     people = sample_people(options.generator, generator, load_embedder(generator.card.embedder, "cpu"), 500, 0)
     options.out.mkdir(parents=True, exist_ok=True)
     sheets = {
-        make.__name__: make(generator, people) for make in (variation, interpolation, sigma_ladder, best_and_worst)
+        make.__name__: make(generator, people)
+        for make in (variation, interpolation, sigma_ladder, families, best_and_worst)
     }
     sheets["steered_yaw"] = steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40))
     sheets["steered_age"] = steered(generator, people, "age", (20, 30, 40, 50, 60, 70))

@@ -11,11 +11,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nonesuch import load_generator
+from nonesuch import load_embedder, load_generator
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.from_plan import PlannedImages
 from nonesuch.formats.dataset import read_identities
 from nonesuch.generators.idiff.generator import IDiffGenerator
+from nonesuch.measures.similarity import normalised
 from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
 from tests.generators.own_seeds import check_images_are_of_their_seeds
@@ -216,3 +217,14 @@ def test_cards_with_unknown_words_are_refused(file: Path, tmp_path: Path, change
 def test_cards_that_cannot_be(own: IDiffGenerator, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(NonesuchError, match=message):
         _with(own, **changes)
+
+
+def test_the_weights_that_ship_draw_whom_they_are_asked_for(cli: Cli, tmp_path: Path) -> None:
+    outcome = cli("generate", tmp_path / "faces", "--generator", "idiff_small", "--identities", 4, "--images", 2)
+    assert outcome.status == 0, outcome.err
+    people = read_identities(tmp_path / "faces", 4, 2)
+    unit = normalised(load_embedder("mobilefacenet", "cpu").embed(np.concatenate([person.images for person in people])))
+    cosines = unit @ normalised(np.stack([person.vector for person in people])).T
+    own = cosines[np.arange(8), np.arange(8) // 2]
+    assert own.mean() > 0.65  # 0.76 over many people
+    assert (cosines.argmax(1) == np.arange(8) // 2).all()

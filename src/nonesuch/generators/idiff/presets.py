@@ -73,7 +73,7 @@ DIFFUSION_RECIPES: dict[str, DiffusionRecipe] = {
         without_identity=0.1,
         latent_scale=None,
         weight_decay=0.01,
-        sampling={"sampler": "ddim", "steps": 10, "guidance": 2.0},
+        sampling={"sampler": "ddim", "steps": 10},
     ),
     "idiff": DiffusionRecipe(
         images=150_000 * _STEP, batch=_STEP, lr=1e-4, warmup=0, ema_images=500_000, period=10_000 * _STEP
