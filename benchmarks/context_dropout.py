@@ -33,7 +33,8 @@ from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
 from nonesuch.loop.run_folder import LATENTS, VECTORS
 from nonesuch.loop.settings import TrainSettings
-from nonesuch.loop.trainer import Progress, Trainer
+from nonesuch.loop.step_results import Progress
+from nonesuch.loop.trainer import Trainer
 from nonesuch.measures.diversity import within_identities
 from nonesuch.measures.similarity import normalised
 from nonesuch.pages.contact_sheet import write_contact_sheet

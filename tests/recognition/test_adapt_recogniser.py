@@ -10,7 +10,8 @@ from nonesuch.embedders.adapters import AdaptedNetwork
 from nonesuch.embedders.embedder import Preprocessing
 from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
-from nonesuch.loop.trainer import Progress, Trainer
+from nonesuch.loop.step_results import Progress
+from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model
 from nonesuch.recognition.adapt_recogniser import measure_quality
 from nonesuch.recognition.augmentation import Augmentation

@@ -14,7 +14,8 @@ from nonesuch.embedders.iresnet import SqueezeExcitation
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.loop.settings import TrainSettings
-from nonesuch.loop.trainer import Progress, Trainer
+from nonesuch.loop.step_results import Progress
+from nonesuch.loop.trainer import Trainer
 from nonesuch.measures.similarity import normalised
 from nonesuch.models import create_model
 from nonesuch.recognition.augmentation import Augmentation

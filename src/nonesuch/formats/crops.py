@@ -8,12 +8,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.formats.photographs import Photograph
 
 _BLOCK = 1024  # decoded at once
 _SHARE = 0.25  # of an accelerator's free memory that crops may take
 _BYTES = CROP_SIZE * CROP_SIZE * 3
+
+
+class CropReader:
+    """Photographs -> (N, 112, 112, 3) uint8 RGB, decoded by two threads; errors as `Photograph.read_crop`."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2)
+
+    def __call__(self, photographs: Sequence[Photograph]) -> Pixels:
+        return np.stack(list(self._pool.map(Photograph.read_crop, photographs)))
 
 
 class Crops:
@@ -36,7 +46,7 @@ class Crops:
         on_crop: Callable[[int], None] = lambda done: None,
     ) -> None:
         self.photographs = list(photographs)
-        self._pool = ThreadPoolExecutor(2)
+        self._read = CropReader()
         self._kept: Tensor | None = None
         if device is not None and device.type != "cpu" and len(photographs) * _BYTES <= _SHARE * _free(device):
             self._kept = torch.empty(len(photographs), CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8, device=device)
@@ -55,8 +65,7 @@ class Crops:
         return self._kept[torch.from_numpy(indices).to(self._kept.device, non_blocking=True)]
 
     def _decoded(self, indices: NDArray[np.int64]) -> Tensor:
-        wanted = [self.photographs[index] for index in indices]
-        return torch.from_numpy(np.stack(list(self._pool.map(Photograph.read_crop, wanted))))
+        return torch.from_numpy(self._read([self.photographs[index] for index in indices]))
 
 
 def _free(device: torch.device) -> float:

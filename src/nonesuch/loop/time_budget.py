@@ -8,7 +8,7 @@ import torch
 
 from nonesuch.core.notices import notice
 from nonesuch.loop import distributed
-from nonesuch.loop.run_folder import keep_length
+from nonesuch.loop.run_folder import fixed_length, keep_length
 from nonesuch.loop.settings import TrainSettings
 
 _LOOK_FOR = 0.1  # share of the time after which the length is fixed, or
@@ -32,7 +32,13 @@ class TimeBudget:
         self._end = self._start + 60.0 * minutes
         self._first: tuple[float, int] | None = None
         self._saving = 0.0
-        self.fixed = False
+        self._fixed = False
+
+    def kept(self, folder: Path, settings: TrainSettings) -> TrainSettings:
+        """The settings with the length that an earlier call fixed for the run in this folder, if one did."""
+        length = fixed_length(folder)
+        self._fixed = length is not None
+        return settings if length is None else replace(settings, images=length)
 
     def saved(self, seconds: float) -> None:
         """Told how long a save took."""
@@ -45,7 +51,7 @@ class TimeBudget:
 
     def due(self, seen: int) -> bool:
         """Whether the length is to be fixed now; the first call starts the clock, since first steps are slow."""
-        if self.fixed:
+        if self._fixed:
             return False
         now = time.monotonic()
         if self._first is None:
@@ -62,7 +68,7 @@ class TimeBudget:
         possible = torch.tensor(float(seen + _SPARE * speed * left), dtype=torch.float64, device=device)
         possible = -distributed.highest_of_all(-possible)  # the slowest process's
         steps = max(int(float(possible) // settings.batch), seen // settings.batch)
-        self.fixed = True
+        self._fixed = True
         images = min(max(steps * settings.batch, 1), settings.images)
         if distributed.rank() == 0:
             notice(f"{speed:.0f} images a second: the time is enough for {images:,} images in all")

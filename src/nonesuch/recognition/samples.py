@@ -1,7 +1,6 @@
 """Labelled faces as training batches, augmented by draws that belong to each sample."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.seeding import Stream, uniform
+from nonesuch.formats.crops import CropReader
 from nonesuch.formats.photographs import Photograph
 from nonesuch.loop.trainer import Batch
 from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS
@@ -46,8 +46,7 @@ class FaceSamples:
             raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
         place = {identity: row for row, identity in enumerate(self.identities)}
         self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
-        self._pool = ThreadPoolExecutor(2)
-        self._read = read or self._decode
+        self._read = read or CropReader()
         self._pixels: Pixels | None = None
 
     def keep(self, on_image: Callable[[int], None] = lambda done: None) -> None:
@@ -73,6 +72,3 @@ class FaceSamples:
             "labels": torch.from_numpy(self.labels[indices]),
             "draws": torch.from_numpy(draws.astype(np.float32)),
         }
-
-    def _decode(self, photographs: Sequence[Photograph]) -> Pixels:
-        return np.stack(list(self._pool.map(Photograph.read_crop, photographs)))

@@ -1,7 +1,7 @@
 """Training a generator on photographs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, FIRST_STAGE_REC
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.run_folder import fixed_length
 from nonesuch.loop.run_images import images_of_run, stand_ins
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, sources
 from nonesuch.loop.time_budget import TimeBudget
@@ -151,8 +150,8 @@ def _train(
         photographs = find_photographs()
         images = images_of_run(out, listing(photographs))
         settings = run.settings(training.recipe, len(images))
-        if budget is not None and (length := fixed_length(out)) is not None:
-            settings, budget.fixed = replace(settings, images=length), True
+        if budget is not None:
+            settings = budget.kept(out, settings)
         what = {"embedder": judge.card.sha256, "data": listing_signature(images.table), **training.record()}
         torch.manual_seed(run.seed)
         with run.claimed(out, settings, what, images):

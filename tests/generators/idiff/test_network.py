@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from nonesuch import create_model
 from nonesuch.core.errors import NonesuchError
 from nonesuch.generators.idiff.first_stage import IDiffFirstStage
+from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.unet import IDiffUNet, ResidualBlock
 from tests.filling import fill
 
@@ -62,11 +63,26 @@ def test_variants_hear_their_context_or_none(conditioning: str) -> None:
         torch.testing.assert_close(network(x[1:], t[1:]), network(x, t)[1:], atol=1e-5, rtol=1e-4)
 
 
-def test_the_published_adagn_variant() -> None:
-    """Its size, and a block's output against the formula: context and time are told to the second norm together."""
+def _published_sizes(name: str) -> dict[str, int]:
+    """Numbers of parameters of a published U-Net, by tensor."""
     with torch.device("meta"):
-        network = create_model("idiff_adagn").unet
-    assert sum(parameter.numel() for parameter in network.parameters()) == 134_595_939  # type: ignore[union-attr]
+        network = create_model(name)
+    assert isinstance(network, LatentDiffusion)
+    return {name: parameter.numel() for name, parameter in network.unet.named_parameters()}
+
+
+def test_sizes_of_the_published_variants() -> None:
+    """The unconditional one lacks the AdaGN U-Net's layers from 512 to 256, and on to each block's width."""
+    unconditional, adagn = (_published_sizes(f"idiff_{name}") for name in ("unconditional", "adagn"))
+    assert sum(adagn.values()) == 134_595_939
+    layers = {name for name in adagn if "context_emb" in name}
+    assert unconditional.keys() == adagn.keys() - layers
+    assert len(layers) == 2 + 2 * 22
+    assert sum(unconditional.values()) == 132_392_163
+
+
+def test_a_block_of_the_adagn_variant() -> None:
+    """Its output against the formula: context and time are told to the second norm together."""
     block = ResidualBlock(32, 64, 16, 8).eval()
     fill(block)
     x, time, context = torch.randn(2, 32, 5, 5), torch.randn(2, 16), torch.randn(2, 8)
