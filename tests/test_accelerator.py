@@ -19,7 +19,8 @@ from nonesuch.formats.crops import Crops
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples
-from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
+from nonesuch.generators.idiff.distillation import DistillationTask
+from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, DISTILLATION_RECIPES
 from nonesuch.generators.losses import Lpips
 from nonesuch.loop.step_results import Progress
 from nonesuch.loop.trainer import Trainer
@@ -219,6 +220,33 @@ def test_a_diffusions_losses_do_not_wait_either(tiny_diffusion: Path) -> None:
         moved = {name: tensor.to(device) for name, tensor in batch.items()}
         waits.clear()
         losses = task.losses(moved, 0)
+        assert waits == []
+        return losses
+
+    _agrees(work)
+
+
+def test_a_distillations_losses_do_not_wait_either(tiny_diffusion: Path) -> None:
+    random = np.random.default_rng(0)
+    batch = {
+        "images": random.random((4, 3, 112, 112)) * 2.0 - 1.0,
+        "latents": random.standard_normal((4, 3, 28, 28)),
+        "noise": random.standard_normal((4, 3, 28, 28)),
+        "vectors": random.standard_normal((4, 192)),
+        "disturbance": random.random((4, 7)),
+    }
+
+    def work(device: torch.device) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        network = load_generator(tiny_diffusion, "cpu").network.requires_grad_(True)
+        recipe = DISTILLATION_RECIPES["idiff_tiny_fast"]
+        task = DistillationTask(network, load_embedder("mobilefacenet", str(device)), recipe, latent_scale=1.0)
+        for part in (network, task.teacher_stage, task.discriminator):
+            part.to(device)
+        moved = {name: torch.from_numpy(part).float().to(device) for name, part in batch.items()}
+        waits.clear()
+        losses = task.losses(moved, 64)
+        losses |= task.discriminator_losses(moved, 64)  # with the penalty
         assert waits == []
         return losses
 

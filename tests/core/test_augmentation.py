@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nonesuch.core.augmentation import DRAWS, disturbed, mirrored
+from nonesuch.core.augmentation import DRAWS, disturbed, jittered, mirrored
 
 SIDE = 81
 NOTHING = (0.9, *[0.5] * (DRAWS - 1))  # every change is in the middle of its range
@@ -61,3 +61,30 @@ def test_moves(end: float) -> None:
     # The turned image is mirrored as a whole.
     both = disturbed(_spot(*at), _with(turn=end, mirror=0.0))
     assert _place(both) == pytest.approx((-turned.real, turned.imag), abs=2e-3)
+
+
+def test_jittered_leaves_images_alone_at_probability_0() -> None:
+    images = torch.rand(4, 3, 20, 16) * 2.0 - 1.0
+    torch.testing.assert_close(jittered(images, torch.tensor(0.0)), images, rtol=0.0, atol=0.0)
+
+
+def test_jittered_moves_by_whole_pixels_and_recolours_evenly() -> None:
+    """Each copy is its image moved by at most two pixels, mirrored or not, up to one contrast and one brightness."""
+    torch.manual_seed(3)
+    images = torch.rand(16, 1, 20, 20) * 2.0 - 1.0
+    copies = jittered(images, torch.tensor(1.0))
+    kinds = set()
+    for image, copy in zip(images[:, 0], copies[:, 0], strict=True):
+        inner = copy[4:-4, 4:-4].flatten()
+        correlations = {}
+        for down in range(-2, 3):
+            for right in range(-2, 3):
+                for mirror in (False, True):
+                    source = image.flip(1) if mirror else image
+                    moved = torch.roll(source, (down, right), (0, 1))[4:-4, 4:-4].flatten()
+                    correlations[down, right, mirror] = float(torch.corrcoef(torch.stack([inner, moved]))[0, 1])
+        best = max(correlations, key=lambda key: correlations[key])
+        assert correlations[best] == pytest.approx(1.0, abs=1e-4)
+        kinds.add(best)
+    assert len({kind[:2] for kind in kinds}) > 5
+    assert {kind[2] for kind in kinds} == {False, True}

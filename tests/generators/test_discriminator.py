@@ -2,12 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nonesuch.generators.discriminator import (
-    PatchDiscriminator,
-    adaptive_weight,
-    discriminator_loss,
-    generator_loss,
-)
+from nonesuch.generators.discriminator import PatchDiscriminator, adaptive_weight
 
 
 def test_published_shape() -> None:
@@ -20,10 +15,18 @@ def test_published_shape() -> None:
     assert all(stage.norm.num_groups == 8 for stage in discriminator.stages)
 
 
+class _Means(PatchDiscriminator):
+    """Scores an image by its mean."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean((1, 2, 3), keepdim=True)
+
+
 def test_losses_by_hand() -> None:
-    real, fake = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
-    assert float(discriminator_loss(real, fake)) == pytest.approx(0.5 * (0.5 + 2.0))
-    assert float(generator_loss(fake)) == -1.0
+    real, fake = (torch.tensor(means)[:, None, None, None].expand(2, 3, 8, 8) for means in ([1.0, 0.0], [0.0, 2.0]))
+    found = _Means().losses(real, fake)
+    assert float(found["discriminator"]) == pytest.approx(0.5 * (0.5 + 2.0))
+    assert _Means().unconvinced(fake).tolist() == [0.0, -2.0]
 
 
 def test_adaptive_weight_by_hand() -> None:

@@ -40,6 +40,11 @@ from nonesuch.training.train_generator import train_generator as train
         help="Weights of a trained first stage, or of a generator that has one, whose latents an IDiff-Face learns on.",
     ),
     click.option(
+        "--teacher",
+        type=options.PATH,
+        help="An IDiff-Face of many steps, by name or file, which a one-step preset (idiff_fast) learns from.",
+    ),
+    click.option(
         "--context-dropout",
         type=click.FloatRange(0, 0.9),
         help="Share of the identity context that an IDiff-Face leaves out in training (contextual partial dropout): "
@@ -89,7 +94,8 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     the end.
 
     IDiff-Face is trained in two runs: first its first stage (--preset idiff_small_first_stage), then the diffusion on
-    the latents that --first-stage gives, which are made once and kept in OUT.
+    the latents that --first-stage gives, which are made once and kept in OUT. A third run may distil it to one step
+    (--preset idiff_fast): the --teacher draws thousands of latents of sampled people first, kept in OUT too.
 
     \b
     Examples:
@@ -99,6 +105,7 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
       nonesuch train-generator stage --data faces.tar --preset idiff_small_first_stage
       nonesuch train-generator run3 --data faces.tar --preset idiff_small \\
         --first-stage stage/idiff_small_first_stage.safetensors
+      nonesuch train-generator fast --data faces.tar --preset idiff_fast --teacher idiff_small
     """
     weights = options.name_numbers("--loss", loss, "name=weight, such as pixel=0.5")
     with progress_bar() as bar:

@@ -1,4 +1,4 @@
-"""The patch discriminator of adversarial training, and its losses (Vec2Face, arXiv 2409.02979, section 3.2)."""
+"""The published discriminator of adversarial training, and its losses (Vec2Face, arXiv 2409.02979, section 3.2)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -49,15 +49,15 @@ class PatchDiscriminator(nn.Module):
         x = torch.cat([convolution(images) for convolution in self.stem], dim=1)
         return self.head(self.stages(F.leaky_relu(x, _SLOPE)))
 
+    def unconvinced(self, fakes: Tensor) -> Tensor:
+        """What a generator minimises, per image (B,): -D(g), a mean over patches."""
+        return -self(fakes).float().mean((1, 2, 3))
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Least squares: 0.5 * (mean (D(x) - 1)^2 + mean D(g)^2)."""
-    return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """-mean D(g)."""
-    return -fake.mean()
+    def losses(self, real: Tensor, fakes: Tensor) -> dict[str, Tensor]:
+        """What it minimises itself, least squares: 0.5 * (mean (D(x) - 1)^2 + mean D(g)^2)."""
+        scores = self(torch.cat([real, fakes])).float()
+        count = len(real)
+        return {"discriminator": 0.5 * ((scores[:count] - 1.0).square().mean() + scores[count:].square().mean())}
 
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor, factor: float = 0.8) -> Tensor:

@@ -41,7 +41,7 @@ class DiffusionTraining:
     needs_vectors: ClassVar[bool] = True
 
     def __init__(self, given: Given) -> None:
-        given.refuse("vgg", "adversarial_from", "adaptive")
+        given.refuse("vgg", "adversarial_from", "adaptive", "teacher")
         if given.first_stage is None:
             raise NonesuchError(
                 f"--preset {given.preset} learns on the latents of a first stage; name its weights with --first-stage "

@@ -29,7 +29,7 @@ class FirstStageTraining:
     needs_vectors: ClassVar[bool] = False
 
     def __init__(self, given: Given) -> None:
-        given.refuse("first_stage", "context_dropout")
+        given.refuse("first_stage", "teacher", "context_dropout")
         self.given = given
         self.recipe = adversarial_recipe(FIRST_STAGE_RECIPES, given)
 

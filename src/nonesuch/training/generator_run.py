@@ -20,6 +20,7 @@ from nonesuch.formats.crops import Crops
 from nonesuch.formats.photographs import Photograph
 from nonesuch.generators.generator import Generator, GeneratorCard, to_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses
+from nonesuch.generators.idiff.distillation import DistillationLosses
 from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe
 from nonesuch.generators.losses import Lpips, load_lpips
 from nonesuch.generators.vec2face.training import GeneratorRecipe, LossWeights
@@ -32,7 +33,7 @@ from nonesuch.pages.contact_sheet import write_contact_sheet
 
 _SHOWN = 8  # photographs of samples.png
 
-Losses = TypeVar("Losses", bound=FirstStageLosses | DiffusionLosses | LossWeights)
+Losses = TypeVar("Losses", bound=FirstStageLosses | DiffusionLosses | DistillationLosses | LossWeights)
 Adversarial = TypeVar("Adversarial", GeneratorRecipe, FirstStageRecipe)
 
 
@@ -45,6 +46,7 @@ class Given:
         init: a weight file, or another run's folder, to start from.
         vgg, lpips: weight files of VGG16 and of LPIPS.
         first_stage: name or file of a trained first stage, or of a generator that has one, of a diffusion.
+        teacher: name or file of the diffusion that is distilled.
         loss: weights of loss terms by name.
         adversarial_from, adaptive: see the recipes.
         context_dropout: of a diffusion's U-Net.
@@ -58,6 +60,7 @@ class Given:
     vgg: Path | None
     lpips: Path | None
     first_stage: Path | None
+    teacher: Path | None
     loss: Mapping[str, float]
     adversarial_from: int | None
     adaptive: bool | None

@@ -12,7 +12,7 @@ from nonesuch.core.arguments import ABOVE_0, Choice, Number, checked
 from nonesuch.core.files import as_path, as_paths, path_or_none
 from nonesuch.core.notices import notice
 from nonesuch.formats.photographs import Photograph, listing, listing_signature
-from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, FIRST_STAGE_RECIPES
+from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, DISTILLATION_RECIPES, FIRST_STAGE_RECIPES
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -23,6 +23,7 @@ from nonesuch.loop.trainer import Trainer
 from nonesuch.models import load_embedder
 from nonesuch.training.crop_check import check_every_crop
 from nonesuch.training.diffusion_run import DiffusionTraining
+from nonesuch.training.distillation_run import DistillationTraining
 from nonesuch.training.first_stage_run import FirstStageTraining
 from nonesuch.training.generator_data import embed_once, read_vectors, training_photographs
 from nonesuch.training.generator_run import GeneratorTraining, Given, Material
@@ -32,6 +33,7 @@ from nonesuch.training.vec2face_run import Vec2FaceTraining
 TRAININGS: dict[str, Callable[[Given], GeneratorTraining]] = {
     **dict.fromkeys(GENERATOR_RECIPES, Vec2FaceTraining),
     **dict.fromkeys(DIFFUSION_RECIPES, DiffusionTraining),
+    **dict.fromkeys(DISTILLATION_RECIPES, DistillationTraining),
     **dict.fromkeys(FIRST_STAGE_RECIPES, FirstStageTraining),
 }
 
@@ -74,6 +76,7 @@ def train_generator(
     vgg: str | Path | None = None,
     lpips: str | Path | None = None,
     first_stage: str | Path | None = None,
+    teacher: str | Path | None = None,
     context_dropout: float | None = None,
     licence: str = "not stated",
     about_data: str = "",
@@ -101,8 +104,8 @@ def train_generator(
         adversarial_from: images before the discriminator joins.
         adaptive: weigh the adversarial term by gradients.
         vgg, lpips: weight files of VGG16 and LPIPS, both or neither: LPIPS instead of the embedder's feature maps.
-        first_stage: weights of a trained first stage, or of a generator that has one, whose latents an IDiff-Face
-            learns on.
+        first_stage: weights of a first stage, or of a generator that has one, whose latents an IDiff-Face learns on.
+        teacher: an IDiff-Face of many steps, by name or file, which a one-step preset learns from.
         context_dropout: share of the context's elements that an IDiff-Face leaves out in training, 0 to 0.9: more
             makes the images of an identity differ more.
         licence, about_data: of the weights and of the data's licence and consent, for the card.
@@ -122,8 +125,9 @@ def train_generator(
         nonesuch.train_generator("run", "faces.tar", images_seen=40_000).weights
     """
     budget = None if minutes is None else TimeBudget(minutes)
-    init, vgg, lpips, first_stage = (path_or_none(path) for path in (init, vgg, lpips, first_stage))
-    given = Given(preset, init, vgg, lpips, first_stage, loss or {}, adversarial_from, adaptive, context_dropout)
+    init, vgg, lpips, first_stage, teacher = map(path_or_none, (init, vgg, lpips, first_stage, teacher))
+    paths = init, vgg, lpips, first_stage, teacher
+    given = Given(preset, *paths, loss or {}, adversarial_from, adaptive, context_dropout)
     training = TRAININGS[preset](given)
     recipe = training.recipe
     lr = recipe.lr * (batch or recipe.batch) / recipe.batch if lr is None else lr

@@ -28,7 +28,7 @@ class Vec2FaceTraining:
     needs_vectors: ClassVar[bool] = True
 
     def __init__(self, given: Given) -> None:
-        given.refuse("first_stage", "context_dropout")
+        given.refuse("first_stage", "teacher", "context_dropout")
         self.given = given
         self.recipe = adversarial_recipe(GENERATOR_RECIPES, given)
 

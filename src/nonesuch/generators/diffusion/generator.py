@@ -100,9 +100,12 @@ class DiffusionGenerator(Generator):
                 f"{name}: guidance {sampling.guidance:g} drives away from images without an identity, which its "
                 "training never saw; negative=0.5 drives away from another identity instead"
             )
-        if (sampling.sampler == "lcm") != self.card.distilled:
+        own = read_sampling(self.card.sampling, name)
+        one_step = self.card.distilled and own.steps == 1
+        if (sampling.sampler == "lcm") != self.card.distilled or (one_step and sampling.steps > 1):
             notice(
-                f"{name}: was distilled for few steps; lcm,steps=4,guidance=1 fits it, {sampling.sampler} does not"
+                f"{name}: was distilled for few steps; lcm,steps={own.steps},guidance=1 fits it, "
+                f"{sampling.sampler},steps={sampling.steps} does not"
                 if self.card.distilled
                 else f"{name}: lcm needs weights distilled for it, which these are not; dpm,steps=25 fits them"
             )
@@ -170,6 +173,11 @@ class DiffusionGenerator(Generator):
 
     def forward(self, vectors: Tensor, latent: Latent) -> Tensor:
         """See `Generator.forward`."""
+        with autocast(self.device, self.dtype):
+            return self._crops(self.latents(vectors, latent) / self.card.latent_scale)
+
+    def latents(self, vectors: Tensor, latent: Latent) -> Tensor:
+        """What `forward` decodes: (B, C, H, W), times the card's latent_scale."""
         others = latent.fixed.get(OTHERS)
         with autocast(self.device, self.dtype):
             context = self._context_of_nobody(len(vectors))
@@ -179,8 +187,7 @@ class DiffusionGenerator(Generator):
             away = None if others is None else self._context(F.normalize(others))
             if self.sampling.guidance != 1.0:
                 away = self._context_of_nobody(len(vectors))
-            sampled = self._sample(context, away, latent.fixed["noise"], latent.fixed["seed"])
-            return self._crops(sampled / self.card.latent_scale)
+            return self._sample(context, away, latent.fixed["noise"], latent.fixed["seed"])
 
     @abstractmethod
     def _context(self, identity: Tensor) -> Tensor:

@@ -16,12 +16,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.crops import Crops
-from nonesuch.generators.discriminator import (
-    PatchDiscriminator,
-    adaptive_weight,
-    discriminator_loss,
-    generator_loss,
-)
+from nonesuch.generators.discriminator import PatchDiscriminator, adaptive_weight
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.framing import from_crops, to_crops
 from nonesuch.generators.idiff.network import FirstStage
@@ -153,7 +148,7 @@ class FirstStageTask:
         reconstruction = torch.stack(list(terms.values())).sum() if terms else None
         terms |= {name: getattr(weights, name) * penalty for name, penalty in penalties.items()}
         if weights.adversarial and seen >= self.recipe.adversarial_from:
-            loss = generator_loss(self.discriminator(again).float())
+            loss = self.discriminator.unconvinced(again).mean()
             if self.recipe.adaptive and reconstruction is not None:
                 loss = adaptive_weight(reconstruction, loss, self.network.last_layer) * loss
             terms["adversarial"] = weights.adversarial * loss
@@ -164,9 +159,7 @@ class FirstStageTask:
         """The discriminator's loss on the photographs and on the first stage's images of the same turn."""
         if seen < self.recipe.adversarial_from:
             return {}
-        scores = self.discriminator(torch.cat([batch["images"], self.fakes])).float()
-        real, fake = scores.chunk(2)
-        return {"discriminator": discriminator_loss(real, fake)}
+        return self.discriminator.losses(batch["images"], self.fakes)
 
     def _distance(self, again: Tensor, images: Tensor) -> Tensor:
         if self.perceptual is not None:

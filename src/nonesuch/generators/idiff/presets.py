@@ -3,6 +3,7 @@
 from typing import Any
 
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses, DiffusionRecipe
+from nonesuch.generators.idiff.distillation import DistillationLosses, DistillationRecipe
 from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe
 
 # Arguments of `IDiffFirstStage`, or of `KlFirstStage` for those of KL_FIRST_STAGES.
@@ -77,6 +78,32 @@ DIFFUSION_RECIPES: dict[str, DiffusionRecipe] = {
     ),
     "idiff": DiffusionRecipe(
         images=150_000 * _STEP, batch=_STEP, lr=1e-4, warmup=0, ema_images=500_000, period=10_000 * _STEP
+    ),
+}
+# Sizes are the teacher's, whose card has those that differ from the preset's.
+IDIFF |= {"idiff_tiny_fast": IDIFF["idiff_tiny"], "idiff_fast": IDIFF["idiff_small"]}
+DISTILLATION_RECIPES: dict[str, DistillationRecipe] = {
+    "idiff_tiny_fast": DistillationRecipe(
+        images=64,
+        batch=8,
+        lr=1e-3,
+        warmup=16,
+        ema_images=32,
+        pairs=12,
+        teacher="ddim,steps=2",
+        decoded_from=32,
+        discriminator={"bands": (8, 16), "whole": (8, 16)},
+    ),
+    "idiff_fast": DistillationRecipe(
+        images=60_000,
+        batch=32,
+        lr=3e-4,
+        warmup=640,
+        ema_images=2_000,
+        losses=DistillationLosses(identity=1.0),
+        pairs=12_000,
+        teacher="ddim,steps=10,eta=0,guidance=1,negative=0,least_cosine=1",
+        decoded_from=20_000,
     ),
 }
 FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {

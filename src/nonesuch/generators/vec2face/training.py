@@ -19,12 +19,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.crops import Crops
-from nonesuch.generators.discriminator import (
-    PatchDiscriminator,
-    adaptive_weight,
-    discriminator_loss,
-    generator_loss,
-)
+from nonesuch.generators.discriminator import PatchDiscriminator, adaptive_weight
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.losses import EmbedderView, PerceptualDistance, feature_distance, ssim
 from nonesuch.generators.vec2face.generator import MaskSetting
@@ -245,9 +240,7 @@ class GeneratorTask:
         """The discriminator's loss on the photographs and on the generator's images of the same turn."""
         if seen < self.recipe.adversarial_from:
             return {}
-        scores = self.discriminator(torch.cat([batch["images"], self.fakes])).float()
-        count = len(batch["images"])
-        return {"discriminator": discriminator_loss(scores[:count], scores[count:])}
+        return self.discriminator.losses(batch["images"], self.fakes)
 
     def _style(self, real: Tensor, vectors: Tensor, noise: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Codes for all vectors: encoded from the photographs, standard normal for sampled people."""
@@ -285,8 +278,8 @@ class GeneratorTask:
         return terms
 
     def _adversarial(self, images: Tensor, count: int, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        scores = self.discriminator(images).float()
-        loss = generator_loss(scores[:count])
+        unconvinced = self.discriminator.unconvinced(images)
+        loss = unconvinced[:count].mean()
         factor: float | Tensor = 1.0
         if self.recipe.adaptive:
             compared = [terms[name] for name in ("pixel", "ssim", "perceptual") if name in terms]
@@ -295,5 +288,5 @@ class GeneratorTask:
         if self.weights.adversarial:
             found["adversarial"] = self.weights.adversarial * factor * loss
         if self.weights.prior_adversarial and len(images) > count:
-            found["prior_adversarial"] = self.weights.prior_adversarial * factor * generator_loss(scores[count:])
+            found["prior_adversarial"] = self.weights.prior_adversarial * factor * unconvinced[count:].mean()
         return found

@@ -1,0 +1,182 @@
+"""Training a U-Net to draw in one step what its teacher draws in several, and the decoder with it.
+
+Source: the teacher's own pairs of noise and latent are the lesson (arXiv 2101.02388, section 3); a discriminator sees
+to it that what one step cannot tell is drawn sharply all the same (arXiv 2311.17042).
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nonesuch.core.augmentation import DRAWS, disturbed
+from nonesuch.core.seeding import Stream, derive_seed, normal, uniform
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.crops import Crops
+from nonesuch.generators.band_discriminator import BandDiscriminator
+from nonesuch.generators.diffusion.schedule import TIMES
+from nonesuch.generators.generator import from_grey_levels
+from nonesuch.generators.idiff.framing import to_crops
+from nonesuch.generators.idiff.network import FirstStage, LatentDiffusion
+from nonesuch.generators.losses import EmbedderView, feature_distance
+from nonesuch.loop.runs import CountedRecipe
+from nonesuch.loop.trainer import Batch, Player
+
+_HUBER = 0.03  # distance of latents from which on it counts by itself instead of squared (arXiv 2310.14189)
+_COARSE = 4  # pixels a side over which images are averaged before they are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationLosses:
+    """Weights of the loss terms; 0 leaves a term out.
+
+    Attributes:
+        latent: pseudo-Huber distance of the latent from the teacher's.
+        pixel: mean squared difference of the image, a quarter as wide, from the teacher's.
+        perceptual: distance of the frozen embedder's feature maps from those of the teacher's image.
+        identity: 1 - cosine between the image's embedding and the vector.
+        adversarial: what the discriminator misses, see `BandDiscriminator.unconvinced`.
+    """
+
+    latent: float = 1.0
+    pixel: float = 1.0
+    perceptual: float = 0.3
+    identity: float = 1.0
+    adversarial: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationRecipe(CountedRecipe):
+    """How a U-Net is distilled.
+
+    Attributes:
+        losses: weights of the terms.
+        pairs: how many pairs of noise and latent the teacher draws.
+        teacher: how it samples, as `with_sampler` takes it.
+        decoded_from: images after which latents are decoded, and all terms but the first join.
+        discriminator: arguments of `BandDiscriminator`.
+    """
+
+    losses: DistillationLosses = field(default_factory=DistillationLosses)
+    pairs: int
+    teacher: str
+    decoded_from: int
+    discriminator: dict[str, Any] = field(default_factory=dict)
+
+
+def pair_seed(number: int, seed: int) -> int:
+    """The seed of a pair's person and noise."""
+    return derive_seed(seed, number, int(Stream.DIFFUSION))
+
+
+class PairSamples:
+    """The teacher's pairs, with photographs beside them for the discriminator; any pair goes with any photograph.
+
+    Args:
+        crops: of photographs.
+        latents: (N, C, H, W) the teacher's, in parts.
+        draw: maps a pair's seed to the raw vector (D,) that its latent shows.
+        seed: of the pairs.
+    """
+
+    def __init__(
+        self,
+        crops: Crops,
+        latents: Sequence[NDArray[np.float16]],
+        draw: Callable[[int], NDArray[np.float32]],
+        seed: int,
+    ) -> None:
+        self.crops, self.latents, self.draw, self.seed = crops, latents, draw, seed
+        self._ends = np.cumsum([len(part) for part in latents])
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
+        """images (B, 3, 112, 112) in [-1, 1]; latents and noise (B, C, H, W); vectors (B, D), raw; disturbance (B, 7)
+        in [0, 1)."""
+        numbers = [int(uniform(seed, Stream.OTHER, 1)[0] * self._ends[-1]) for seed in seeds]
+        pairs = [pair_seed(number, self.seed) for number in numbers]
+        latents = np.stack([self._latent(number) for number in numbers]).astype(np.float32)
+        noise = np.stack([normal(pair, Stream.DIFFUSION, latents[0].size) for pair in pairs])
+        disturbance = np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in seeds])
+        return {
+            "images": from_grey_levels(self.crops.read(indices)),
+            "latents": torch.from_numpy(latents),
+            "noise": torch.from_numpy(noise).float().reshape(latents.shape),
+            "vectors": torch.from_numpy(np.stack([self.draw(pair) for pair in pairs])).float(),
+            "disturbance": torch.from_numpy(disturbance).float(),
+        }
+
+    def _latent(self, number: int) -> NDArray[np.float16]:
+        part = int(np.searchsorted(self._ends, number, side="right"))
+        return self.latents[part][number - self._ends[part]]
+
+
+class DistillationTask:
+    """A U-Net that is asked once, at the noisiest time, its decoder, and a discriminator as the second player.
+
+    Args:
+        network: both networks, with the teacher's weights.
+        embedder: frozen; made the vectors, and judges identity.
+        recipe: loss weights, when images are decoded.
+        latent_scale: the teacher's; its latents are multiplied by it.
+
+    Raises:
+        NonesuchError: the embedder's feature maps cannot be read.
+    """
+
+    def __init__(
+        self, network: LatentDiffusion, embedder: Embedder, recipe: DistillationRecipe, latent_scale: float
+    ) -> None:
+        self.network, self.recipe, self.latent_scale = network, recipe, latent_scale
+        self.view = EmbedderView(embedder)
+        self.discriminator = BandDiscriminator(**recipe.discriminator)
+        self.teacher_stage = copy.deepcopy(network.first_stage).eval().requires_grad_(False)
+        network.first_stage.encoder.requires_grad_(False)
+        self.fakes = torch.empty(0)
+
+    @property
+    def players(self) -> list[Player]:
+        """U-Net and decoder, then the discriminator, which sees the images of their last turn."""
+        return [Player(self.network, self.losses), Player(self.discriminator, self.discriminator_losses)]
+
+    def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
+        """Weighted terms of one batch of `PairSamples`."""
+        weights, noise = self.recipe.losses, batch["noise"]
+        times = noise.new_full((len(noise),), TIMES - 1)
+        # The noisiest time has next to no signal: the clean latent is the velocity, its sign turned.
+        clean = -self.network.unet(noise, times, F.normalize(batch["vectors"])).float()
+        squared = (clean - batch["latents"]).square().mean((1, 2, 3))
+        terms = {"latent": weights.latent * ((squared + _HUBER**2).sqrt() - _HUBER).mean()}
+        if seen < self.recipe.decoded_from:
+            return terms
+        images = self._decoded(self.network.first_stage, clean)
+        with torch.no_grad():
+            shown = self._decoded(self.teacher_stage, batch["latents"])
+        terms["pixel"] = weights.pixel * F.mse_loss(F.avg_pool2d(images, _COARSE), F.avg_pool2d(shown, _COARSE))
+        maps = self.view.maps(disturbed(images, batch["disturbance"]))
+        distance = 1.0 - F.cosine_similarity(self.view.vectors(maps), batch["vectors"])
+        terms["identity"] = weights.identity * distance.mean()
+        with torch.no_grad():
+            wanted = self.view.maps(disturbed(shown, batch["disturbance"]))
+        # Its last map is left out: that holds the identity, which the student is to show better than the teacher.
+        terms["perceptual"] = weights.perceptual * feature_distance(maps[:-1], wanted[:-1]).mean()
+        terms["adversarial"] = weights.adversarial * self.discriminator.unconvinced(images).mean()
+        self.fakes = images.detach()
+        return terms
+
+    def discriminator_losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
+        """The discriminator's terms on the photographs and on the images of the same turn."""
+        if seen < self.recipe.decoded_from:
+            return {}
+        return self.discriminator.losses(batch["images"], self.fakes, seen)
+
+    def _decoded(self, stage: FirstStage, latents: Tensor) -> Tensor:
+        return to_crops(stage.decode(latents / self.latent_scale).float())

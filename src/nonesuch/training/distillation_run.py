@@ -1,0 +1,153 @@
+"""How a diffusion is distilled to one step: the teacher's pairs, the networks, their weights and card."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nonesuch.core import files, weights
+from nonesuch.core.devices import channels_last
+from nonesuch.core.errors import NonesuchError
+from nonesuch.embedders.embedder import Embedder
+from nonesuch.generators.idiff.distillation import DistillationTask, PairSamples, pair_seed
+from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.network import LatentDiffusion
+from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
+from nonesuch.identities.sampling import Draw, pca_gaussian
+from nonesuch.loop import distributed
+from nonesuch.loop.runs import recipe_named
+from nonesuch.loop.trainer import Samples
+from nonesuch.models import create_model, load_generator, read_model_card, weights_path
+from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
+from nonesuch.training.generator_run import Given, Material, losses_given
+
+_PAIRS = "pairs"  # folder of a run
+_PART = 500  # pairs in a file, which an interruption costs at most
+_ONE_STEP = {"sampler": "lcm", "steps": 1}
+
+
+class DistillationTraining:
+    """See `GeneratorTraining`.
+
+    Raises:
+        NonesuchError: no teacher is named, or it is none.
+    """
+
+    needs_vectors: ClassVar[bool] = True
+
+    def __init__(self, given: Given) -> None:
+        given.refuse("vgg", "adversarial_from", "adaptive", "first_stage", "context_dropout")
+        if given.teacher is None:
+            raise NonesuchError(
+                f"--preset {given.preset} learns from a generator of many steps; name it with --teacher, such as "
+                "--teacher idiff_small"
+            )
+        self.given, self.teacher = given, weights_path(given.teacher)
+        card = read_model_card(self.teacher, IDiffCard)
+        if card.prediction != "velocity":
+            raise NonesuchError(
+                f"--teacher {self.teacher}: predicts the {card.prediction}, from which one step learns nothing; name "
+                "one that predicts the velocity, as idiff_small does"
+            )
+        self.teacher_card = card
+        recipe = recipe_named(DISTILLATION_RECIPES, given.preset)
+        self.recipe = dataclasses.replace(recipe, losses=losses_given(recipe.losses, given))
+
+    def record(self) -> dict[str, Any]:
+        """See `GeneratorTraining.record`."""
+        recipe = self.recipe
+        return {
+            **self.given.record(recipe.losses),
+            "teacher": self.teacher_card.sha256,
+            "pairs": recipe.pairs,
+            "sampling": recipe.teacher,
+            "decoded from": recipe.decoded_from,
+        }
+
+    def begin(self, judge: Embedder, place: torch.device) -> "_Begun":
+        """See `GeneratorTraining.begin`."""
+        return _Begun(self, judge, place)
+
+
+class _Begun:
+    def __init__(self, training: DistillationTraining, judge: Embedder, place: torch.device) -> None:
+        given, card = training.given, training.teacher_card
+        self.given, self.recipe, self.judge, self.teacher_card = given, training.recipe, judge, card
+        if card.embedder_sha256 != judge.card.sha256:
+            raise NonesuchError(f"--teacher {training.teacher}: shows vectors of {card.embedder}, not of {judge.name}")
+        teacher = load_generator(training.teacher, str(place)).with_sampler(training.recipe.teacher)
+        assert isinstance(teacher, IDiffGenerator)
+        self.teacher = teacher
+        network = _network(given.preset, card.sizes)
+        weights.load_into(network, teacher.network.state_dict(), str(training.teacher))
+        self.task = DistillationTask(network, judge, self.recipe, card.latent_scale)
+        if (tensors := given.loaded(self.task.players)) is not None:
+            weights.load_into(network, tensors, str(given.init))
+        for part in (*(player.network for player in self.task.players), self.task.teacher_stage):
+            channels_last(part.to(place))
+
+    def samples(self, material: Material) -> Samples:
+        """See `Begun.samples`."""
+        common = generator_card(IDiffCard, self.given.preset, self.judge, material)
+        teacher = self.teacher_card
+        card = dataclasses.replace(
+            common,
+            sizes=teacher.sizes,
+            prediction=teacher.prediction,
+            schedule=teacher.schedule,
+            latent_scale=teacher.latent_scale,
+            sampling=_ONE_STEP,
+            distilled=True,
+        )
+        self.card = continued(card, teacher)
+        draw = pca_gaussian(fitted_statistics(material, self.judge, card.statistics))
+        folder, seed = material.out / _PAIRS, material.run.seed
+        distributed.first_does(lambda: self._draw_pairs(folder, draw, material))
+        return material.placed(PairSamples(material.crops, [_read(path) for path in self._parts(folder)], draw, seed))
+
+    def _parts(self, folder: Path) -> list[Path]:
+        return [folder / f"{number:05d}.npy" for number in range(math.ceil(self.recipe.pairs / _PART))]
+
+    def _draw_pairs(self, folder: Path, draw: Draw, material: Material) -> None:
+        """The teacher's latents into files of the run's folder; those that are there already are kept."""
+        files.make_folder(folder)
+        for number, path in enumerate(self._parts(folder)):
+            first, last = number * _PART, min((number + 1) * _PART, self.recipe.pairs)
+            if not path.exists():
+                seeds = [pair_seed(pair, material.run.seed) for pair in range(first, last)]
+                latents = self._latents(seeds, draw).astype(np.float16)
+                with files.replacing(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, latents)
+            material.on_progress("drawing pairs", last, self.recipe.pairs)
+
+    def _latents(self, seeds: list[int], draw: Draw) -> NDArray[np.float32]:
+        teacher, found = self.teacher, []
+        for start in range(0, len(seeds), teacher.usual_batch):
+            part = seeds[start : start + teacher.usual_batch]
+            drawn = teacher.draw(np.array(part, dtype=np.uint64)).each(lambda rows: rows.to(teacher.device))
+            vectors = torch.from_numpy(np.stack([draw(seed) for seed in part])).to(teacher.device)
+            with torch.inference_mode():
+                found.append(teacher.latents(vectors, drawn).float().cpu().numpy())
+        return np.concatenate(found)
+
+    def export(self, averaged: dict[str, Tensor], material: Material, path: Path, sheet: Path) -> None:
+        """See `Begun.export`."""
+        weights.save(path, weights.halved(averaged), self.card)
+        network = _network(self.card.architecture, self.card.sizes, path)
+        material.write_rendered(sheet, IDiffGenerator(self.card, network.eval(), torch.device("cpu")))
+
+
+def _read(path: Path) -> NDArray[np.float16]:
+    latents: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return latents
+
+
+def _network(preset: str, sizes: dict[str, Any], pretrained: bool | Path = False) -> LatentDiffusion:
+    network = create_model(preset, pretrained, **sizes)
+    assert isinstance(network, LatentDiffusion)
+    return network

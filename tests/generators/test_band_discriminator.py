@@ -1,0 +1,85 @@
+"""The discriminator that sees wavelet bands: its bands, its losses, its augmentation."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nonesuch.generators.band_discriminator import BandDiscriminator, haar_bands
+
+_GENERATOR = torch.Generator()
+
+
+def _images(count: int) -> Tensor:
+    return torch.rand(count, 3, 16, 16, generator=_GENERATOR.manual_seed(1)) * 2.0 - 1.0
+
+
+class _Linear(BandDiscriminator):
+    """Logits in two places: the sum of the pixels times a weight each, plus a bias."""
+
+    def __init__(self, bias: float = 0.0, **options: float) -> None:
+        super().__init__(bands=(4, 8), whole=(4, 8), **options)  # type: ignore[arg-type]
+        self.bias = bias
+        self.weight = nn.Parameter(torch.randn(3, 16, 16, generator=_GENERATOR.manual_seed(2)))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        logit = (images * self.weight).sum((1, 2, 3))[:, None, None, None] + self.bias
+        return [logit, logit.expand(-1, 1, 2, 2)]
+
+
+def test_bands_and_halved_image_hold_the_whole_energy() -> None:
+    images = _images(4)
+    orthonormal = haar_bands(images) / 2.0, 2.0 * F.avg_pool2d(images, 2)
+    assert float(sum(part.square().sum() for part in orthonormal)) == pytest.approx(float(images.square().sum()))
+
+
+@pytest.mark.parametrize(("band", "axes"), [(0, (1,)), (1, (0,)), (2, (0, 1))])
+def test_stripes_fall_into_one_band(band: int, axes: tuple[int, ...]) -> None:
+    """Across, down, and a chessboard: alternating pixels."""
+    signs = (-1.0) ** torch.arange(16)
+    pattern = torch.ones(16, 16)
+    for axis in axes:
+        pattern = pattern * signs.view((-1, 1) if axis == 0 else (1, -1))
+    energy = haar_bands(pattern.expand(1, 3, 16, 16)).square().sum((0, 2, 3)).view(3, 3).sum(1)
+    assert energy[band] > 0
+    assert float(energy.sum() - energy[band]) == 0.0
+
+
+def test_towers_see_every_image_by_itself() -> None:
+    torch.manual_seed(0)
+    discriminator = BandDiscriminator()
+    images = torch.rand(3, 3, 112, 112)
+    together, alone = discriminator(images), discriminator(images[:1])
+    assert [tuple(part.shape) for part in together] == [(3, 1, 14, 14), (3, 1, 7, 7), (3, 1, 7, 7)]
+    for part, only in zip(together, alone, strict=True):
+        torch.testing.assert_close(part[:1], only)
+
+
+def test_losses_by_hand() -> None:
+    discriminator, real, fakes = _Linear(sure=1.0, penalty=0.5), _images(2), _images(5)[2:]
+    weight = discriminator.weight.detach()
+    logits = [[float((image * weight).sum()) for image in kind] for kind in (real, fakes)]
+    softplus = [math.log1p(math.exp(-x)) for x in logits[0]], [math.log1p(math.exp(x)) for x in logits[1]]
+    found = discriminator.losses(real, fakes, seen=2)
+    assert set(found) == {"discriminator"}  # the penalty comes with every sixteenth batch
+    assert found["discriminator"].item() == pytest.approx(2 * (sum(softplus[0]) / 2 + sum(softplus[1]) / 3), rel=1e-5)
+    expected = [2 * math.log1p(math.exp(-x)) for x in logits[1]]
+    assert discriminator.unconvinced(fakes).tolist() == pytest.approx(expected, rel=1e-5)
+    penalty = discriminator.losses(real, fakes, seen=32)["r1"]
+    assert penalty.item() == pytest.approx(0.5 * 0.5 * 16 * 4 * float(weight.square().sum()), rel=1e-5)
+    penalty.backward()
+    assert discriminator.weight.grad is not None
+    torch.testing.assert_close(discriminator.weight.grad, 0.5 * 16 * 4 * weight)
+
+
+def test_augmentation_grows_while_photographs_are_recognised() -> None:
+    images = _images(8)
+    sure, unsure = _Linear(bias=1e4, adapts_over=80, penalty=0.0), _Linear(bias=-1e4, adapts_over=80, penalty=0.0)
+    for batch in range(3):
+        for discriminator in (sure, unsure):
+            discriminator.losses(images, images, seen=8 * batch)
+    assert float(sure.probability) == pytest.approx(0.3)
+    assert float(unsure.probability) == 0.0
+    assert "probability" in sure.state_dict()  # so that a resumed run goes on with it
