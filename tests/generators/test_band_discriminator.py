@@ -76,10 +76,10 @@ def test_losses_by_hand() -> None:
 
 def test_augmentation_grows_while_photographs_are_recognised() -> None:
     images = _images(8)
-    sure, unsure = _Linear(bias=1e4, adapts_over=80, penalty=0.0), _Linear(bias=-1e4, adapts_over=80, penalty=0.0)
+    sure, unsure = (_Linear(bias=bias, adapts_over=80, penalty=0.0, least=0.25) for bias in (1e4, -1e4))
     for batch in range(3):
         for discriminator in (sure, unsure):
             discriminator.losses(images, images, seen=8 * batch)
-    assert float(sure.probability) == pytest.approx(0.3)
-    assert float(unsure.probability) == 0.0
+    assert float(sure.probability) == pytest.approx(0.25 + 0.3)
+    assert float(unsure.probability) == 0.25
     assert "probability" in sure.state_dict()  # so that a resumed run goes on with it
