@@ -15,18 +15,17 @@ from nonesuch.core.augmentation import jittered
 from nonesuch.loop import distributed
 
 _SLOPE = 0.2
-_BAND_GAIN = 2.0  # bands of photographs then vary about as their pixels do
 _PENALISED_EVERY, _PENALISED = 16, 8  # batches, and images of such a batch (lazy R1, arXiv 1912.04958, appendix B)
 
 
 def haar_bands(images: Tensor) -> Tensor:
     """The three high bands of a Haar transform: (B, C, H, W) -> (B, 3C, H / 2, W / 2).
 
-    Differences across, down and diagonal within each 2x2 block, each half their sum times a fixed gain.
+    Differences across, down and diagonal within each 2x2 block, twice those of the orthonormal transform.
     """
     a, b = images[..., ::2, ::2], images[..., ::2, 1::2]
     c, d = images[..., 1::2, ::2], images[..., 1::2, 1::2]
-    return torch.cat([a - b + c - d, a + b - c - d, a - b - c + d], dim=1) * (0.5 * _BAND_GAIN)
+    return torch.cat([a - b + c - d, a + b - c - d, a - b - c + d], dim=1)
 
 
 def _tower(in_width: int, widths: Sequence[int]) -> nn.Sequential:

@@ -77,7 +77,7 @@ class _Begun:
         self.sizes: dict[str, Any] = {"feature_dim": judge.card.embedding_dim}
         if given.context_dropout is not None:
             self.sizes["context_dropout"] = given.context_dropout
-        self.network = _network(given.preset, self.sizes)
+        self.network = latent_diffusion(given.preset, self.sizes)
         self.stage_card = _load_first_stage(self.network, training.first_stage)
         self.task = DiffusionTask(self.network, judge, self.recipe)
         if (tensors := given.loaded(self.task.players)) is not None:
@@ -132,13 +132,18 @@ class _Begun:
         """See `Begun.export`."""
         stage = {f"first_stage.{name}": tensor for name, tensor in self.network.first_stage.state_dict().items()}
         state = {f"unet.{name}": tensor for name, tensor in averaged.items()}
-        weights.save(path, weights.halved({**state, **stage}), self.card)
-        network = _network(self.card.architecture, self.card.sizes, path)
-        generator = IDiffGenerator(self.card, network.eval(), torch.device("cpu"))
-        material.write_rendered(sheet, generator)
+        export_diffusion({**state, **stage}, self.card, material, path, sheet)
 
 
-def _network(preset: str, sizes: dict[str, Any], pretrained: bool | Path = False) -> LatentDiffusion:
+def export_diffusion(state: dict[str, Tensor], card: IDiffCard, material: Material, path: Path, sheet: Path) -> None:
+    """Write both networks' tensors in half precision with their card, and a sheet of what they draw."""
+    weights.save(path, weights.halved(state), card)
+    network = latent_diffusion(card.architecture, card.sizes, path)
+    material.write_rendered(sheet, IDiffGenerator(card, network.eval(), torch.device("cpu")))
+
+
+def latent_diffusion(preset: str, sizes: dict[str, Any], pretrained: bool | Path = False) -> LatentDiffusion:
+    """`create_model` of a preset that is a latent diffusion."""
     network = create_model(preset, pretrained, **sizes)
     assert isinstance(network, LatentDiffusion)
     return network

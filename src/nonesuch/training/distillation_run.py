@@ -16,13 +16,13 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.idiff.distillation import DistillationTask, PairSamples, pair_seed
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
-from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
 from nonesuch.identities.sampling import Draw, pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.runs import recipe_named
 from nonesuch.loop.trainer import Samples
-from nonesuch.models import create_model, load_generator, read_model_card, weights_path
+from nonesuch.models import load_generator, read_model_card, weights_path
+from nonesuch.training.diffusion_run import export_diffusion, latent_diffusion
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
 from nonesuch.training.generator_run import Given, Material, losses_given
 
@@ -83,7 +83,7 @@ class _Begun:
         teacher = load_generator(training.teacher, str(place)).with_sampler(training.recipe.teacher)
         assert isinstance(teacher, IDiffGenerator)
         self.teacher = teacher
-        network = _network(given.preset, card.sizes)
+        network = latent_diffusion(given.preset, card.sizes)
         weights.load_into(network, teacher.network.state_dict(), str(training.teacher))
         self.task = DistillationTask(network, judge, self.recipe, card.latent_scale)
         if (tensors := given.loaded(self.task.players)) is not None:
@@ -137,17 +137,9 @@ class _Begun:
 
     def export(self, averaged: dict[str, Tensor], material: Material, path: Path, sheet: Path) -> None:
         """See `Begun.export`."""
-        weights.save(path, weights.halved(averaged), self.card)
-        network = _network(self.card.architecture, self.card.sizes, path)
-        material.write_rendered(sheet, IDiffGenerator(self.card, network.eval(), torch.device("cpu")))
+        export_diffusion(averaged, self.card, material, path, sheet)
 
 
 def _read(path: Path) -> NDArray[np.float16]:
     latents: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     return latents
-
-
-def _network(preset: str, sizes: dict[str, Any], pretrained: bool | Path = False) -> LatentDiffusion:
-    network = create_model(preset, pretrained, **sizes)
-    assert isinstance(network, LatentDiffusion)
-    return network
