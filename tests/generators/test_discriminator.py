@@ -24,7 +24,7 @@ class _Means(PatchDiscriminator):
 
 def test_losses_by_hand() -> None:
     real, fake = (torch.tensor(means)[:, None, None, None].expand(2, 3, 8, 8) for means in ([1.0, 0.0], [0.0, 2.0]))
-    found = _Means().losses(real, fake)
+    found = _Means().losses(real, fake, seen=0)
     assert float(found["discriminator"]) == pytest.approx(0.5 * (0.5 + 2.0))
     assert _Means().unconvinced(fake).tolist() == [0.0, -2.0]
 

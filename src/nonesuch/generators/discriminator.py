@@ -53,8 +53,8 @@ class PatchDiscriminator(nn.Module):
         """What a generator minimises, per image (B,): -D(g), a mean over patches."""
         return -self(fakes).float().mean((1, 2, 3))
 
-    def losses(self, real: Tensor, fakes: Tensor) -> dict[str, Tensor]:
-        """What it minimises itself, least squares: 0.5 * (mean (D(x) - 1)^2 + mean D(g)^2)."""
+    def losses(self, real: Tensor, fakes: Tensor, seen: int) -> dict[str, Tensor]:
+        """What it minimises itself, least squares: 0.5 * (mean (D(x) - 1)^2 + mean D(g)^2), however many were seen."""
         scores = self(torch.cat([real, fakes])).float()
         count = len(real)
         return {"discriminator": 0.5 * ((scores[:count] - 1.0).square().mean() + scores[count:].square().mean())}

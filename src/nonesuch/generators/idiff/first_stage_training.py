@@ -16,6 +16,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.seeding import Stream, normal, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.crops import Crops
+from nonesuch.generators.band_discriminator import BandDiscriminator
 from nonesuch.generators.discriminator import PatchDiscriminator, adaptive_weight
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.framing import from_crops, to_crops
@@ -57,7 +58,8 @@ class FirstStageRecipe(CountedRecipe):
         losses: weights of the terms.
         adversarial_from: images after which the discriminator joins.
         adaptive: weigh the adversarial term by the gradients at the last layer, on top of its weight.
-        discriminator: arguments of `PatchDiscriminator`.
+        bands: let a `BandDiscriminator` judge, which asks for detail, in place of the published `PatchDiscriminator`.
+        discriminator: arguments of it.
         side: width and height of its images, in pixels; crops are enlarged to it.
         encoder_until: images after which the encoder stays as it is and the decoder alone learns on; None for never.
 
@@ -68,6 +70,7 @@ class FirstStageRecipe(CountedRecipe):
     losses: FirstStageLosses = field(default_factory=FirstStageLosses)
     adversarial_from: int
     adaptive: bool = True
+    bands: bool = False
     discriminator: dict[str, Any] = field(default_factory=dict)
     side: int = 128
     encoder_until: int | None = None
@@ -126,7 +129,8 @@ class FirstStageTask:
     ) -> None:
         self.network, self.recipe, self.perceptual = network, recipe, perceptual
         self.view = EmbedderView(embedder)
-        self.discriminator = PatchDiscriminator(**recipe.discriminator)
+        kind = BandDiscriminator if recipe.bands else PatchDiscriminator
+        self.discriminator = kind(**recipe.discriminator)
         self.fakes = torch.empty(0)
 
     @property
@@ -159,7 +163,7 @@ class FirstStageTask:
         """The discriminator's loss on the photographs and on the first stage's images of the same turn."""
         if seen < self.recipe.adversarial_from:
             return {}
-        return self.discriminator.losses(batch["images"], self.fakes)
+        return self.discriminator.losses(batch["images"], self.fakes, seen)
 
     def _distance(self, again: Tensor, images: Tensor) -> Tensor:
         if self.perceptual is not None:

@@ -126,7 +126,7 @@ FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {
         losses=FirstStageLosses(perceptual=0.3, kl=2e-4, adversarial=0.1),
         adversarial_from=16_000,
         adaptive=False,
-        discriminator={"stem": (8, 4, 4), "stages": (32, 64, 128)},
+        bands=True,
         side=112,
         encoder_until=16_000,
     ),

@@ -240,7 +240,7 @@ class GeneratorTask:
         """The discriminator's loss on the photographs and on the generator's images of the same turn."""
         if seen < self.recipe.adversarial_from:
             return {}
-        return self.discriminator.losses(batch["images"], self.fakes)
+        return self.discriminator.losses(batch["images"], self.fakes, seen)
 
     def _style(self, real: Tensor, vectors: Tensor, noise: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Codes for all vectors: encoded from the photographs, standard normal for sampled people."""
