@@ -41,7 +41,7 @@ def test_a_distilled_generator_draws_in_one_step(cli: Cli, faces: Path, teacher:
     assert outcome.status == 0, outcome.err
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) - _STEP == {"loss_latent"}
-    terms = {"latent", "pixel", "perceptual", "identity", "adversarial", "discriminator"}
+    terms = {"latent", "pixel", "perceptual", "identity", "steady", "adversarial", "discriminator"}
     assert set(lines[-1]) - _STEP == {f"loss_{name}" for name in terms}
     card = json.loads((run / "idiff_tiny_fast.json").read_text())
     assert card["distilled"]

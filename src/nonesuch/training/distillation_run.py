@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,10 +22,12 @@ from nonesuch.identities.sampling import Draw, pca_gaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.runs import recipe_named
 from nonesuch.loop.trainer import Samples
-from nonesuch.models import load_generator, read_model_card, weights_path
+from nonesuch.models import load_generator, load_perceiver, read_model_card, weights_path
+from nonesuch.perception.perceiver import Perceiver
 from nonesuch.training.diffusion_run import export_diffusion, latent_diffusion
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
 from nonesuch.training.generator_run import Given, Material, losses_given
+from nonesuch.training.steadiness import Steadiness
 
 _PAIRS = "pairs"  # folder of a run
 _PART = 500  # pairs in a file, which an interruption costs at most
@@ -108,7 +111,19 @@ class _Begun:
         draw = pca_gaussian(fitted_statistics(material, self.judge, card.statistics))
         folder, seed = material.out / _PAIRS, material.run.seed
         distributed.first_does(lambda: self._draw_pairs(folder, draw, material))
+        if self.recipe.losses.steady:
+            perceiver, told = self._perceiver(material.place), partial(material.on_progress, "perceiving")
+            self.task.shortfall = Steadiness(perceiver, material.crops, told).shortfall
         return material.placed(PairSamples(material.crops, [_read(path) for path in self._parts(folder)], draw, seed))
+
+    def _perceiver(self, place: torch.device) -> Perceiver:
+        perceiver = load_perceiver(device=str(place))
+        if perceiver.card.embedder_sha256 != self.judge.card.sha256:
+            raise NonesuchError(
+                f"--embedder {self.judge.name}: {perceiver.card.name} reads the feature maps of "
+                f"{perceiver.card.embedder} alone; leave its term out with --loss steady=0"
+            )
+        return perceiver
 
     def _parts(self, folder: Path) -> list[Path]:
         return [folder / f"{number:05d}.npy" for number in range(math.ceil(self.recipe.pairs / _PART))]

@@ -28,6 +28,8 @@ from nonesuch.generators.losses import EmbedderView, feature_distance
 from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
 
+Shortfall = Callable[[list[Tensor], Tensor], Tensor]
+
 _HUBER = 0.03  # distance of latents from which on it counts by itself instead of squared (arXiv 2310.14189)
 _COARSE = 4  # pixels a side over which images are averaged before they are compared
 
@@ -41,6 +43,7 @@ class DistillationLosses:
         pixel: mean squared difference of the image, a quarter as wide, from the teacher's.
         perceptual: distance of the frozen embedder's feature maps from those of the teacher's image.
         identity: 1 - cosine between the image's embedding and the vector.
+        steady: how far the image falls short of the gender and age that its vector tells, which a run adds.
         adversarial: what the discriminator misses, see `BandDiscriminator.unconvinced`.
     """
 
@@ -48,6 +51,7 @@ class DistillationLosses:
     pixel: float = 1.0
     perceptual: float = 0.3
     identity: float = 1.0
+    steady: float = 0.3
     adversarial: float = 0.1
 
 
@@ -128,6 +132,10 @@ class DistillationTask:
         recipe: loss weights, when images are decoded.
         latent_scale: the teacher's; its latents are multiplied by it.
 
+    Attributes:
+        shortfall: tells the term `steady` from the embedder's feature maps of images and their vectors, per image
+            (B,); None leaves that out.
+
     Raises:
         NonesuchError: the embedder's feature maps cannot be read.
     """
@@ -140,6 +148,7 @@ class DistillationTask:
         self.discriminator = BandDiscriminator(**recipe.discriminator)
         self.teacher_stage = copy.deepcopy(network.first_stage).eval().requires_grad_(False)
         network.first_stage.encoder.requires_grad_(False)
+        self.shortfall: Shortfall | None = None
         self.fakes = torch.empty(0)
 
     @property
@@ -149,7 +158,7 @@ class DistillationTask:
 
     def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
         """Weighted terms of one batch of `PairSamples`."""
-        weights, noise = self.recipe.losses, batch["noise"]
+        weights, noise = self.recipe.losses, self.network.widened(batch["noise"])
         times = noise.new_full((len(noise),), TIMES - 1)
         # The noisiest time has next to no signal: the clean latent is the velocity, its sign turned.
         clean = -self.network.unet(noise, times, F.normalize(batch["vectors"])).float()
@@ -164,6 +173,8 @@ class DistillationTask:
         maps = self.view.maps(disturbed(images, batch["disturbance"]))
         distance = 1.0 - F.cosine_similarity(self.view.vectors(maps), batch["vectors"])
         terms["identity"] = weights.identity * distance.mean()
+        if self.shortfall is not None:
+            terms["steady"] = weights.steady * self.shortfall(maps, batch["vectors"]).mean()
         with torch.no_grad():
             wanted = self.view.maps(disturbed(shown, batch["disturbance"]))
         # Its last map is left out: that holds the identity, which the student is to show better than the teacher.
