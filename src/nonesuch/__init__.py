@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nonesuch.recognition.train_recogniser import train_recogniser
     from nonesuch.training.train_generator import train_generator
     from nonesuch.training.train_perceiver import train_perceiver
+    from nonesuch.training.widen_generator import widen_generator
     from nonesuch.weight_files import average_weights, export_weights, import_weights
 
 __version__ = VERSION
@@ -49,6 +50,7 @@ __all__ = [
     "train_perceiver",
     "train_recogniser",
     "verify_dataset",
+    "widen_generator",
 ]
 # Where each is defined. Importing torch takes a second, which `nonesuch --help` need not wait for.
 _PLACES = {
@@ -74,6 +76,7 @@ _PLACES = {
     "train_perceiver": "training.train_perceiver",
     "train_recogniser": "recognition.train_recogniser",
     "verify_dataset": "dataset.verify_dataset",
+    "widen_generator": "training.widen_generator",
 }
 
 

@@ -244,7 +244,7 @@ def average_weights(inputs: Sequence[AnyPath], out: AnyPath) -> Card:
     _check_place(out, paths)
     cards = _alike(paths)
     mean = weights.mean([weights.load_checked(path, card) for path, card in zip(paths, cards, strict=True)])
-    _bring_statistics(paths[0], cards[0], out)
+    bring_statistics(paths[0], cards[0], out)
     parts = [f"{path.parent.name}/{path.name} ({card.sha256[:8]})" for path, card in zip(paths, cards, strict=True)]
     source = f"mean of {', '.join(parts)}; the first: {cards[0].source}"
     data, licence = (_joined(getattr(card, name) for card in cards) for name in ("training_data", "licence"))
@@ -266,14 +266,14 @@ def _alike(paths: list[Path]) -> list[Card]:
     return cards
 
 
-def _bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
+def bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
     """Copy the identity statistics that lie beside a generator's weights, if there are any; others are not replaced."""
     name = getattr(card, "statistics", "")
     source, copy = weights_file.parent / name, out.parent / name  # the card's check lets no other name through
     if not name or not source.is_file():
         return
     if copy.is_file() and files.sha256(copy) != files.sha256(source):
-        raise NonesuchError(f"{copy}: belongs to other weights; write the mean into another folder")
+        raise NonesuchError(f"{copy}: belongs to other weights; write into another folder")
     with files.replacing(copy) as temporary:
         shutil.copyfile(source, temporary)
 

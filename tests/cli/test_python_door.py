@@ -24,6 +24,7 @@ FUNCTIONS = {
     "recognize adapt": "adapt_recogniser",
     "evaluate": "evaluate_embedders",
     "train-generator": "train_generator",
+    "widen-generator": "widen_generator",
     "train-perceiver": "train_perceiver",
     "models": "list_models",
     "average-weights": "average_weights",

@@ -27,6 +27,7 @@ _COMMANDS = {
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
     "evaluate": ("evaluation:evaluate", "Test embedders on real faces."),
     "train-generator": ("generator_training:train_generator", "Train a generator on aligned photographs."),
+    "widen-generator": ("generator_training:widen_generator", "Make a diffusion's faces turn further."),
     "train-perceiver": ("perceiver_training:train_perceiver", "Train the perception heads (pose, age, attributes)."),
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "Average the weights of several runs."),

@@ -187,7 +187,7 @@ class DiffusionGenerator(Generator):
             away = None if others is None else self._context(F.normalize(others))
             if self.sampling.guidance != 1.0:
                 away = self._context_of_nobody(len(vectors))
-            return self._sample(context, away, latent.fixed["noise"], latent.fixed["seed"])
+            return self._sample(context, away, self._first_noise(latent.fixed["noise"]), latent.fixed["seed"])
 
     @abstractmethod
     def _context(self, identity: Tensor) -> Tensor:
@@ -198,6 +198,10 @@ class DiffusionGenerator(Generator):
     def _context_of_nobody(self, count: int) -> Tensor | None:
         """What the U-Net is told of so many images without an identity."""
         ...
+
+    def _first_noise(self, noise: Tensor) -> Tensor:
+        """(B, C, H, W) standard normal noise -> what sampling begins with."""
+        return noise
 
     @abstractmethod
     def _predict(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:

@@ -43,6 +43,9 @@ class IDiffGenerator(DiffusionGenerator):
     def _context_of_nobody(self, count: int) -> None:
         return None  # the U-Net has a context of its own for that
 
+    def _first_noise(self, noise: Tensor) -> Tensor:
+        return self.network.widened(noise)
+
     def _predict(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:
         return self.network.unet(x, times, context)
 

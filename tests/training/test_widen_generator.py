@@ -1,0 +1,104 @@
+"""Noise that is wider in one direction: found on planted truth, written, and drawn from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nonesuch.training.widen_generator as module
+from nonesuch import create_model, load_generator
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import Pixels
+from nonesuch.core.seeding import Stream, derive_seed
+from nonesuch.generators.idiff.network import LatentDiffusion
+from tests.cards import write_tiny_idiff
+from tests.conftest import Cli
+
+
+def test_a_planted_direction_is_found() -> None:
+    rng = np.random.default_rng(0)
+    noise, planted = rng.standard_normal((2000, 150)).astype(np.float32), rng.standard_normal(150)
+    planted /= np.linalg.norm(planted)
+    values = (7.0 + 6.0 * noise @ planted + 8.0 * rng.standard_normal(2000)).astype(np.float32)
+    found, correlation = module.direction(noise, values, "planted")
+    assert np.linalg.norm(found) == pytest.approx(1.0)
+    assert found @ planted > 0.9
+    assert correlation == pytest.approx(0.6, abs=0.1)  # 6 / sqrt(6^2 + 8^2), the most there is to tell
+    with pytest.raises(NonesuchError, match=r"does not tell which way faces look .* draw more --images"):
+        module.direction(noise[:500], rng.standard_normal(500).astype(np.float32), "unrelated")
+    with pytest.raises(NonesuchError, match="all look one way"):
+        module.direction(noise, np.full(2000, 3.0, dtype=np.float32), "constant")
+
+
+def test_noise_is_wider_along_the_rows_and_nowhere_else() -> None:
+    network = create_model("idiff_tiny", wider=2)
+    assert isinstance(network, LatentDiffusion)
+    size = network.wider.shape[1]
+    rows, _ = torch.linalg.qr(torch.randn(size, 3, generator=torch.Generator().manual_seed(0)))
+    network.wider.copy_(rows.T[:2] * torch.tensor([1.2, 0.5]).sqrt()[:, None])
+    noise = torch.randn(4, *network.latent_shape, generator=torch.Generator().manual_seed(1))
+    along, before = network.widened(noise).flatten(1) @ rows, noise.flatten(1) @ rows
+    torch.testing.assert_close(along, before * torch.tensor([2.2, 1.5, 1.0]), rtol=1e-4, atol=1e-4)
+    plain = create_model("idiff_tiny")
+    assert isinstance(plain, LatentDiffusion)
+    assert plain.widened(noise) is noise
+    assert "wider" not in plain.state_dict()  # as published
+
+
+class _Told:
+    """Says of each image what was planted in its noise."""
+
+    def __init__(self, yaw: np.ndarray) -> None:
+        self.yaw, self.said = yaw, 0
+
+    def perceive(self, crops: Pixels) -> dict[str, np.ndarray]:
+        self.said += len(crops)
+        return {"yaw": self.yaw[self.said - len(crops) : self.said]}
+
+
+def test_a_widened_generator_draws_from_wider_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampling = {"sampler": "ddim", "steps": 1}
+    told: dict[str, Any] = {"prediction": "velocity", "schedule": "cosine", "sampling": sampling}
+    plain = load_generator(write_tiny_idiff(tmp_path / "plain.safetensors", {"latent_side": 8}, **told), "cpu")
+    size = int(np.prod(plain.network.latent_shape))  # type: ignore[attr-defined]
+    planted = np.random.default_rng(0).standard_normal(size)
+    planted /= np.linalg.norm(planted)
+    seeds = np.array([derive_seed(3, number, int(Stream.OTHER)) for number in range(600)], dtype=np.uint64)
+    yaw = 9.0 * plain.draw(seeds).fixed["noise"].flatten(1).numpy() @ planted
+    monkeypatch.setattr(module, "load_perceiver", lambda device: _Told(yaw.astype(np.float32)))
+
+    path = tmp_path / "wide.safetensors"
+    found = module.widen_generator(str(tmp_path / "plain.safetensors"), path, yaw=4.0, images=600, seed=3, device="cpu")
+    assert found.correlation > 0.7
+    assert found.yaw_before == pytest.approx(9.0, rel=0.1)
+    wide = load_generator(path, "cpu")
+    assert wide.card.sizes == {"latent_side": 8, "wider": 1}
+    assert "4 times as wide in the direction of yaw" in wide.card.source
+
+    few, vectors = np.arange(10_000, 10_008, dtype=np.uint64), torch.ones(8, 192)
+    moved = plain.draw(few)
+    noise = moved.fixed["noise"].flatten(1)
+    along = wide.network.wider[0] / wide.network.wider[0].norm()  # type: ignore[attr-defined]
+    assert abs(float(along @ torch.from_numpy(planted).float())) > 0.8
+    moved.fixed["noise"] = (noise + 3.0 * (noise @ along)[:, None] * along).view_as(moved.fixed["noise"])
+    with torch.inference_mode():
+        drawn = wide.forward(vectors, wide.draw(few))
+        torch.testing.assert_close(drawn, plain.forward(vectors, moved), rtol=0.0, atol=2.0)
+        assert (drawn - plain.forward(vectors, plain.draw(few))).abs().mean() > 4.0
+    with pytest.raises(NonesuchError, match="is widened already; name the weights that it was made from"):
+        module.widen_generator(str(path), tmp_path / "again.safetensors")
+
+
+def test_wrong_input(cli: Cli, tmp_path: Path) -> None:
+    for options, said in (
+        (["vec2face_small", "--out", "wide.safetensors"], "vec2face"),
+        (["idiff_small", "--out", tmp_path / "wide.onnx"], "name a .safetensors file"),
+        (["idiff_small", "--out", tmp_path / "w.safetensors", "--yaw", 9], "9"),
+        (["idiff_small", "--out", tmp_path / "w.safetensors", "--images", 20], "20"),
+    ):
+        outcome = cli("widen-generator", *options)
+        assert outcome.status in (1, 2)
+        assert said in outcome.err.splitlines()[-1]
+        assert not list(tmp_path.iterdir())
