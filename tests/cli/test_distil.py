@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nonesuch import load_generator
+from nonesuch.core import weights
+from nonesuch.core.weights import read_card
 from nonesuch.generators.idiff.distillation import pair_seed
+from nonesuch.generators.idiff.generator import IDiffCard
 from nonesuch.identities import statistics
 from nonesuch.identities.sampling import pca_gaussian
+from nonesuch.models import weights_path
 from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
 from tests.people import planted_person
@@ -41,7 +46,7 @@ def test_a_distilled_generator_draws_in_one_step(cli: Cli, faces: Path, teacher:
     assert outcome.status == 0, outcome.err
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) - _STEP == {"loss_latent"}
-    terms = {"latent", "pixel", "perceptual", "identity", "steady", "adversarial", "discriminator"}
+    terms = {"latent", "pixel", "identity", "steady", "adversarial", "discriminator"}
     assert set(lines[-1]) - _STEP == {f"loss_{name}" for name in terms}
     card = json.loads((run / "idiff_tiny_fast.json").read_text())
     assert card["distilled"]
@@ -78,6 +83,34 @@ def test_pairs_are_what_the_teacher_draws(cli: Cli, faces: Path, teacher: Path, 
     assert np.median(np.abs(pixels - images)) < 0.5  # latents are kept in half precision, which may move a code
 
 
+def test_a_better_decoder_takes_the_place_of_the_teachers(cli: Cli, faces: Path, teacher: Path, tmp_path: Path) -> None:
+    tensors = load_file(teacher)
+    name = "first_stage.decoder.conv_out.bias"
+    tensors[name] = tensors[name] + 0.25
+    better = tmp_path / "better.safetensors"
+    weights.save(better, tensors, read_card(teacher, IDiffCard))
+    options = [*_OPTIONS, "--teacher", teacher, "--first-stage", better]
+    assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
+    shipped = load_file(tmp_path / "run" / "idiff_tiny_fast.safetensors")
+    for key in (key for key in tensors if key.startswith("first_stage.")):
+        torch.testing.assert_close(shipped[key].float(), tensors[key].float(), rtol=2e-3, atol=1e-3)  # it stays so
+    assert any(not torch.equal(shipped[key].float(), tensors[key].half().float()) for key in tensors if "unet" in key)
+
+
+def test_the_decoder_of_a_first_stage_trains_on(cli: Cli, faces: Path, tmp_path: Path) -> None:
+    command = ["train-generator", tmp_path / "run", "--data", faces, "--preset", "idiff_small_decoder"]
+    assert "such as --first-stage idiff_small" in cli(*command).error
+    assert cli(*command, "--first-stage", "idiff_small", "--images-seen", 16, "--batch", 8).status == 0
+    found = load_file(tmp_path / "run" / "idiff_small_decoder.safetensors")
+    before = load_file(weights_path("idiff_small"))
+    moved = {key for key in found if not torch.equal(found[key], before[f"first_stage.{key}"])}
+    assert moved
+    assert all(key.startswith("decoder.") for key in moved)
+    card = json.loads((tmp_path / "run" / "idiff_small_decoder.json").read_text())
+    assert "CelebA" in card["training_data"]
+    assert "Then: 12 photographs of 6 people" in card["training_data"]
+
+
 def test_what_cannot_be_distilled(cli: Cli, faces: Path, teacher: Path, tmp_path: Path) -> None:
     def error(*arguments: object) -> str:
         return cli("train-generator", tmp_path / "run", "--data", faces, *_OPTIONS, *arguments).error
@@ -87,7 +120,12 @@ def test_what_cannot_be_distilled(cli: Cli, faces: Path, teacher: Path, tmp_path
     noise = write_tiny_idiff(tmp_path / "noise.safetensors")
     assert "predicts the noise, from which one step learns nothing" in error("--teacher", noise)
     assert "is of the kind 'generator'" in error("--teacher", "vec2face_small")
-    assert "--first-stage does not go with" in error("--teacher", teacher, "--first-stage", teacher)
+    other = tmp_path / "other.safetensors"
+    tensors = load_file(teacher)
+    tensors["first_stage.encoder.conv_out.bias"] += 1.0
+    weights.save(other, tensors, read_card(teacher, IDiffCard))
+    assert "its encoder is another than the teacher's" in error("--teacher", teacher, "--first-stage", other)
+    assert "has no first stage" in error("--teacher", teacher, "--first-stage", "vec2face_small")
     assert "name the preset that it was trained with" in error("--teacher", "idiff_small")
     assert "--teacher does not go with --preset vec2face_tiny" in error(
         "--preset", "vec2face_tiny", "--teacher", teacher

@@ -38,7 +38,8 @@ from nonesuch.training.widen_generator import widen_generator as widen
     click.option(
         "--first-stage",
         type=options.PATH,
-        help="Weights of a trained first stage, or of a generator that has one, whose latents an IDiff-Face learns on.",
+        help="Weights of a trained first stage, or of a generator that has one, whose latents an IDiff-Face learns on; "
+        "whose decoder idiff_small_decoder trains on; or whose decoder idiff_fast takes in place of the teacher's.",
     ),
     click.option(
         "--teacher",

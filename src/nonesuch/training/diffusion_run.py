@@ -12,19 +12,19 @@ from torch import Tensor
 from nonesuch.core import files, weights
 from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.weights import Card
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples, scale_to_unit
 from nonesuch.generators.idiff.framing import from_crops
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
-from nonesuch.generators.idiff.network import LatentDiffusion, PartCard
+from nonesuch.generators.idiff.network import LatentDiffusion
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES
 from nonesuch.loop import distributed
 from nonesuch.loop.run_folder import LATENTS
 from nonesuch.loop.runs import recipe_named
 from nonesuch.loop.trainer import Samples
-from nonesuch.models import create_model, read_model_card, weights_path
+from nonesuch.models import create_model, weights_path
+from nonesuch.training.first_stage_run import load_first_stage
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
 from nonesuch.training.generator_run import Given, Material, card_before, losses_given
 
@@ -78,7 +78,7 @@ class _Begun:
         if given.context_dropout is not None:
             self.sizes["context_dropout"] = given.context_dropout
         self.network = latent_diffusion(given.preset, self.sizes)
-        self.stage_card = _load_first_stage(self.network, training.first_stage)
+        self.stage_card = load_first_stage(self.network.first_stage, training.first_stage)
         self.task = DiffusionTask(self.network, judge, self.recipe)
         if (tensors := given.loaded(self.task.players)) is not None:
             _load_unet(self.network, tensors, str(given.init))
@@ -147,19 +147,6 @@ def latent_diffusion(preset: str, sizes: dict[str, Any], pretrained: bool | Path
     network = create_model(preset, pretrained, **sizes)
     assert isinstance(network, LatentDiffusion)
     return network
-
-
-def _load_first_stage(network: LatentDiffusion, path: Path) -> Card:
-    """The first stage's weights, from its own file or from a whole generator's; returns the file's card."""
-    card = read_model_card(path, Card)
-    tensors = weights.load_checked(path, card)
-    if isinstance(card, IDiffCard):
-        prefix = "first_stage."
-        tensors = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
-    elif not isinstance(card, PartCard):
-        raise NonesuchError(f"--first-stage {path}: {card.name} has no first stage; name that of an IDiff-Face")
-    weights.load_into(network.first_stage, tensors, str(path))
-    return card
 
 
 def _load_unet(network: LatentDiffusion, tensors: dict[str, Any], source: str) -> None:

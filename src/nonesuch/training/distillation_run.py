@@ -17,6 +17,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.idiff.distillation import DistillationTask, PairSamples, pair_seed
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
+from nonesuch.generators.idiff.network import FirstStage
 from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
 from nonesuch.identities.sampling import Draw, pca_gaussian
 from nonesuch.loop import distributed
@@ -25,11 +26,13 @@ from nonesuch.loop.trainer import Samples
 from nonesuch.models import load_generator, load_perceiver, read_model_card, weights_path
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.training.diffusion_run import export_diffusion, latent_diffusion
+from nonesuch.training.first_stage_run import load_first_stage
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
 from nonesuch.training.generator_run import Given, Material, losses_given
 from nonesuch.training.steadiness import Steadiness
 
 _PAIRS = "pairs"  # folder of a run
+_DECODES = ("decoder.", "post_quant_conv.")
 _PART = 500  # pairs in a file, which an interruption costs at most
 _ONE_STEP = {"sampler": "lcm", "steps": 1}
 
@@ -44,7 +47,7 @@ class DistillationTraining:
     needs_vectors: ClassVar[bool] = True
 
     def __init__(self, given: Given) -> None:
-        given.refuse("vgg", "adversarial_from", "adaptive", "first_stage", "context_dropout")
+        given.refuse("vgg", "adversarial_from", "adaptive", "context_dropout")
         if given.teacher is None:
             raise NonesuchError(
                 f"--preset {given.preset} learns from a generator of many steps; name it with --teacher, such as "
@@ -58,6 +61,7 @@ class DistillationTraining:
                 "one that predicts the velocity, as idiff_small does"
             )
         self.teacher_card = card
+        self.first_stage = weights_path(given.first_stage) if given.first_stage else None
         recipe = recipe_named(DISTILLATION_RECIPES, given.preset)
         self.recipe = dataclasses.replace(recipe, losses=losses_given(recipe.losses, given))
 
@@ -67,6 +71,7 @@ class DistillationTraining:
         return {
             **self.given.record(recipe.losses),
             "teacher": self.teacher_card.sha256,
+            "first stage": files.sha256(self.first_stage) if self.first_stage else "",
             "pairs": recipe.pairs,
             "sampling": recipe.teacher,
             "decoded from": recipe.decoded_from,
@@ -88,11 +93,13 @@ class _Begun:
         self.teacher = teacher
         network = latent_diffusion(given.preset, card.sizes)
         weights.load_into(network, teacher.network.state_dict(), str(training.teacher))
+        if training.first_stage is not None:
+            _load_decoder(network.first_stage, training.first_stage)
         self.task = DistillationTask(network, judge, self.recipe, card.latent_scale)
         if (tensors := given.loaded(self.task.players)) is not None:
             weights.load_into(network, tensors, str(given.init))
-        for part in (*(player.network for player in self.task.players), self.task.teacher_stage):
-            channels_last(part.to(place))
+        for player in self.task.players:
+            channels_last(player.network.to(place))
 
     def samples(self, material: Material) -> Samples:
         """See `Begun.samples`."""
@@ -158,3 +165,15 @@ class _Begun:
 def _read(path: Path) -> NDArray[np.float16]:
     latents: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     return latents
+
+
+def _load_decoder(stage: FirstStage, path: Path) -> None:
+    """Another first stage in the place of the teacher's, with the same encoder: latents must mean the same."""
+    before = {name: tensor.clone() for name, tensor in stage.state_dict().items()}
+    load_first_stage(stage, path)
+    for name, tensor in stage.state_dict().items():
+        if not name.startswith(_DECODES) and not torch.equal(tensor, before[name]):
+            raise NonesuchError(
+                f"--first-stage {path}: its encoder is another than the teacher's, whose latents it would not decode; "
+                "train the teacher's own decoder on, with --preset idiff_small_decoder"
+            )

@@ -104,7 +104,7 @@ def train_generator(
         adversarial_from: images before the discriminator joins.
         adaptive: weigh the adversarial term by gradients.
         vgg, lpips: weight files of VGG16 and LPIPS, both or neither: LPIPS instead of the embedder's feature maps.
-        first_stage: weights of a first stage, or of a generator that has one, whose latents an IDiff-Face learns on.
+        first_stage: weights that hold one: whose latents are learned on, whose decoder is trained on or taken over.
         teacher: an IDiff-Face of many steps, by name or file, which a one-step preset learns from.
         context_dropout: share of the context's elements that an IDiff-Face leaves out in training, 0 to 0.9: more
             makes the images of an identity differ more.

@@ -3,14 +3,17 @@
 from typing import Any
 
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses, DiffusionRecipe
-from nonesuch.generators.idiff.distillation import DistillationLosses, DistillationRecipe
+from nonesuch.generators.idiff.distillation import DistillationRecipe
 from nonesuch.generators.idiff.first_stage_training import FirstStageLosses, FirstStageRecipe
 
 # Arguments of `IDiffFirstStage`, or of `KlFirstStage` for those of KL_FIRST_STAGES.
 _TINY_STAGE: dict[str, Any] = {"codes": 64, "width": 32, "multipliers": (1, 1, 1), "blocks": 1}
 _SMALL_STAGE: dict[str, Any] = {}
 FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_first_stage": {}, "idiff_tiny_first_stage": _TINY_STAGE}
-KL_FIRST_STAGES: dict[str, dict[str, Any]] = {"idiff_small_first_stage": _SMALL_STAGE}
+KL_FIRST_STAGES: dict[str, dict[str, Any]] = {
+    "idiff_small_first_stage": _SMALL_STAGE,
+    "idiff_small_decoder": _SMALL_STAGE,
+}
 
 # Arguments of `nonesuch.generators.idiff.network.LatentDiffusion`. "idiff" is the published model,
 # "idiff_unconditional" the one behind its two-stage contexts, "idiff_adagn" the one without cross-attention.
@@ -96,16 +99,16 @@ DISTILLATION_RECIPES: dict[str, DistillationRecipe] = {
     ),
     "idiff_fast": DistillationRecipe(
         images=60_000,
-        batch=32,
-        lr=3e-4,
+        batch=16,
+        lr=1e-4,
         warmup=640,
         ema_images=2_000,
-        losses=DistillationLosses(identity=1.0),
-        pairs=12_000,
+        pairs=15_000,
         teacher="ddim,steps=10,eta=0,guidance=1,negative=0,least_cosine=1",
-        decoded_from=20_000,
+        decoded_from=40_000,
     ),
 }
+_SMALL_LOSSES = FirstStageLosses(perceptual=0.3, kl=2e-4, adversarial=0.1)
 FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {
     "idiff_tiny_first_stage": FirstStageRecipe(
         images=64,
@@ -123,12 +126,25 @@ FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {
         lr=1e-3,
         warmup=500,
         ema_images=1_500,
-        losses=FirstStageLosses(perceptual=0.3, kl=2e-4, adversarial=0.1),
+        losses=_SMALL_LOSSES,
         adversarial_from=16_000,
         adaptive=False,
         bands=True,
         side=112,
         encoder_until=16_000,
+    ),
+    "idiff_small_decoder": FirstStageRecipe(
+        images=6_000,
+        batch=16,
+        lr=4e-4,
+        warmup=320,
+        ema_images=1_000,
+        losses=_SMALL_LOSSES,
+        adversarial_from=0,
+        adaptive=False,
+        bands=True,
+        side=112,
+        encoder_until=0,
     ),
     "idiff_first_stage": FirstStageRecipe(
         images=70_000 * 60, batch=32, lr=4.5e-6 * 32, warmup=0, ema_images=70_000, adversarial_from=30_001 * 32
