@@ -1,7 +1,7 @@
 """Generators and samplers in one table: the same people, the same seeds of images, the same judges.
 
     python benchmarks/generators.py WORK --lfw lfw112.tar --heldout lfw_heldout_people.txt \\
-        [--idiff NAME_OR_FILE] [--rows NAME ...] [--recognition NAME ... --pairs lfw_pairs.txt]
+        [--idiff NAME_OR_FILE] [--fast NAME_OR_FILE] [--rows NAME ...] [--recognition NAME ... --pairs lfw_pairs.txt]
 
 Each row is a dataset that `generate_dataset` makes in WORK of the same sampled people, on one thread. Ancestral
 sampling of 1,000 steps makes few images, so its row has no coverage. Coverage is the share of held-out photographs (a
@@ -40,7 +40,7 @@ from nonesuch.measures.similarity import normalised
 from nonesuch.models import read_model_card, weights_path
 from nonesuch.pages.contact_sheet import write_contact_sheet
 
-DEFAULT = "vec2face_small"
+VEC2FACE = "vec2face_small"
 EMBEDDERS = ("mobilefacenet", "dlib_resnet")
 FEW = 2  # images of each person where images are few
 SHOWN = 5  # people on the contact sheet, FEW images each
@@ -51,7 +51,7 @@ PLAIN = "eta=0,guidance=1,negative=0,least_cosine=1"
 
 @dataclass(frozen=True)
 class Setting:
-    """A row: its name, and how IDiff-Face samples; "" for the default generator, which has no sampler."""
+    """A row: its name, and how IDiff-Face samples; "" for Vec2Face, which has no sampler."""
 
     name: str
     words: str = ""
@@ -79,6 +79,7 @@ SETTINGS = [
     Setting("DDIM 10, guidance 2", "ddim,steps=10,guidance=2"),
     Setting("DDIM 10, IDperturb 0.6", "ddim,steps=10,least_cosine=0.6"),
     Setting("DDIM 10, negative 0.5", "ddim,steps=10,negative=0.5"),
+    Setting("One step", "lcm,steps=1"),
 ]
 COLUMNS = {
     "images": "{:,}",
@@ -103,11 +104,13 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.folder = options, options.work
         files.make_folder(self.folder)
-        cards = {name: read_model_card(weights_path(name), GeneratorCard) for name in (DEFAULT, str(options.idiff))}
+        names = (VEC2FACE, str(options.idiff), str(options.fast))
+        cards = {name: read_model_card(weights_path(name), GeneratorCard) for name in names}
         self.sha256 = {name: card.sha256 for name, card in cards.items()}
         asked = ("identities", "images", "ddpm_images", "seed", "dtype")
         self.settings: dict[str, Any] = {name: getattr(options, name) for name in asked}
-        self.settings |= {"default": self.sha256[DEFAULT], "idiff": self.sha256[str(options.idiff)]}
+        kinds = ("default", "idiff", "fast")
+        self.settings |= {kind: self.sha256[name] for kind, name in zip(kinds, names, strict=True)}
         self.settings |= {"held_out": files.sha256(options.heldout), "threads": 1, "torch": torch.__version__}
         self.state = self.folder / "generators.json"
         found = files.read_json(self.state) if self.state.exists() else {"settings": self.settings}
@@ -124,13 +127,15 @@ class Bench:
 
     def generator(self, setting: Setting) -> str:
         """The weights that a row is made by, as `generate` takes them."""
-        return str(self.options.idiff) if setting.words else DEFAULT
+        if not setting.words:
+            return VEC2FACE
+        return str(self.options.fast if setting.words.startswith("lcm") else self.options.idiff)
 
     def people(self, count: int, seed: int) -> Path:
         """A table of sampled people; of one seed, the first n of more are the n."""
         path = self.folder / f"people_{count}_{seed}.parquet"
         if not path.exists():
-            sample_identities(path, identities=count, seed=seed, generator=DEFAULT)
+            sample_identities(path, identities=count, seed=seed, generator=VEC2FACE)
         return path
 
     @cached_property
@@ -279,6 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--idiff", type=Path, default=Path("idiff_small"), help="a name or a weight file")
+    parser.add_argument("--fast", type=Path, default=Path("idiff_fast"), help="the same of one step")
     for name in ("--lfw", "--heldout"):
         parser.add_argument(name, type=Path, required=True)
     names = [setting.name for setting in SETTINGS]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -96,6 +97,10 @@ class EmbedderView:
     def vectors(self, maps: list[Tensor]) -> Tensor:
         """The maps of `maps` -> raw embeddings (B, D), float32."""
         return self._network.embed_features(maps[-1]).float()
+
+    def identity_distance(self, maps: list[Tensor], vectors: Tensor) -> Tensor:
+        """1 - cosine between the embeddings of `maps` and vectors (B, D), per image (B,) in [0, 2]."""
+        return 1.0 - F.cosine_similarity(self.vectors(maps), vectors)
 
 
 class PerceptualDistance(Protocol):

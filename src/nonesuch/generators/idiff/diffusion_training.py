@@ -186,5 +186,4 @@ class DiffusionTask:
 
     def _distance(self, view: EmbedderView, clean: Tensor, part: Batch) -> Tensor:
         images = to_crops(self.network.first_stage.decode(clean / self.latent_scale).float())
-        found = view.vectors(view.maps(disturbed(images, part["disturbance"])))
-        return 1.0 - F.cosine_similarity(found, part["contexts"])
+        return view.identity_distance(view.maps(disturbed(images, part["disturbance"])), part["contexts"])

@@ -169,8 +169,7 @@ class DistillationTask:
             shown = self._decoded(batch["latents"])
         terms["pixel"] = weights.pixel * F.mse_loss(F.avg_pool2d(images, _COARSE), F.avg_pool2d(shown, _COARSE))
         maps = self.view.maps(disturbed(images, batch["disturbance"]))
-        distance = 1.0 - F.cosine_similarity(self.view.vectors(maps), batch["vectors"])
-        terms["identity"] = weights.identity * distance.mean()
+        terms["identity"] = weights.identity * self.view.identity_distance(maps, batch["vectors"]).mean()
         if self.shortfall is not None:
             terms["steady"] = weights.steady * self.shortfall(maps, batch["vectors"]).mean()
         terms["adversarial"] = weights.adversarial * self.discriminator.unconvinced(images).mean()

@@ -265,7 +265,7 @@ class GeneratorTask:
         if not (weights.identity or weights.prior_identity or own_features):
             return terms
         maps = self.view.maps(disturbed(images, disturbance) if self.recipe.disturb else images)
-        distance = 1.0 - F.cosine_similarity(self.view.vectors(maps), vectors)
+        distance = self.view.identity_distance(maps, vectors)
         if weights.identity:
             terms["identity"] = weights.identity * distance[:count].mean()
         if weights.prior_identity and len(images) > count:
