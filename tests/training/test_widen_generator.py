@@ -12,6 +12,7 @@ from nonesuch import create_model, load_generator
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import Stream, derive_seed
+from nonesuch.generators.generator import Latent
 from nonesuch.generators.idiff.network import LatentDiffusion
 from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
@@ -32,19 +33,34 @@ def test_a_planted_direction_is_found() -> None:
         module.direction(noise, np.full(2000, 3.0, dtype=np.float32), "constant")
 
 
-def test_noise_is_wider_along_the_rows_and_nowhere_else() -> None:
-    network = create_model("idiff_tiny", wider=2)
+def test_noise_is_wide_along_the_rows_and_the_same_elsewhere() -> None:
+    network = create_model("idiff_tiny", styles=2)
     assert isinstance(network, LatentDiffusion)
-    size = network.wider.shape[1]
+    size = network.styles.shape[1]
     rows, _ = torch.linalg.qr(torch.randn(size, 3, generator=torch.Generator().manual_seed(0)))
-    network.wider.copy_(rows.T[:2] * torch.tensor([1.2, 0.5]).sqrt()[:, None])
-    noise = torch.randn(4, *network.latent_shape, generator=torch.Generator().manual_seed(1))
-    along, before = network.widened(noise).flatten(1) @ rows, noise.flatten(1) @ rows
-    torch.testing.assert_close(along, before * torch.tensor([2.2, 1.5, 1.0]), rtol=1e-4, atol=1e-4)
+    network.styles.copy_(rows.T[:2] * torch.tensor([2.2, 1.5])[:, None])
+    noise = torch.randn(4, size, generator=torch.Generator().manual_seed(1))
+    rest, style = (torch.from_numpy(part) for part in network.style_apart(noise.numpy()))
+    torch.testing.assert_close(style, noise @ rows[:, :2], rtol=1e-4, atol=1e-4)
+    joined = network.with_style(rest.view(4, *network.latent_shape), style).flatten(1)
+    torch.testing.assert_close(joined @ rows, noise @ rows * torch.tensor([2.2, 1.5, 1.0]), rtol=1e-4, atol=1e-4)
+    across = torch.eye(size) - rows @ rows.T
+    torch.testing.assert_close(joined @ across, noise @ across, rtol=1e-3, atol=1e-4)
+    alone = network.style_apart(noise[2:3].numpy())
+    assert np.array_equal(alone[0], rest[2:3].numpy())
+    assert np.array_equal(alone[1], style[2:3].numpy())
+
+
+def test_a_network_without_directions_draws_as_published() -> None:
     plain = create_model("idiff_tiny")
     assert isinstance(plain, LatentDiffusion)
-    assert plain.widened(noise) is noise
-    assert "wider" not in plain.state_dict()  # as published
+    noise = np.ones((2, plain.styles.shape[1]), dtype=np.float32)
+    rest, style = plain.style_apart(noise)
+    assert rest is noise
+    assert style.shape == (2, 0)
+    assert "styles" not in plain.state_dict()
+    with pytest.raises(NonesuchError, match="styles 99: 0 to 16 directions"):
+        create_model("idiff_tiny", styles=99)
 
 
 class _Told:
@@ -74,19 +90,25 @@ def test_a_widened_generator_draws_from_wider_noise(tmp_path: Path, monkeypatch:
     assert found.correlation > 0.7
     assert found.yaw_before == pytest.approx(9.0, rel=0.1)
     wide = load_generator(path, "cpu")
-    assert wide.card.sizes == {"latent_side": 8, "wider": 1}
+    assert wide.card.sizes == {"latent_side": 8, "styles": 1}
     assert "4 times as wide in the direction of yaw" in wide.card.source
 
     few, vectors = np.arange(10_000, 10_008, dtype=np.uint64), torch.ones(8, 192)
+    row = wide.network.styles[0]  # type: ignore[attr-defined]
+    along = row / row.norm()
+    assert abs(float(along @ torch.from_numpy(planted).float())) > 0.8
+    assert float(row.norm()) == pytest.approx(4.0, rel=1e-3)
     moved = plain.draw(few)
     noise = moved.fixed["noise"].flatten(1)
-    along = wide.network.wider[0] / wide.network.wider[0].norm()  # type: ignore[attr-defined]
-    assert abs(float(along @ torch.from_numpy(planted).float())) > 0.8
-    moved.fixed["noise"] = (noise + 3.0 * (noise @ along)[:, None] * along).view_as(moved.fixed["noise"])
+    parts = {**moved.fixed, "noise": (noise + 3.0 * (noise @ along)[:, None] * along).view_as(moved.fixed["noise"])}
     with torch.inference_mode():
         drawn = wide.forward(vectors, wide.draw(few))
-        torch.testing.assert_close(drawn, plain.forward(vectors, moved), rtol=0.0, atol=2.0)
+        expected = plain.forward(vectors, Latent(moved.style, parts))
+        torch.testing.assert_close(drawn, expected, rtol=0.0, atol=2.0)
         assert (drawn - plain.forward(vectors, plain.draw(few))).abs().mean() > 4.0
+    assert wide.has_style
+    assert not plain.has_style
+    assert not wide.draw(few, style_spread=0.0).style.any()
     with pytest.raises(NonesuchError, match="is widened already; name the weights that it was made from"):
         module.widen_generator(str(path), tmp_path / "again.safetensors")
 

@@ -121,7 +121,8 @@ class _Begun:
         if self.recipe.losses.steady:
             perceiver, told = self._perceiver(material.place), partial(material.on_progress, "perceiving")
             self.task.shortfall = Steadiness(perceiver, material.crops, told).shortfall
-        return material.placed(PairSamples(material.crops, [_read(path) for path in self._parts(folder)], draw, seed))
+        latents, apart = [_read(path) for path in self._parts(folder)], self.teacher.network.style_apart
+        return material.placed(PairSamples(material.crops, latents, draw, apart, seed))
 
     def _perceiver(self, place: torch.device) -> Perceiver:
         perceiver = load_perceiver(device=str(place))

@@ -85,7 +85,7 @@ def widen_generator(
         raise NonesuchError(f"{out}: name a .safetensors file")
     path = weights_path(generator)
     card = read_model_card(path, IDiffCard)
-    if card.sizes.get("wider"):
+    if card.sizes.get("styles"):
         raise NonesuchError(f"{generator}: is widened already; name the weights that it was made from")
     bring_statistics(path, card, target)
     drawn = load_generator(path, device)
@@ -94,11 +94,11 @@ def widen_generator(
     draw = identity_source(card, path, known, SamplingOptions(statistics_file=path_or_none(statistics))).draw
     of_people = _drawn(drawn, draw, load_perceiver(device=device), images, seed, on_progress)
     found, correlation = direction(*of_people, generator)
-    rows = torch.from_numpy(found[None] * np.sqrt(yaw - 1.0)).float()
+    rows = torch.from_numpy(found[None] * yaw).float()
     state = {name: tensor.cpu() for name, tensor in drawn.network.state_dict().items()}
     told = f"first noise {yaw:g} times as wide in the direction of yaw, by 'nonesuch widen-generator'"
-    wider = replace(card, sizes={**card.sizes, "wider": 1}, source=f"{card.source}; {told}", measured={})
-    weights.save(target, weights.halved({**state, "wider": rows}), wider)
+    wider = replace(card, sizes={**card.sizes, "styles": 1}, source=f"{card.source}; {told}", measured={})
+    weights.save(target, weights.halved({**state, "styles": rows}), wider)
     return Widened(target, correlation, float(of_people[1].std()))
 
 

@@ -154,15 +154,16 @@ class DiffusionGenerator(Generator):
         return self.sampling.negative > 0.0
 
     def draw(self, seeds: NDArray[np.uint64], style_spread: float = 1.0) -> Latent:
-        """See `Generator.draw`; there is no style code."""
+        """See `Generator.draw`; there is a style code where the family takes one out of the noise."""
         count, size = len(seeds), int(np.prod(self.network.latent_shape))
         noise = np.array([seeding.normal(int(seed), Stream.DIFFUSION, size) for seed in seeds], dtype=np.float32)
+        noise, style = self._style_apart(noise.reshape(count, size))
         width = self.card.feature_dim
         towards = np.array([seeding.normal(int(seed), Stream.CONTEXT, width) for seed in seeds], dtype=np.float32)
         shares = np.array([seeding.uniform(int(seed), Stream.CONTEXT_COSINE, 1)[0] for seed in seeds])
         cosine = 1.0 - (1.0 - self.sampling.least_cosine) * shares
         return Latent(
-            torch.zeros(count, 0),
+            torch.from_numpy(style * np.float32(style_spread)),
             {
                 "noise": torch.from_numpy(noise.reshape(count, *self.network.latent_shape)),
                 "seed": torch.from_numpy(np.asarray(seeds, dtype=np.uint64).view(np.int64).copy()),
@@ -187,7 +188,9 @@ class DiffusionGenerator(Generator):
             away = None if others is None else self._context(F.normalize(others))
             if self.sampling.guidance != 1.0:
                 away = self._context_of_nobody(len(vectors))
-            return self._sample(context, away, self._first_noise(latent.fixed["noise"]), latent.fixed["seed"])
+            return self._sample(
+                context, away, self._first_noise(latent.fixed["noise"], latent.style), latent.fixed["seed"]
+            )
 
     @abstractmethod
     def _context(self, identity: Tensor) -> Tensor:
@@ -199,8 +202,12 @@ class DiffusionGenerator(Generator):
         """What the U-Net is told of so many images without an identity."""
         ...
 
-    def _first_noise(self, noise: Tensor) -> Tensor:
-        """(B, C, H, W) standard normal noise -> what sampling begins with."""
+    def _style_apart(self, noise: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """First noise (N, C * H * W), standard normal -> what stays of it, and a style code (N, S), standard normal."""
+        return noise, np.zeros((len(noise), 0), dtype=np.float32)
+
+    def _first_noise(self, noise: Tensor, style: Tensor) -> Tensor:
+        """What sampling begins with: noise (B, C, H, W) without a style code, and the code (B, S)."""
         return noise
 
     @abstractmethod

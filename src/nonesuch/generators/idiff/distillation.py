@@ -83,6 +83,7 @@ class PairSamples:
         crops: of photographs.
         latents: (N, C, H, W) the teacher's, in parts.
         draw: maps a pair's seed to the raw vector (D,) that its latent shows.
+        style_apart: see `LatentDiffusion.style_apart`.
         seed: of the pairs.
     """
 
@@ -91,26 +92,30 @@ class PairSamples:
         crops: Crops,
         latents: Sequence[NDArray[np.float16]],
         draw: Callable[[int], NDArray[np.float32]],
+        style_apart: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]],
         seed: int,
     ) -> None:
         self.crops, self.latents, self.draw, self.seed = crops, latents, draw, seed
+        self.style_apart = style_apart
         self._ends = np.cumsum([len(part) for part in latents])
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """images (B, 3, 112, 112) in [-1, 1]; latents and noise (B, C, H, W); vectors (B, D), raw; disturbance (B, 7)
-        in [0, 1)."""
+        """images (B, 3, 112, 112) in [-1, 1]; latents and noise (B, C, H, W); style (B, K); vectors (B, D), raw;
+        disturbance (B, 7) in [0, 1)."""
         numbers = [int(uniform(seed, Stream.OTHER, 1)[0] * self._ends[-1]) for seed in seeds]
         pairs = [pair_seed(number, self.seed) for number in numbers]
         latents = np.stack([self._latent(number) for number in numbers]).astype(np.float32)
-        noise = np.stack([normal(pair, Stream.DIFFUSION, latents[0].size) for pair in pairs])
+        drawn = np.stack([normal(pair, Stream.DIFFUSION, latents[0].size) for pair in pairs]).astype(np.float32)
+        noise, style = self.style_apart(drawn)
         disturbance = np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in seeds])
         return {
             "images": from_grey_levels(self.crops.read(indices)),
             "latents": torch.from_numpy(latents),
-            "noise": torch.from_numpy(noise).float().reshape(latents.shape),
+            "noise": torch.from_numpy(noise.reshape(latents.shape)),
+            "style": torch.from_numpy(style),
             "vectors": torch.from_numpy(np.stack([self.draw(pair) for pair in pairs])).float(),
             "disturbance": torch.from_numpy(disturbance).float(),
         }
@@ -156,7 +161,7 @@ class DistillationTask:
 
     def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:
         """Weighted terms of one batch of `PairSamples`."""
-        weights, noise = self.recipe.losses, self.network.widened(batch["noise"])
+        weights, noise = self.recipe.losses, self.network.with_style(batch["noise"], batch["style"])
         times = noise.new_full((len(noise),), TIMES - 1)
         # The noisiest time has next to no signal: the clean latent is the velocity, its sign turned.
         clean = -self.network.unet(noise, times, F.normalize(batch["vectors"])).float()

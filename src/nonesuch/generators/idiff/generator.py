@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nonesuch.generators.diffusion.generator import DiffusionCard, DiffusionGenerator
@@ -43,8 +45,11 @@ class IDiffGenerator(DiffusionGenerator):
     def _context_of_nobody(self, count: int) -> None:
         return None  # the U-Net has a context of its own for that
 
-    def _first_noise(self, noise: Tensor) -> Tensor:
-        return self.network.widened(noise)
+    def _style_apart(self, noise: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.network.style_apart(noise)
+
+    def _first_noise(self, noise: Tensor, style: Tensor) -> Tensor:
+        return self.network.with_style(noise, style)
 
     def _predict(self, x: Tensor, times: Tensor, context: Tensor | None) -> Tensor:
         return self.network.unet(x, times, context)

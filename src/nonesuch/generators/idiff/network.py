@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core.errors import NonesuchError
@@ -14,7 +16,7 @@ from nonesuch.generators.idiff.kl_first_stage import KlFirstStage
 from nonesuch.generators.idiff.unet import IDiffUNet
 
 FirstStage = IDiffFirstStage | KlFirstStage
-_MOST_WIDER = 16
+_MOST_STYLES = 16
 _LARGEST_LATENT = 256  # a photograph of 1024 pixels has one of 128 to 256
 
 
@@ -34,16 +36,16 @@ class LatentDiffusion(nn.Module):
         codebook: whether the first stage has one.
         latent_side: width and height of a latent, at most 256.
         feature_dim, context_dropout: of the U-Net, in place of those in `unet`; None to leave them.
-        wider: directions in which first noise is wider than a standard normal, see `widened`.
+        styles: how many directions of first noise are a style code, see `with_style`.
 
     Attributes:
-        wider: (K, C * H * W) orthogonal rows, each as long as the square root of what its factor has above 1.
+        styles: (K, C * H * W) orthogonal rows, each as long as noise is wide along it; 1 is as wide as elsewhere.
 
     Raises:
         NonesuchError: a larger latent, or more than 16 directions.
     """
 
-    wider: Tensor
+    styles: Tensor
 
     def __init__(
         self,
@@ -53,29 +55,42 @@ class LatentDiffusion(nn.Module):
         latent_side: int = 32,
         feature_dim: int | None = None,
         context_dropout: float | None = None,
-        wider: int = 0,
+        styles: int = 0,
     ) -> None:
         super().__init__()
         if not 1 <= latent_side <= _LARGEST_LATENT:
             raise NonesuchError(f"latent_side {latent_side}: a latent has sides of 1 to {_LARGEST_LATENT}")
-        if not 0 <= wider <= _MOST_WIDER:
-            raise NonesuchError(f"wider {wider}: noise is wider in 0 to {_MOST_WIDER} directions")
+        if not 0 <= styles <= _MOST_STYLES:
+            raise NonesuchError(f"styles {styles}: 0 to {_MOST_STYLES} directions of noise are a style code")
         given = {"feature_dim": feature_dim, "context_dropout": context_dropout}
         self.unet = IDiffUNet(**{**(unet or {}), **{name: value for name, value in given.items() if value is not None}})
         self.first_stage: FirstStage = (IDiffFirstStage if codebook else KlFirstStage)(**first_stage or {})
         self.latent_side = latent_side
         self.feature_dim = self.unet.feature_dim
-        if wider:
-            self.register_buffer("wider", torch.zeros(wider, math.prod(self.latent_shape)))
-        else:
-            self.register_buffer("wider", torch.zeros(0, math.prod(self.latent_shape)), persistent=False)
+        rows = torch.zeros(styles, math.prod(self.latent_shape))
+        self.register_buffer("styles", rows, persistent=bool(styles))
 
-    def widened(self, noise: Tensor) -> Tensor:
-        """(B, C, H, W) standard normal noise -> the same, wider in the directions of `wider` by their factors."""
-        if not len(self.wider):
-            return noise
-        flat, rows = noise.float().flatten(1), self.wider.float()
-        return (flat + (flat @ rows.T) @ rows).view_as(noise)
+    def style_apart(self, noise: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Standard normal noise (N, C * H * W) -> what is across the directions of `styles`, and a code (N, K) of what
+        is along them, standard normal. An image's code depends on no other image's noise, to the bit.
+        """
+        if not len(self.styles):
+            return noise, np.zeros((len(noise), 0), dtype=np.float32)
+        units = self.styles.detach().cpu().numpy().astype(np.float64)
+        units /= np.linalg.norm(units, axis=1, keepdims=True)
+        codes = np.array([units @ row for row in noise]).reshape(len(noise), len(units))
+        rest = [row - code @ units for row, code in zip(noise, codes, strict=True)]
+        return np.array(rest, dtype=np.float32).reshape(noise.shape), codes.astype(np.float32)
+
+    def with_style(self, rest: Tensor, style: Tensor) -> Tensor:
+        """What sampling begins with: noise (B, C, H, W) across the directions, and a code (B, K) of what is along them.
+
+        Noise is as wide along a direction as its row is long: wider than elsewhere where the training photographs
+        vary too little in what follows from it.
+        """
+        if not len(self.styles):
+            return rest
+        return rest + (style[:, :, None] * self.styles.to(rest)).sum(1).view_as(rest)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
