@@ -61,7 +61,7 @@ class Row:
     seed: int = 0
 
 
-GENERATE = ["--images", "20", "--seed", "21"]
+GENERATE = ["--generator", "vec2face_small", "--images", "20", "--seed", "21"]
 DATASETS = {
     "people": ["--identities", "2000", *GENERATE],
     "published": ["--identities", "500", *GENERATE, "--sigma", "0.3:40,0.5:40,0.7:20"],

@@ -26,7 +26,7 @@ from nonesuch.steering.steerer import Steerer
 from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
-OTHER_FAMILY = "idiff_small"
+OTHER_FAMILY = "vec2face_small"
 
 
 def render(generator: Generator, vectors: np.ndarray, seeds: list[int], style: float = 1.0) -> list[Pixels]:
@@ -34,7 +34,7 @@ def render(generator: Generator, vectors: np.ndarray, seeds: list[int], style: f
 
 
 def variation(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
-    """Rows of identities: the style code alone, then perturbation of sigma 0.5 as well."""
+    """Rows of identities: what images draw, then perturbation of sigma 0.5 as well."""
     rows = []
     for number, base in enumerate(people[:6]):
         seeds = [derive_seed(0, number, image) for image in range(COLUMNS)]
@@ -58,7 +58,7 @@ def interpolation(generator: Generator, people: np.ndarray) -> list[list[Pixels]
 
 
 def families(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
-    """Rows of identities: five images by the generator, then five by IDiff-Face, perturbed as their cards say."""
+    """Rows of identities: five images by the generator, then five by Vec2Face, perturbed as their cards say."""
     shown, half = people[:6], COLUMNS // 2
     sheets = [perturbed(one, shown, 4, half)[0] for one in (generator, load_generator(OTHER_FAMILY, "cpu"))]
     return [[image for sheet in sheets for image in sheet[row * half :][:half]] for row in range(len(shown))]
@@ -101,20 +101,20 @@ def steered(generator: Generator, people: np.ndarray, name: str, values: tuple[f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--generator", default="vec2face_small")
+    parser.add_argument("--generator", default="idiff_fast")
     options = parser.parse_args()
     keep_memory()
     generator = load_generator(options.generator, "cpu")
     people = sample_people(options.generator, generator, load_embedder(generator.card.embedder, "cpu"), 500, 0)
     options.out.mkdir(parents=True, exist_ok=True)
-    sheets = {
-        make.__name__: make(generator, people)
-        for make in (variation, interpolation, sigma_ladder, families, best_and_worst)
-    }
-    sheets["steered_yaw"] = steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40))
-    sheets["steered_age"] = steered(generator, people, "age", (20, 30, 40, 50, 60, 70))
-    for name, rows in sheets.items():
+
+    def save(name: str, rows: list[list[Pixels]]) -> None:
         Image.fromarray(contact_sheet(rows)).save(options.out / f"{name}.jpg", quality=85)
+
+    for make in (variation, interpolation, sigma_ladder, families, best_and_worst):
+        save(make.__name__, make(generator, people))
+    save("steered_yaw", steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40)))
+    save("steered_age", steered(generator, people, "age", (20, 30, 40, 50, 60, 70)))
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("lfw", "heldout", "pairs", "training", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--generator", default="vec2face_small")
+    parser.add_argument("--generator", default="idiff_fast")
     parser.add_argument("--identities", type=int, default=300)
     parser.add_argument("--mesh", type=Path, help="face_landmarker_v2.task; needs mediapipe")
     options = parser.parse_args()

@@ -20,7 +20,7 @@ from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
 from tests.people import planted_person
 
-_OPTIONS = ["--preset", "idiff_tiny_fast", "--images-seen", 48, "--batch", 8, "--seed", 5]
+_OPTIONS = ["--preset", "idiff_tiny_fast", "--images-seen", 24, "--batch", 8, "--seed", 5]
 _STEP = {"step", "images", "lr", "images_per_second"}
 
 
@@ -89,7 +89,7 @@ def test_a_better_decoder_takes_the_place_of_the_teachers(cli: Cli, faces: Path,
     tensors[name] = tensors[name] + 0.25
     better = tmp_path / "better.safetensors"
     weights.save(better, tensors, read_card(teacher, IDiffCard))
-    options = [*_OPTIONS, "--teacher", teacher, "--first-stage", better]
+    options = [*_OPTIONS, "--images-seen", 8, "--teacher", teacher, "--first-stage", better]
     assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
     shipped = load_file(tmp_path / "run" / "idiff_tiny_fast.safetensors")
     for key in (key for key in tensors if key.startswith("first_stage.")):

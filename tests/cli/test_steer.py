@@ -21,6 +21,7 @@ from tests.conftest import Cli
 
 _OPTIONS = ["--identities", 2, "--images", 5, "--shard-images", 5, "--no-summary", "--steer-steps", 6]
 _OPTIONS += ["--micro-batch", 1]  # so that a shard takes several jobs
+_OPTIONS += ["--generator", "vec2face_small"]
 _WISHES = ["--steer", "yaw=uniform(-15,15)", "--steer", "50%: smiling=1"]
 
 
@@ -120,11 +121,12 @@ def test_other_wishes_are_another_dataset(cli: Cli, steered: Path) -> None:
 def test_a_least_age(cli: Cli, tmp_path: Path) -> None:
     """Half of the people look younger than this one; none of those is in the dataset."""
     plain, old = tmp_path / "plain", tmp_path / "old"
-    assert cli("generate", plain, "--identities", 6, "--images", 1, "--no-summary").status == 0
+    made_by = ["--generator", "vec2face_small", "--no-summary"]
+    assert cli("generate", plain, *made_by, "--identities", 6, "--images", 1).status == 0
     assert cli("perceive", plain).status == 0
     ages = read_columns(plain, "perception")["age"].to_numpy()
     least = float(np.median(ages).round())
-    options = ["--identities", 6, "--images", 2, "--no-summary", "--min-age", least, "--steer-steps", 15]
+    options = [*made_by, "--identities", 6, "--images", 2, "--min-age", least, "--steer-steps", 15]
     outcome = cli("generate", old, *options)
     assert outcome.status == 0
     found = read_columns(old, "steering").to_pylist()

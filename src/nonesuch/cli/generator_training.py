@@ -96,8 +96,9 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
     the end.
 
     IDiff-Face is trained in two runs: first its first stage (--preset idiff_small_first_stage), then the diffusion on
-    the latents that --first-stage gives, which are made once and kept in OUT. A third run may distil it to one step
-    (--preset idiff_fast): the --teacher draws thousands of latents of sampled people first, kept in OUT too.
+    the latents that --first-stage gives, which are made once and kept in OUT. A further run may sharpen the decoder of
+    a --first-stage (--preset idiff_small_decoder), and another distil the diffusion to one step (--preset idiff_fast):
+    the --teacher draws thousands of latents of sampled people first, kept in OUT too.
 
     \b
     Examples:
@@ -107,7 +108,9 @@ def train_generator(loss: tuple[str, ...], **given: Any) -> None:
       nonesuch train-generator stage --data faces.tar --preset idiff_small_first_stage
       nonesuch train-generator run3 --data faces.tar --preset idiff_small \\
         --first-stage stage/idiff_small_first_stage.safetensors
-      nonesuch train-generator fast --data faces.tar --preset idiff_fast --teacher idiff_small
+      nonesuch train-generator decoder --data faces.tar --preset idiff_small_decoder --first-stage idiff_small
+      nonesuch train-generator fast --data faces.tar --preset idiff_fast --teacher idiff_small \\
+        --first-stage decoder/idiff_small_decoder.safetensors
     """
     weights = options.name_numbers("--loss", loss, "name=weight, such as pixel=0.5")
     with progress_bar() as bar:

@@ -106,7 +106,7 @@ dtype = click.option(
 )
 generator = click.option(
     "--generator",
-    default="vec2face_small",
+    default="idiff_fast",
     show_default=True,
     help="A shipped generator, or a .safetensors file with its card.",
 )

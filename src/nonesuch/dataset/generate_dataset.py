@@ -94,7 +94,7 @@ def generate_dataset(
     min_age: float | None = None,
     images: int = 10,
     seed: int = 0,
-    generator: str = "vec2face_small",
+    generator: str = "idiff_fast",
     sigma: str | None = None,
     style: float | None = None,
     sampler: str | None = None,

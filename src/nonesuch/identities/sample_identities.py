@@ -40,7 +40,7 @@ def sample_identities(
     *,
     identities: int = 100,
     seed: int = 0,
-    generator: str = "vec2face_small",
+    generator: str = "idiff_fast",
     sampling: str | None = None,
     statistics: AnyPath | None = None,
     max_similarity: float | None = None,

@@ -94,7 +94,7 @@ DISTILLATION_RECIPES: dict[str, DistillationRecipe] = {
         ema_images=32,
         pairs=12,
         teacher="ddim,steps=2",
-        decoded_from=32,
+        decoded_from=16,
         discriminator={"bands": (8, 16), "whole": (8, 16)},
     ),
     "idiff_fast": DistillationRecipe(
