@@ -232,6 +232,7 @@ def test_a_distillations_losses_do_not_wait_either(tiny_diffusion: Path) -> None
         "images": random.random((4, 3, 112, 112)) * 2.0 - 1.0,
         "latents": random.standard_normal((4, 3, 28, 28)),
         "noise": random.standard_normal((4, 3, 28, 28)),
+        "style": np.zeros((4, 0)),
         "vectors": random.standard_normal((4, 192)),
         "disturbance": random.random((4, 7)),
     }
@@ -241,7 +242,7 @@ def test_a_distillations_losses_do_not_wait_either(tiny_diffusion: Path) -> None
         network = load_generator(tiny_diffusion, "cpu").network.requires_grad_(True)
         recipe = DISTILLATION_RECIPES["idiff_tiny_fast"]
         task = DistillationTask(network, load_embedder("mobilefacenet", str(device)), recipe, latent_scale=1.0)
-        for part in (network, task.teacher_stage, task.discriminator):
+        for part in (network, task.discriminator):
             part.to(device)
         moved = {name: torch.from_numpy(part).float().to(device) for name, part in batch.items()}
         waits.clear()

