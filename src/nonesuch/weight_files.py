@@ -92,7 +92,7 @@ def import_weights(
     parts = as_paths(part)
     given = [checkpoint, *parts]
     checkpoint, *parts = (weights.checkpoint_file(path) for path in given)
-    _check_place(out, [checkpoint, *parts])
+    check_place(out, [checkpoint, *parts])
     common: dict[str, Any] = {
         "name": name or out.stem,
         "architecture": architecture,
@@ -210,7 +210,7 @@ def export_weights(embedder: AnyPath, out: AnyPath) -> ExportedEmbedder:
     out = as_path(out)
     if out.suffix != ".onnx":
         raise NonesuchError(f"{out}: the name must end in .onnx")
-    _check_place(out, [as_path(embedder)])
+    check_place(out, [as_path(embedder)])
     model = load_embedder(str(embedder), "cpu")
     difference = export_onnx(model, out)
     source = f"{model.name} (SHA-256 {model.card.sha256}) as ONNX; {model.card.source}"
@@ -241,7 +241,7 @@ def average_weights(inputs: Sequence[AnyPath], out: AnyPath) -> Card:
         raise NonesuchError(f"{out}: the name must end in .safetensors")
     if len(paths) < 2:
         raise NonesuchError("give at least two weight files to average")
-    _check_place(out, paths)
+    check_place(out, paths)
     cards = _alike(paths)
     mean = weights.mean([weights.load_checked(path, card) for path, card in zip(paths, cards, strict=True)])
     bring_statistics(paths[0], cards[0], out)
@@ -278,7 +278,7 @@ def bring_statistics(weights_file: Path, card: Card, out: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _check_place(out: Path, inputs: Iterable[Path]) -> None:
+def check_place(out: Path, inputs: Iterable[Path]) -> None:
     """Raises NonesuchError where the file to write is one of those that it is made from, or its card another file's."""
     if any(path.resolve() == out.resolve() for path in inputs):
         raise NonesuchError(f"--out {out}: is one of the files to read; give it another name")

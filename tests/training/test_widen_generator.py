@@ -13,7 +13,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import Stream, derive_seed
 from nonesuch.generators.generator import Latent
-from nonesuch.generators.idiff.network import LatentDiffusion
+from nonesuch.generators.idiff.network import LatentDiffusion, style_apart
 from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
 
@@ -40,13 +40,13 @@ def test_noise_is_wide_along_the_rows_and_the_same_elsewhere() -> None:
     rows, _ = torch.linalg.qr(torch.randn(size, 3, generator=torch.Generator().manual_seed(0)))
     network.styles.copy_(rows.T[:2] * torch.tensor([2.2, 1.5])[:, None])
     noise = torch.randn(4, size, generator=torch.Generator().manual_seed(1))
-    rest, style = (torch.from_numpy(part) for part in network.style_apart(noise.numpy()))
+    rest, style = (torch.from_numpy(part) for part in style_apart(noise.numpy(), network.style_units()))
     torch.testing.assert_close(style, noise @ rows[:, :2], rtol=1e-4, atol=1e-4)
     joined = network.with_style(rest.view(4, *network.latent_shape), style).flatten(1)
     torch.testing.assert_close(joined @ rows, noise @ rows * torch.tensor([2.2, 1.5, 1.0]), rtol=1e-4, atol=1e-4)
     across = torch.eye(size) - rows @ rows.T
     torch.testing.assert_close(joined @ across, noise @ across, rtol=1e-3, atol=1e-4)
-    alone = network.style_apart(noise[2:3].numpy())
+    alone = style_apart(noise[2:3].numpy(), network.style_units())
     assert np.array_equal(alone[0], rest[2:3].numpy())
     assert np.array_equal(alone[1], style[2:3].numpy())
 
@@ -55,7 +55,7 @@ def test_a_network_without_directions_draws_as_published() -> None:
     plain = create_model("idiff_tiny")
     assert isinstance(plain, LatentDiffusion)
     noise = np.ones((2, plain.styles.shape[1]), dtype=np.float32)
-    rest, style = plain.style_apart(noise)
+    rest, style = style_apart(noise, plain.style_units())
     assert rest is noise
     assert style.shape == (2, 0)
     assert "styles" not in plain.state_dict()
@@ -109,6 +109,8 @@ def test_a_widened_generator_draws_from_wider_noise(tmp_path: Path, monkeypatch:
     assert wide.has_style
     assert not plain.has_style
     assert not wide.draw(few, style_spread=0.0).style.any()
+    with pytest.raises(NonesuchError, match="is one of the files to read; give it another name"):
+        module.widen_generator(str(tmp_path / "plain.safetensors"), tmp_path / "plain.safetensors")
     with pytest.raises(NonesuchError, match="is widened already; name the weights that it was made from"):
         module.widen_generator(str(path), tmp_path / "again.safetensors")
 

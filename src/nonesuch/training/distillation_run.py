@@ -121,8 +121,8 @@ class _Begun:
         if self.recipe.losses.steady:
             perceiver, told = self._perceiver(material.place), partial(material.on_progress, "perceiving")
             self.task.shortfall = Steadiness(perceiver, material.crops, told).shortfall
-        latents, apart = [_read(path) for path in self._parts(folder)], self.teacher.network.style_apart
-        return material.placed(PairSamples(material.crops, latents, draw, apart, seed))
+        latents, styles = [_read(path) for path in self._parts(folder)], self.teacher.network.style_units()
+        return material.placed(PairSamples(material.crops, latents, draw, styles, seed))
 
     def _perceiver(self, place: torch.device) -> Perceiver:
         perceiver = load_perceiver(device=str(place))

@@ -72,7 +72,9 @@ class _Begun:
         self.given, self.recipe = training.given, training.recipe
         network = create_model(self.given.preset)
         assert isinstance(network, IDiffFirstStage | KlFirstStage)
-        self.about = f"{load_first_stage(network, before).training_data} Then: " if (before := training.before) else ""
+        self.about_before = ""
+        if training.before is not None:
+            self.about_before = f"{load_first_stage(network, training.before).training_data} Then: "
         self.task = FirstStageTask(network, judge, self.recipe, self.given.perceptual(place))
         if (tensors := self.given.loaded(self.task.players)) is not None:
             weights.load_into(self.task.network, tensors, str(self.given.init))
@@ -93,7 +95,7 @@ class _Begun:
             sha256="",
             licence=material.run.licence,
             source="trained with 'nonesuch train-generator'",
-            training_data=self.about + told_data(material.photographs, material.run.about_data),
+            training_data=self.about_before + told_data(material.photographs, material.run.about_data),
         )
         weights.save(path, weights.halved(averaged), card)
         network = create_model(self.given.preset, pretrained=path).eval()

@@ -24,7 +24,7 @@ from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_generator, load_perceiver, read_model_card, shipped_embedder_card, weights_path
 from nonesuch.perception.perceiver import Perceiver
-from nonesuch.weight_files import bring_statistics
+from nonesuch.weight_files import bring_statistics, check_place
 
 _LEAST_CORRELATION = 0.1  # below it the direction is chance: of 500 images and unrelated noise, .1 is 2.2 deviations
 _HELD_OUT = 5  # one image of so many tells how well the direction of the others fits
@@ -74,8 +74,8 @@ def widen_generator(
         on_progress: told how many are drawn.
 
     Raises:
-        NonesuchError: the generator is no IDiff-Face, is widened already, draws faces that all look one way, or has
-            noise that does not tell which way.
+        NonesuchError: the generator is no IDiff-Face, is the file to write, is widened already, draws faces that all
+            look one way, or has noise that does not tell which way.
 
     Example:
         nonesuch.widen_generator("idiff_small", "wide.safetensors").correlation
@@ -84,6 +84,7 @@ def widen_generator(
     if target.suffix != ".safetensors":
         raise NonesuchError(f"{out}: name a .safetensors file")
     path = weights_path(generator)
+    check_place(target, [path])
     card = read_model_card(path, IDiffCard)
     if card.sizes.get("styles"):
         raise NonesuchError(f"{generator}: is widened already; name the weights that it was made from")

@@ -22,7 +22,7 @@ from nonesuch.generators.band_discriminator import BandDiscriminator
 from nonesuch.generators.diffusion.schedule import TIMES
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.framing import to_crops
-from nonesuch.generators.idiff.network import LatentDiffusion
+from nonesuch.generators.idiff.network import LatentDiffusion, style_apart
 from nonesuch.generators.losses import EmbedderView
 from nonesuch.loop.runs import CountedRecipe
 from nonesuch.loop.trainer import Batch, Player
@@ -83,7 +83,7 @@ class PairSamples:
         crops: of photographs.
         latents: (N, C, H, W) the teacher's, in parts.
         draw: maps a pair's seed to the raw vector (D,) that its latent shows.
-        style_apart: see `LatentDiffusion.style_apart`.
+        styles: (K, C * H * W) directions of noise that are a style code, see `LatentDiffusion.style_units`.
         seed: of the pairs.
     """
 
@@ -92,11 +92,10 @@ class PairSamples:
         crops: Crops,
         latents: Sequence[NDArray[np.float16]],
         draw: Callable[[int], NDArray[np.float32]],
-        style_apart: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]],
+        styles: NDArray[np.float64],
         seed: int,
     ) -> None:
-        self.crops, self.latents, self.draw, self.seed = crops, latents, draw, seed
-        self.style_apart = style_apart
+        self.crops, self.latents, self.draw, self.styles, self.seed = crops, latents, draw, styles, seed
         self._ends = np.cumsum([len(part) for part in latents])
 
     def __len__(self) -> int:
@@ -109,7 +108,7 @@ class PairSamples:
         pairs = [pair_seed(number, self.seed) for number in numbers]
         latents = np.stack([self._latent(number) for number in numbers]).astype(np.float32)
         drawn = np.stack([normal(pair, Stream.DIFFUSION, latents[0].size) for pair in pairs]).astype(np.float32)
-        noise, style = self.style_apart(drawn)
+        noise, style = style_apart(drawn, self.styles)
         disturbance = np.stack([uniform(seed, Stream.DISTURBANCE, DRAWS) for seed in seeds])
         return {
             "images": from_grey_levels(self.crops.read(indices)),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nonesuch.generators.diffusion.generator import DiffusionCard, DiffusionGenerator
 from nonesuch.generators.idiff.framing import to_crops
-from nonesuch.generators.idiff.network import LatentDiffusion
+from nonesuch.generators.idiff.network import LatentDiffusion, style_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class IDiffGenerator(DiffusionGenerator):
         return None  # the U-Net has a context of its own for that
 
     def _style_apart(self, noise: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self.network.style_apart(noise)
+        return style_apart(noise, self.network.style_units())
 
     def _first_noise(self, noise: Tensor, style: Tensor) -> Tensor:
         return self.network.with_style(noise, style)

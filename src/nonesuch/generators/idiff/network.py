@@ -70,17 +70,10 @@ class LatentDiffusion(nn.Module):
         rows = torch.zeros(styles, math.prod(self.latent_shape))
         self.register_buffer("styles", rows, persistent=bool(styles))
 
-    def style_apart(self, noise: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Standard normal noise (N, C * H * W) -> what is across the directions of `styles`, and a code (N, K) of what
-        is along them, standard normal. An image's code depends on no other image's noise, to the bit.
-        """
-        if not len(self.styles):
-            return noise, np.zeros((len(noise), 0), dtype=np.float32)
+    def style_units(self) -> NDArray[np.float64]:
+        """(K, C * H * W) the directions of `styles`, each of length 1; in main memory."""
         units = self.styles.detach().cpu().numpy().astype(np.float64)
-        units /= np.linalg.norm(units, axis=1, keepdims=True)
-        codes = np.array([units @ row for row in noise]).reshape(len(noise), len(units))
-        rest = [row - code @ units for row, code in zip(noise, codes, strict=True)]
-        return np.array(rest, dtype=np.float32).reshape(noise.shape), codes.astype(np.float32)
+        return units / np.linalg.norm(units, axis=1, keepdims=True)
 
     def with_style(self, rest: Tensor, style: Tensor) -> Tensor:
         """What sampling begins with: noise (B, C, H, W) across the directions, and a code (B, K) of what is along them.
@@ -101,3 +94,22 @@ class LatentDiffusion(nn.Module):
     def image_side(self) -> int:
         """Width and height of the first stage's images, in pixels."""
         return self.latent_side * self.first_stage.latent_factor
+
+
+def style_apart(
+    noise: NDArray[np.float32], units: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Take the style code out of noise. An image's code depends on no other image's noise, to the bit.
+
+    Args:
+        noise: (N, C * H * W), standard normal.
+        units: (K, C * H * W), see `LatentDiffusion.style_units`.
+
+    Returns:
+        What is across these directions, as `noise`, and a code (N, K) of what is along them, standard normal.
+    """
+    if not len(units):
+        return noise, np.zeros((len(noise), 0), dtype=np.float32)
+    codes = np.array([units @ row for row in noise]).reshape(len(noise), len(units))
+    rest = [row - code @ units for row, code in zip(noise, codes, strict=True)]
+    return np.array(rest, dtype=np.float32).reshape(noise.shape), codes.astype(np.float32)

@@ -1,5 +1,6 @@
 """Named sizes of IDiff-Face and its first stages, and how each is trained. The tiny ones are for tests."""
 
+from dataclasses import replace
 from typing import Any
 
 from nonesuch.generators.idiff.diffusion_training import DiffusionLosses, DiffusionRecipe
@@ -108,7 +109,6 @@ DISTILLATION_RECIPES: dict[str, DistillationRecipe] = {
         decoded_from=40_000,
     ),
 }
-_SMALL_LOSSES = FirstStageLosses(perceptual=0.3, kl=2e-4, adversarial=0.1)
 FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {
     "idiff_tiny_first_stage": FirstStageRecipe(
         images=64,
@@ -126,27 +126,24 @@ FIRST_STAGE_RECIPES: dict[str, FirstStageRecipe] = {
         lr=1e-3,
         warmup=500,
         ema_images=1_500,
-        losses=_SMALL_LOSSES,
+        losses=FirstStageLosses(perceptual=0.3, kl=2e-4, adversarial=0.1),
         adversarial_from=16_000,
         adaptive=False,
         bands=True,
         side=112,
         encoder_until=16_000,
     ),
-    "idiff_small_decoder": FirstStageRecipe(
-        images=6_000,
-        batch=16,
-        lr=4e-4,
-        warmup=320,
-        ema_images=1_000,
-        losses=_SMALL_LOSSES,
-        adversarial_from=0,
-        adaptive=False,
-        bands=True,
-        side=112,
-        encoder_until=0,
-    ),
     "idiff_first_stage": FirstStageRecipe(
         images=70_000 * 60, batch=32, lr=4.5e-6 * 32, warmup=0, ema_images=70_000, adversarial_from=30_001 * 32
     ),
 }
+# The second half of the small first stage's training, on one that is there.
+FIRST_STAGE_RECIPES["idiff_small_decoder"] = replace(
+    FIRST_STAGE_RECIPES["idiff_small_first_stage"],
+    images=6_000,
+    lr=4e-4,
+    warmup=320,
+    ema_images=1_000,
+    adversarial_from=0,
+    encoder_until=0,
+)
