@@ -8,13 +8,17 @@ between the identity's vector and the image's embedding. `families.jpg` has the 
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from sampled_people import perturbed, sample_people
 
 from nonesuch import load_embedder, load_generator, load_perceiver
+from nonesuch.captions.grammar import LANGUAGES, Grammar
+from nonesuch.captions.thresholds import SHIPPED, read_thresholds
+from nonesuch.captions.writing import Captioner
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
@@ -26,6 +30,7 @@ from nonesuch.steering.steerer import Steerer
 from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
+CAPTIONED = 8  # images of `captions.jpg`
 OTHER_FAMILY = "vec2face_small"
 
 
@@ -98,6 +103,35 @@ def steered(generator: Generator, people: np.ndarray, name: str, values: tuple[f
     return rows
 
 
+def captioned(generator: Generator, people: np.ndarray) -> Image.Image:
+    """Images of the first identities beside their captions, each clause underlined that states a fact."""
+    perceiver = load_perceiver(device="cpu")
+    seeds = [derive_seed(0, number, 0) for number in range(CAPTIONED)]
+    images = np.stack(render(generator, people[:CAPTIONED], seeds))
+    least = read_thresholds(SHIPPED, perceiver.card.sha256).at("0.9")
+    captioner = Captioner(Grammar(LANGUAGES / "english.txt"), least, 6, 0)
+    rows = captioner.table(perceiver.perceive(images), np.array(seeds, dtype=np.uint64)).to_pylist()
+    font, side, width = ImageFont.load_default(size=17), images.shape[1], 700
+    page = Image.new("RGB", (side + width, CAPTIONED * (side + 8)), "white")
+    pen = ImageDraw.Draw(page)
+    for row, (image, told) in enumerate(zip(images, rows, strict=True)):
+        top = row * (side + 8)
+        page.paste(Image.fromarray(image), (0, top))
+        text = told["caption"] or f"(no caption: {len(told['facts'])} facts)"
+        stated = {place for one in told["clauses"] for place in range(one["start"], one["end"])}
+        x, y = side + 14, top + 6
+        for word in re.finditer(r"\S+ ?", text):
+            if x + pen.textlength(word.group(), font) > side + width - 6:
+                x, y = side + 14, y + 27
+            for place, letter in enumerate(word.group(), word.start()):
+                length = pen.textlength(letter, font)
+                pen.text((x, y), letter, "black", font)
+                if place in stated:
+                    pen.line((x, y + 20, x + length, y + 20), "steelblue", 2)
+                x += length
+    return page
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -113,6 +147,7 @@ def main() -> None:
 
     for make in (variation, interpolation, sigma_ladder, families, best_and_worst):
         save(make.__name__, make(generator, people))
+    captioned(generator, people).save(options.out / "captions.jpg", quality=90)
     save("steered_yaw", steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40)))
     save("steered_age", steered(generator, people, "age", (20, 30, 40, 50, 60, 70)))
 

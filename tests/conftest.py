@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities import statistics
 from nonesuch.models import create_model
 from tests.cards import random_generator
+from tests.scripted import Scripted
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,12 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fitted = statistics.fit(vectors, [str(row) for row in range(400)], card.embedder_sha256)
     statistics.save(fitted, folder / card.statistics)
     return folder / "tiny.safetensors"
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    """An OpenAI-compatible endpoint at an address of its own."""
+    found = Scripted()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()

@@ -19,6 +19,7 @@ FLOORS = [
     ["training"],
     ["steering"],
     ["dataset"],
+    ["captions"],
     ["recognition"],
     ["evaluation"],
     ["audit"],

@@ -8,6 +8,8 @@ from nonesuch.core.version import VERSION
 
 if TYPE_CHECKING:
     from nonesuch.audit.audit_datasets import audit_datasets
+    from nonesuch.captions.calibrate_captions import calibrate_captions
+    from nonesuch.captions.caption_faces import caption_faces
     from nonesuch.cleaning.clean_labels import clean_labels
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
@@ -31,6 +33,8 @@ __all__ = [
     "adapt_recogniser",
     "audit_datasets",
     "average_weights",
+    "calibrate_captions",
+    "caption_faces",
     "clean_labels",
     "create_model",
     "embed_photographs",
@@ -57,6 +61,8 @@ _PLACES = {
     "adapt_recogniser": "recognition.adapt_recogniser",
     "audit_datasets": "audit.audit_datasets",
     "average_weights": "weight_files",
+    "calibrate_captions": "captions.calibrate_captions",
+    "caption_faces": "captions.caption_faces",
     "clean_labels": "cleaning.clean_labels",
     "create_model": "models",
     "embed_photographs": "identities.embed_photographs",

@@ -18,6 +18,8 @@ FUNCTIONS = {
     "generate": "generate_dataset",
     "verify": "verify_dataset",
     "perceive": "perceive_faces",
+    "caption": "caption_faces",
+    "calibrate-captions": "calibrate_captions",
     "audit": "audit_datasets",
     "clean": "clean_labels",
     "recognize train": "train_recogniser",

@@ -54,3 +54,28 @@ def test_streams_and_seeds_are_independent() -> None:
     for other in (other_stream, other_seed):
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
     assert len({seeding.derive_seed(0, identity, image) for identity in range(100) for image in range(100)}) == 10_000
+
+
+def _splitmix(state: int) -> int:
+    """SplitMix64's finalizer in whole numbers of Python, as its authors' Java has it."""
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+    return state ^ (state >> 31)
+
+
+def test_rows_of_uniform_draws_are_those_of_splitmix() -> None:
+    golden = 0x9E3779B97F4A7C15
+    seeds = np.array([0, 1, 2**63, 2**64 - 1], dtype=np.uint64)
+    found = seeding.uniform_rows(seeds, Stream.CAPTION, 5)
+    for row, seed in zip(found.tolist(), seeds.tolist(), strict=True):
+        start = _splitmix(seed ^ _splitmix(int(Stream.CAPTION) * golden % 2**64))
+        assert row == [(_splitmix((start + step * golden) % 2**64) >> 11) * 2.0**-53 for step in range(1, 6)]
+
+
+def test_rows_of_uniform_draws_are_uniform_and_belong_to_their_seed() -> None:
+    seeds = np.arange(20_000, dtype=np.uint64)
+    found = seeding.uniform_rows(seeds, Stream.CAPTION, 8)
+    assert np.abs(np.histogram(found, 20, (0, 1))[0] / found.size - 0.05).max() < 0.002
+    assert np.abs(np.corrcoef(found.T) - np.eye(8)).max() < 0.03
+    assert np.array_equal(seeding.uniform_rows(seeds[7:9], Stream.CAPTION, 8), found[7:9])
+    assert not np.array_equal(seeding.uniform_rows(seeds[7:9], Stream.OTHER, 8), found[7:9])

@@ -22,6 +22,8 @@ _COMMANDS = {
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
     "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality of images."),
+    "caption": ("captions:caption", "Describe each image in words that can be checked."),
+    "calibrate-captions": ("captions:calibrate", "Measure from which score on facts are right."),
     "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _STANDARD_NORMAL = NormalDist()
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Stream(IntEnum):
@@ -39,6 +40,7 @@ class Stream(IntEnum):
     CONTEXT_COSINE = 16
     DIFFUSION_TIME = 17
     OTHER = 18
+    CAPTION = 19
 
 
 def derive_seed(*parts: int) -> int:
@@ -54,6 +56,30 @@ def _raw(seed: int, stream: Stream, count: int) -> NDArray[np.uint64]:
 def uniform(seed: int, stream: Stream, count: int) -> NDArray[np.float64]:
     """`count` draws from [0, 1), 53 bits each."""
     return (_raw(seed, stream, count) >> np.uint64(11)) * 2.0**-53
+
+
+def uniform_rows(seeds: NDArray[np.uint64], stream: Stream, count: int) -> NDArray[np.float64]:
+    """`count` draws from [0, 1) for each of many seeds, 53 bits each: cheap where every seed needs few.
+
+    The generator is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), started at a place that seed and stream give;
+    its whole-number arithmetic is exact everywhere.
+
+    Args:
+        seeds: (N,).
+
+    Returns:
+        (N, count).
+    """
+    steps = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+    start = _mixed(seeds.astype(np.uint64) ^ _mixed(np.arange(stream, stream + 1, dtype=np.uint64) * _GOLDEN))
+    return (_mixed(start[:, None] + steps) >> np.uint64(11)) * 2.0**-53
+
+
+def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finalizer."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 def normal(seed: int, stream: Stream, count: int) -> NDArray[np.float64]:

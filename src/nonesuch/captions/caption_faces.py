@@ -1,0 +1,189 @@
+"""Describing each image of a dataset in words that can be checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nonesuch.captions.captioned import GROUP, caption_dataset, caption_table, perceived_table
+from nonesuch.captions.endpoint import Endpoint
+from nonesuch.captions.facts import NAMES, bits, names
+from nonesuch.captions.grammar import LANGUAGES, Grammar
+from nonesuch.captions.known import read_labels
+from nonesuch.captions.reading import Reader
+from nonesuch.captions.rewriting import Rewriter
+from nonesuch.captions.thresholds import PRECISIONS, SHIPPED, read_thresholds
+from nonesuch.captions.writing import Captioner
+from nonesuch.core import files
+from nonesuch.core.arguments import ABOVE_0, AT_LEAST_1, DTYPE, SEED, Choice, Number, checked
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_path
+from nonesuch.dataset.perceived_columns import perceive_dataset
+from nonesuch.formats.manifest import is_dataset
+from nonesuch.loop.progress import OnProgress, no_progress
+from nonesuch.models import load_perceiver
+
+ALL = bits(NAMES)
+LEAST = Number(0, len(NAMES), whole=True)
+
+
+@dataclass(frozen=True)
+class CaptionedFaces:
+    """What was written.
+
+    Attributes:
+        place: the table, or the folder of the dataset's columns.
+        images: of the source.
+        captioned: images with a caption; the others have too few facts.
+        faceless: images among these others in which no face was found.
+        written: images that this call described; the others had been.
+        never: facts that are not said at this precision, because nothing shows that they would be right.
+        no_words: facts that the grammar has no words for.
+        rewrites: what became of the questions to a language model, by `nonesuch.captions.rewriting.KEPT` and others.
+        first: the first captions.
+    """
+
+    place: Path
+    images: int
+    captioned: int
+    faceless: int
+    written: int
+    never: tuple[str, ...]
+    no_words: tuple[str, ...]
+    rewrites: dict[str, int]
+    first: tuple[str, ...]
+
+
+@checked(
+    precision=Choice(PRECISIONS),
+    least=LEAST,
+    rewrite_most=AT_LEAST_1,
+    rewrite_seconds=ABOVE_0,
+    seed=SEED,
+    dtype=DTYPE,
+)
+def caption_faces(
+    source: AnyPath,
+    *,
+    out: AnyPath | None = None,
+    grammar: AnyPath = "english",
+    precision: str = "0.9",
+    thresholds: AnyPath | None = None,
+    labels: AnyPath | None = None,
+    least: int = 6,
+    rewrite: str | None = None,
+    rewrite_model: str = "",
+    rewrite_most: int = 1000,
+    rewrite_seconds: float = 30.0,
+    seed: int = 0,
+    align: bool = False,
+    model: str = "perceiver",
+    device: str = "auto",
+    dtype: str = "float32",
+    on_progress: OnProgress = no_progress,
+) -> CaptionedFaces:
+    """Describe each image in words, of which each states a fact that was perceived or is known, and nothing else.
+
+    Args:
+        source: a dataset of ours, which gets columns; or an image, a folder, an uncompressed tar, or the table that
+            `perceive_faces` made of these, which take `out`.
+        out: Parquet table to write; None adds columns to the dataset.
+        grammar: "english", "german", or a file written as these are.
+        precision: a fact is said where statements like it are right in at least this share of labelled photographs.
+        thresholds: what `calibrate_captions` wrote; None for what ships, which is for the shipped heads.
+        labels: table with a column `file` or `key` and true values, which take precedence over what is perceived.
+        least: images with fewer facts get no caption.
+        rewrite: address of an OpenAI-compatible endpoint, whose language model says sentences in more natural words;
+            those that it changes are not taken. None keeps the grammar's.
+        rewrite_model: the model's name at the endpoint; "" where it has only one.
+        rewrite_most: questions that it is asked at most; answers are remembered beside the captions.
+        rewrite_seconds: to wait for an answer.
+        seed: another one gives other words; the same gives the same, image by image.
+        align: detect and align 112x112 images too, which otherwise count as aligned.
+        model: the perception heads, by name or file, where the columns are not there yet.
+        device, dtype: of the networks.
+        on_progress: told how many are done.
+
+    Raises:
+        NonesuchError: the grammar or a table cannot be used, there are no images, none shows a face, the dataset is
+            incomplete, or a place cannot be written.
+
+    Example:
+        nonesuch.caption_faces("faces").first
+    """
+    folder = as_path(source)
+    _check_place(folder, out, align)
+    words = Grammar(grammar_file(grammar))
+    perceiver = load_perceiver(model, device, dtype)
+    table = SHIPPED if thresholds is None else as_path(thresholds)
+    least_scores = read_thresholds(table, perceiver.card.sha256).at(precision)
+    rewriter = None
+    if rewrite is not None:
+        endpoint = Endpoint(rewrite, rewrite_model, rewrite_seconds)
+        told = (
+            folder / "columns" / GROUP / "rewrites.jsonl"
+            if out is None
+            else as_path(out).with_suffix(".rewrites.jsonl")
+        )
+        rewriter = _rewriter(endpoint, words, told, rewrite_most, on_progress)
+    captioner = Captioner(words, least_scores, least, seed, rewriter)
+    known = read_labels(as_path(labels)) if labels is not None else None
+    if out is None:
+        perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
+        made_by = captioner.signature(perceiver.card.sha256, files.sha256(as_path(labels)) if labels else "")
+        counts = caption_dataset(folder, captioner, made_by, known, on_progress)
+        place = folder / "columns" / GROUP
+    else:
+        place = as_path(out)
+        with perceived_table(folder, place, perceiver, device, align, on_progress) as seen:
+            counts = caption_table(seen, place, captioner, known, on_progress)
+    return CaptionedFaces(
+        place,
+        counts.images,
+        counts.captioned,
+        counts.faceless,
+        counts.written,
+        tuple(name for name in names(words.can_say) if name not in least_scores),
+        tuple(names(ALL & ~words.can_say)),
+        dict(rewriter.counts) if rewriter else {},
+        tuple(counts.first),
+    )
+
+
+def _rewriter(endpoint: Endpoint, words: Grammar, place: Path, most: int, on_progress: OnProgress) -> Rewriter:
+    """A language model that answers, and the reader that checks it."""
+    reader = words.path.with_suffix(".lark")
+    if not reader.is_file():
+        raise NonesuchError(
+            f"--rewrite: what a model answers is read back by {reader.name} beside the grammar; write one"
+        )
+    endpoint.check()
+    files.make_folder(place.parent)
+    return Rewriter(endpoint, Reader(reader), place, most, lambda asked: on_progress("rewriting", asked, most))
+
+
+def grammar_file(grammar: AnyPath) -> Path:
+    """The file of a grammar that ships, by its name, or of one that is named by its file.
+
+    Raises:
+        NonesuchError: there is neither.
+    """
+    shipped = {path.stem: path for path in sorted(LANGUAGES.glob("*.txt"))}
+    if str(grammar) in shipped:
+        return shipped[str(grammar)]
+    path = as_path(grammar)
+    if not path.is_file():
+        raise NonesuchError(f"--grammar {grammar}: no such file; grammars that ship: {', '.join(shipped)}")
+    return path
+
+
+def _check_place(folder: Path, out: AnyPath | None, align: bool) -> None:
+    """Refuse what cannot work before anything is loaded."""
+    if not folder.exists():
+        raise NonesuchError(f"{folder}: no such file or folder")
+    if out is not None:
+        return
+    if not is_dataset(folder):
+        raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
+    if align:
+        raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    if not files.can_write(folder):
+        raise NonesuchError(f"{folder}: cannot be written; name a table to write with --out TABLE.parquet")

@@ -1,0 +1,268 @@
+"""The words of a grammar's rules for given facts, worked out once and kept."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, combinations
+from typing import NamedTuple
+
+from nonesuch.captions.facts import FACTS, consistent, names
+from nonesuch.captions.grammar_file import ROOT, Form, GrammarError, GrammarFile, Reference, Rule, Wording
+
+_MOST_KEPT = 200_000  # words of a rule for some facts, in memory
+_CLOSING = ".,;:!?"
+_EXHAUSTIVE = 12  # facts of a rule up to which all their consistent sets are tried
+
+
+class Article(NamedTuple):
+    """A word that becomes another before some letters."""
+
+    word: str
+    other: str
+    letters: str
+
+
+class Text(NamedTuple):
+    """Words that state facts."""
+
+    text: str
+    states: int
+
+
+class Way(NamedTuple):
+    """What is said, last part first; `states` are the facts that the whole stretch states by itself."""
+
+    states: int
+    parts: "tuple[Part, ...]"
+
+
+class Choice(NamedTuple):
+    """Several ways to say the same facts, with cumulative shares."""
+
+    shares: list[float]
+    ways: "list[Way | Known]"
+
+
+class List(NamedTuple):
+    """Items that are joined in any order."""
+
+    items: "list[Known]"
+    comma: str
+    last: str
+
+
+class Slot(NamedTuple):
+    """Where a rule's words go, for those of its facts that hold."""
+
+    rule: str
+    domain: int
+
+
+Known = str | Text | Choice | List
+Part = Known | Article | Slot
+
+
+class Compiler:
+    """Takes facts to what can be said of them.
+
+    Attributes:
+        can_say: the facts that the grammar has words for, as `facts.bits` makes them.
+
+    Raises:
+        NonesuchError: a rule or form is named that is not there, a rule is made of itself, or there are no words for
+            a set of facts that can occur; with the line.
+    """
+
+    def __init__(self, file: GrammarFile) -> None:
+        self._file = file
+        self._domains: dict[str, int] = {}
+        if ROOT not in file.rules:
+            raise GrammarError(file.path, 1, f"no rule is called {ROOT}, with which all begins")
+        for rule in file.rules.values():
+            self._domain(rule, ())
+        self.can_say = self._domains[ROOT]
+        self._slots = self._root_slots()
+        self._known: dict[tuple[str, int, int], Known] = {}
+        self._roots: dict[tuple[int, int], Known] = {}
+        self._check_words()
+
+    def root(self, facts: int, person: int) -> Known:
+        """The wordings of a caption, with a slot where a rule has something to say: alike for many sets of facts."""
+        slots = self._slots
+        there = sum(1 << place for place, slot in enumerate(slots) if facts & slot.domain)
+        found = self._roots.get((there, person))
+        if found is None:
+            rule, ways = self._file.rules[ROOT], []
+            for wording in rule.wordings:
+                parts = self._filled(wording, facts, person, lambda rule, facts: Slot(rule, self._domains[rule]))
+                if parts is not None:
+                    ways.append((wording.weight, Way(0, parts)))
+            found = self._roots[there, person] = _choice(ways)
+        return found
+
+    def words(self, rule: str, facts: int, person: int) -> Known:
+        """Compiled words of a rule for just these facts."""
+        key = rule, facts, person
+        found = self._known.get(key)
+        if found is None:
+            found = self._compiled(self._file.rules[rule], facts, person)
+            if found is None:
+                said = " + ".join(names(facts)) or "nothing"
+                raise GrammarError(self._file.path, self._file.rules[rule].line, f"{rule} has no words for {said}")
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _compiled(self, rule: Rule, facts: int, person: int) -> Known | None:
+        """The ways in which a rule states exactly these facts; None where it has none."""
+        if rule.joints is None:
+            ways = []
+            for wording in rule.wordings:
+                way = self._way(wording, facts, person)
+                if way is not None:
+                    ways.append((wording.weight, way))
+            return _choice(ways) if ways else None
+        items: dict[int, list[tuple[float, Way]]] = {}
+        for wording in rule.wordings:
+            mine = facts & self._reach(wording)
+            way = self._way(wording, mine, person) if mine else None
+            if way is not None:
+                items.setdefault(mine, []).append((wording.weight, way))
+        stated = sum(mine.bit_count() for mine in items)  # more than there are where two items state one
+        if not items or stated != facts.bit_count():
+            return None
+        return List([_choice(ways) for ways in items.values()], *rule.joints)
+
+    def _way(self, wording: Wording, facts: int, person: int) -> Way | None:
+        """A wording, where it states exactly these facts."""
+        if wording.states & ~facts:
+            return None
+        rest = facts & ~wording.states
+        parts = self._filled(
+            wording, rest, person, lambda rule, facts: self._compiled(self._file.rules[rule], facts, person)
+        )
+        return None if parts is None else Way(wording.states, parts)
+
+    def _filled(
+        self, wording: Wording, facts: int, person: int, words: Callable[[str, int], Part | None]
+    ) -> tuple[Part, ...] | None:
+        """A wording's parts, last first, with `words` for its rules; None unless they state exactly the facts."""
+        parts: list[Part | None] = []  # None where a rule has nothing to say
+        for part in wording.parts:
+            if isinstance(part, str):
+                parts.append(part)
+            elif isinstance(part, Form):
+                parts.append(self._form(part, person))
+            else:
+                mine = facts & self._domains[part.rule]
+                facts &= ~mine
+                found = words(part.rule, mine) if mine or not part.optional else None
+                if found is None and (mine or not part.optional):
+                    return None
+                parts.append(found)
+        said = _spaced(parts)
+        return tuple(reversed(said)) if said and not facts else None
+
+    def _form(self, form: Form, person: int) -> "str | Article":
+        if form.name in self._file.before:
+            return Article(form.name, *self._file.before[form.name])
+        return self._file.forms[form.name][person]
+
+    def _reach(self, wording: Wording) -> int:
+        """All facts that a wording can state."""
+        found = wording.states
+        for part in wording.parts:
+            if isinstance(part, Reference):
+                found |= self._domains[part.rule]
+        return found
+
+    def _domain(self, rule: Rule, above: tuple[str, ...]) -> int:
+        """All facts that a rule can state; notes those of the rules that it names, and checks their names."""
+        if rule.name in above:
+            raise GrammarError(self._file.path, rule.line, f"{rule.name} is made of itself ({' > '.join(above)})")
+        if rule.name in self._domains:
+            return self._domains[rule.name]
+        if not rule.wordings:
+            raise GrammarError(self._file.path, rule.line, f"{rule.name} has no wordings; indent them below it")
+        found = 0
+        for wording in rule.wordings:
+            found |= wording.states
+            for part in wording.parts:
+                if isinstance(part, Reference):
+                    if part.rule not in self._file.rules:
+                        raise GrammarError(self._file.path, wording.line, f"there is no rule {part.rule}")
+                    found |= self._domain(self._file.rules[part.rule], (*above, rule.name))
+                elif isinstance(part, Form) and part.name not in {**self._file.forms, **self._file.before}:
+                    raise GrammarError(self._file.path, wording.line, f"{{{part.name}}} is in neither forms nor before")
+        self._domains[rule.name] = found
+        return found
+
+    def _root_slots(self) -> list[Slot]:
+        """The rules that a caption is made of. They share no facts: this is what makes many captions quick."""
+        root = self._file.rules[ROOT]
+        if root.joints or any(wording.states for wording in root.wordings):
+            raise GrammarError(self._file.path, root.line, f"{ROOT} is made of other rules, and states no facts itself")
+        rules = {part.rule for way in root.wordings for part in way.parts if isinstance(part, Reference)}
+        slots = [Slot(name, self._domains[name]) for name in sorted(rules)]
+        for one, other in combinations(slots, 2):
+            if one.domain & other.domain:
+                said = ", ".join(names(one.domain & other.domain))
+                raise GrammarError(self._file.path, root.line, f"{one.rule} and {other.rule} both state {said}")
+        return slots
+
+    def _check_words(self) -> None:
+        """Each set of facts that can occur has words: all sets of few facts, of many each one and each pair."""
+        for slot in self._slots:
+            single = [1 << place for place in range(len(FACTS)) if slot.domain >> place & 1]
+            most = len(single) if len(single) <= _EXHAUSTIVE else 2
+            for count in range(1, most + 1):
+                for chosen in combinations(single, count):
+                    if consistent(sum(chosen)):
+                        self.words(slot.rule, sum(chosen), 0)
+        for wording in self._file.rules[ROOT].wordings:
+            for part in wording.parts:
+                if isinstance(part, Reference) and not part.optional:
+                    self.words(part.rule, 0, 0)
+
+
+def _choice(ways: Sequence[tuple[float, Way]]) -> Known:
+    """A choice among weighted ways; plain words where there is nothing to choose."""
+    plain = [(weight, _plain(way)) for weight, way in ways]
+    if len(plain) == 1 and not isinstance(plain[0][1], Way):
+        return plain[0][1]
+    total = sum(weight for weight, _ in ways)
+    shares = [share / total for share in accumulate(weight for weight, _ in ways)]
+    return Choice(shares[:-1], [way for _, way in plain])  # the last begins where the others end
+
+
+def _plain(way: Way) -> Way | Known:
+    """A way that is one text, or one part, without the way around it."""
+    if len(way.parts) > 1:
+        return way
+    (part,) = way.parts
+    if way.states:
+        return Text(part, way.states) if isinstance(part, str) else way
+    return part if isinstance(part, str | Text | Choice | List) else way
+
+
+def _spaced(parts: Sequence[Part | None]) -> list[Part]:
+    """Parts without those that are left out, nor the blank beside each of them; texts in a row as one."""
+    found: list[Part] = []
+    gap = False
+    for part in parts:
+        if part is None:
+            gap = True
+            continue
+        last = found[-1] if found else ""
+        if gap and isinstance(part, str):
+            if part[0] in _CLOSING and isinstance(last, str) and found:
+                found[-1] = last = last.rstrip()
+            elif not found or (isinstance(last, str) and last[-1:].isspace()):
+                part = part.lstrip()
+        gap = False
+        if isinstance(part, str) and isinstance(last, str) and found:
+            found[-1] = last + part
+        elif part != "":
+            found.append(part)
+    if gap and found and isinstance(found[-1], str):
+        found[-1] = found[-1].rstrip()
+    return [part for part in found if part != ""]

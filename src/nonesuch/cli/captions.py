@@ -1,0 +1,122 @@
+"""The commands that put faces into words."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from nonesuch.captions.calibrate_captions import calibrate_captions
+from nonesuch.captions.caption_faces import caption_faces
+from nonesuch.captions.facts import NAMES
+from nonesuch.captions.thresholds import PRECISIONS
+from nonesuch.cli import options
+from nonesuch.loop.progress import progress_bar
+
+
+@click.command(cls=options.SectionedCommand)
+@click.argument("source", metavar="IN", type=options.PATH)
+@click.option("--out", type=options.PATH, help="Parquet table to write; without it, a dataset gets columns.")
+@click.option(
+    "--grammar", default="english", show_default=True, help="english, german, or a file written as these are."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="0.9",
+    show_default=True,
+    help="A fact is said where statements like it are right in at least this share of labelled photographs.",
+)
+@click.option("--thresholds", type=options.PATH, help="What calibrate-captions wrote; needed for heads of your own.")
+@click.option("--labels", type=options.PATH, help="Table with file or key and true values, which take precedence.")
+@click.option(
+    "--least",
+    type=click.IntRange(0, len(NAMES)),
+    default=6,
+    show_default=True,
+    help="Images with fewer facts get no caption.",
+)
+@options.section(
+    "More natural words",
+    click.option("--rewrite", metavar="URL", help="Address of an OpenAI-compatible endpoint, as far as /v1."),
+    click.option("--rewrite-model", default="", help="The model's name there; none where it has only one."),
+    click.option(
+        "--rewrite-most", type=click.IntRange(1), default=1000, show_default=True, help="Questions that it is asked."
+    ),
+    click.option(
+        "--rewrite-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=30.0,
+        show_default=True,
+        help="To wait for an answer.",
+    ),
+)
+@click.option("--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned.")
+@click.option("--model", default="perceiver", show_default=True, help="The perception heads, by name or file.")
+@options.work
+def caption(source: Path, **chosen: Any) -> None:
+    """Describe each image in words, of which each states a fact that was perceived or is known, and nothing else.
+
+    IN is a dataset, which gets the columns `captions` beside its shards; or an image, a folder, an uncompressed tar, or
+    the table that `perceive` made of these, which need --out. Each caption comes with its facts and with the stretch of
+    text that states each of them. What is perceived are a model's guesses from looks.
+
+    With --rewrite a language model says each sentence in more natural words (llama.cpp, vLLM, Ollama; the environment
+    variable NONESUCH_LLM_KEY holds a key where one is needed). Each answer is read back and taken only if it states
+    exactly the facts of the sentence; else the grammar's sentence stays.
+
+    \b
+    Examples:
+      nonesuch caption faces
+      nonesuch caption faces --grammar german
+      nonesuch caption faces --rewrite http://localhost:8080/v1
+      nonesuch caption celeba112.tar --labels celeba112.csv.gz --out captions.parquet
+    """
+    with progress_bar() as bar:
+        found = caption_faces(source, **chosen, on_progress=bar)
+    few = found.images - found.captioned - found.faceless
+    click.echo(f"{found.place}: {found.captioned:,} of {found.images:,} images have a caption")
+    if few:
+        click.echo(f"{few:,} without: fewer than {chosen['least']} facts are sure (--least)")
+    if found.faceless:
+        click.echo(f"{found.faceless:,} without: no face found")
+    if found.never:
+        click.echo(f"never said at --precision {chosen['precision']}, unless labels tell: {', '.join(found.never)}")
+    if found.no_words:
+        click.echo(f"no words in this grammar: {', '.join(found.no_words)}")
+    if found.rewrites:
+        asked = sum(found.rewrites.values())
+        told = ", ".join(f"{what} {count:,}" for what, count in sorted(found.rewrites.items()))
+        click.echo(f"rewriting: {asked:,} questions: {told}")
+    for text in found.first:
+        click.echo(f"  {text}")
+
+
+@click.command("calibrate-captions", cls=options.SectionedCommand)
+@click.argument("out", metavar="OUT", type=options.PATH)
+@options.data("Uncompressed tar with a table of labels beside it,")
+@click.option("--split", multiple=True, help="Only the photographs of this split: one for all tars, or one for each.")
+@click.option("--model", default="perceiver", show_default=True, help="The perception heads, by name or file.")
+@options.device
+@options.dtype
+def calibrate(out: Path, data: tuple[Path, ...], split: tuple[str, ...], **chosen: Any) -> None:
+    """Measure, on photographs with labels, from which score on each fact of a caption is right.
+
+    OUT is a JSON file for `caption --thresholds`. The photographs should be some that the heads were not trained on. A
+    fact is kept from the lowest score on whose statements are right with a precision: the lower end of a one-sided 95%
+    interval must reach it, over at least 20 statements.
+
+    \b
+    Example:
+      nonesuch calibrate-captions thresholds.json --data celeba112.tar --split test
+    """
+    with progress_bar() as bar:
+        found = calibrate_captions(out, data=list(data), split=list(split) or None, **chosen, on_progress=bar)
+    shown = Table("fact", "images", *PRECISIONS, title=f"lowest score that is kept, {found.thresholds.data}")
+    for name in NAMES:
+        least = [found.thresholds.at(precision).get(name) for precision in PRECISIONS]
+        shown.add_row(
+            name, f"{found.thresholds.images[name]:,}", *("-" if one is None else f"{one:.3g}" for one in least)
+        )
+    options.print_table(shown)
+    click.echo(f"{found.file}: thresholds of {found.images:,} photographs")

@@ -1,0 +1,76 @@
+"""Thresholds keep statements that are right, and only on enough evidence."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nonesuch import load_perceiver
+from nonesuch.captions.facts import NAMES
+from nonesuch.captions.thresholds import LEAST, PRECISIONS, SHIPPED, measured, read_thresholds, threshold, truths
+from nonesuch.core.errors import NonesuchError
+
+
+def _brute(scores: np.ndarray, true: np.ndarray, precision: float) -> float | None:
+    """The same by trying every score, with Wilson's bound written as the smaller root of its equation."""
+    fitting = []
+    for least in np.unique(scores):
+        kept = true[scores >= least]
+        n, share, z = len(kept), kept.mean(), 1.6449
+        a, b, c = 1 + z * z / n, -(2 * share + z * z / n), share * share
+        root = (-b - math.sqrt(b * b - 4 * a * c)) / (2 * a)
+        if n >= 20 and root >= precision:
+            fitting.append(float(least))
+    return min(fitting, default=None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_is_the_lowest_score_that_reaches_the_precision(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    scores = np.round(draws.random(400), 2 + seed % 2)  # with scores that are equal
+    true = draws.random(400) < scores ** (0.2 if seed % 3 else 3)
+    for precision in map(float, PRECISIONS):
+        assert threshold(scores, true, precision) == _brute(scores, true, precision)
+
+
+def test_a_few_lucky_statements_are_not_enough() -> None:
+    scores = np.linspace(1, 0, LEAST - 1)
+    assert threshold(scores, np.ones(LEAST - 1, dtype=bool), 0.5) is None
+    assert threshold(np.array([]), np.array([], dtype=bool), 0.5) is None
+    assert threshold(np.linspace(1, 0, 25), np.ones(25, dtype=bool), 0.9) == 0.0
+    assert threshold(np.linspace(1, 0, 25), np.ones(25, dtype=bool), 0.95) is None
+
+
+def test_truths_of_columns() -> None:
+    found = truths({"smiling": np.array([1, 0, np.nan]), "yaw": np.array([-20.0, 3.0, 12.0])}, 3)
+    by_name = dict(zip(NAMES, found.T.tolist(), strict=True))
+    assert by_name["smiling"][:2] == [1, 0]
+    assert by_name["not_smiling"][:2] == [0, 1]
+    assert math.isnan(by_name["not_smiling"][2])
+    assert by_name["turned_left"] == [1, 0, 0]
+    assert by_name["facing_camera"] == [0, 1, 0]
+    assert math.isnan(by_name["bald"][0])
+
+
+def test_what_ships_is_for_the_heads_that_ship() -> None:
+    found = read_thresholds(SHIPPED, load_perceiver(device="cpu").card.sha256)
+    assert {"male", "smiling", "eyeglasses"} <= set(found.at("0.9"))
+    for looser, stricter in pairwise(PRECISIONS):
+        assert set(found.at(stricter)) <= set(found.at(looser))
+        assert all(found.at(stricter)[name] >= found.at(looser)[name] for name in found.at(stricter))
+
+
+def test_a_file_for_other_heads_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "thresholds.json"
+    measured(np.zeros((30, len(NAMES))), {}, "abc", "nothing").write(place)
+    assert read_thresholds(place, "abc").at("0.9") == {}
+    with pytest.raises(NonesuchError, match="for other perception heads"):
+        read_thresholds(place, "def")
+    place.write_text(place.read_text().replace('"0.98": {}', '"0.98": {"clever": 0.5}'))
+    with pytest.raises(NonesuchError, match="unknown facts clever"):
+        read_thresholds(place, "abc")
+    place.write_text("{}")
+    with pytest.raises(NonesuchError, match="lacks perceiver"):
+        read_thresholds(place, "abc")
