@@ -87,7 +87,7 @@ def test_what_is_done_is_not_done_again(cli: Cli, dataset: Path) -> None:
     first, second = (dataset / "columns" / GROUP / f"00000{shard}.parquet" for shard in (0, 1))
     before, whole = first.stat().st_mtime_ns, second.read_bytes()
     second.write_bytes(whole[: len(whole) // 2])
-    assert nonesuch.caption_faces(dataset).written == 2
+    assert nonesuch.caption_faces(dataset).counts.written == 2
     assert (first.stat().st_mtime_ns, second.read_bytes()) == (before, whole)
 
 
@@ -103,7 +103,7 @@ def test_a_killed_job_goes_on(dataset: Path) -> None:
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     found = nonesuch.caption_faces(dataset)
-    assert (found.written, found.captioned) == (4, 6)
+    assert (found.counts.written, found.counts.captioned) == (4, 6)
 
 
 def test_labels_take_precedence(cli: Cli, dataset: Path, tmp_path: Path) -> None:
@@ -136,14 +136,14 @@ def test_photographs_and_the_table_of_perceive(cli: Cli, tmp_path: Path) -> None
     assert rows[2]["caption"] is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.parquet", "photographs"]
     assert cli("perceive", folder, "--out", seen).status == 0
-    again = nonesuch.caption_faces(seen, out=tmp_path / "again.parquet", least=1)
+    again = nonesuch.caption_faces(seen, out=tmp_path / "again.parquet", least=1).counts
     assert (again.images, again.captioned, again.faceless) == (3, 2, 1)
     assert pq.read_table(tmp_path / "again.parquet").equals(pq.read_table(out))
 
 
 def test_images_with_few_facts_get_none(dataset: Path) -> None:
-    found = nonesuch.caption_faces(dataset, least=len(_STATED) + 1)
-    assert (found.captioned, found.images, found.first) == (0, 6, ())
+    found = nonesuch.caption_faces(dataset, least=len(_STATED) + 1).counts
+    assert (found.captioned, found.images, found.first) == (0, 6, [])
     assert read_columns(dataset, GROUP)["caption"].null_count == 6
     assert set(read_columns(dataset, GROUP)["facts"][0].as_py()) == _STATED
 
@@ -156,7 +156,7 @@ def test_calibrating_writes_thresholds_that_caption_takes(cli: Cli, tmp_path: Pa
     crop = tmp_path / "0.png"
     Image.fromarray(faces_of_no_one(1, 21)[0]).save(crop)
     found = nonesuch.caption_faces(crop, out=tmp_path / "captions.parquet", thresholds=out)
-    assert found.captioned == 0  # ages alone give no threshold for six facts
+    assert found.counts.captioned == 0  # ages alone give no threshold for six facts
     assert {"male", "smiling"} <= set(found.never)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.captions.captioned import GROUP, caption_dataset, caption_table, perceived_table
+from nonesuch.captions.captioned import GROUP, CaptionCounts, caption_dataset, caption_table, perceived_table
 from nonesuch.captions.endpoint import Endpoint
 from nonesuch.captions.facts import NAMES, bits, names
 from nonesuch.captions.grammar import LANGUAGES, Grammar
@@ -31,25 +31,17 @@ class CaptionedFaces:
 
     Attributes:
         place: the table, or the folder of the dataset's columns.
-        images: of the source.
-        captioned: images with a caption; the others have too few facts.
-        faceless: images among these others in which no face was found.
-        written: images that this call described; the others had been.
+        counts: of images, and the first captions.
         never: facts that are not said at this precision, because nothing shows that they would be right.
         no_words: facts that the grammar has no words for.
         rewrites: what became of the questions to a language model, by `nonesuch.captions.rewriting.KEPT` and others.
-        first: the first captions.
     """
 
     place: Path
-    images: int
-    captioned: int
-    faceless: int
-    written: int
+    counts: CaptionCounts
     never: tuple[str, ...]
     no_words: tuple[str, ...]
     rewrites: dict[str, int]
-    first: tuple[str, ...]
 
 
 @checked(
@@ -107,55 +99,42 @@ def caption_faces(
             incomplete, or a place cannot be written.
 
     Example:
-        nonesuch.caption_faces("faces").first
+        nonesuch.caption_faces("faces").counts.first
     """
     folder = as_path(source)
     _check_place(folder, out, align)
     words = Grammar(grammar_file(grammar))
     perceiver = load_perceiver(model, device, dtype)
-    table = SHIPPED if thresholds is None else as_path(thresholds)
-    least_scores = read_thresholds(table, perceiver.card.sha256).at(precision)
+    shown_by = SHIPPED if thresholds is None else as_path(thresholds)
+    sure = read_thresholds(shown_by, perceiver.card.sha256).at(precision)
+    place = folder / "columns" / GROUP if out is None else as_path(out)
     rewriter = None
     if rewrite is not None:
         endpoint = Endpoint(rewrite, rewrite_model, rewrite_seconds)
-        told = (
-            folder / "columns" / GROUP / "rewrites.jsonl"
-            if out is None
-            else as_path(out).with_suffix(".rewrites.jsonl")
-        )
-        rewriter = _rewriter(endpoint, words, told, rewrite_most, on_progress)
-    captioner = Captioner(words, least_scores, least, seed, rewriter)
+        rewriter = _rewriter(endpoint, words, place, rewrite_most, on_progress)
+    captioner = Captioner(words, sure, least, seed, rewriter)
     known = read_labels(as_path(labels)) if labels is not None else None
     if out is None:
         perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         made_by = captioner.signature(perceiver.card.sha256, files.sha256(as_path(labels)) if labels else "")
         counts = caption_dataset(folder, captioner, made_by, known, on_progress)
-        place = folder / "columns" / GROUP
     else:
-        place = as_path(out)
         with perceived_table(folder, place, perceiver, device, align, on_progress) as seen:
             counts = caption_table(seen, place, captioner, known, on_progress)
-    return CaptionedFaces(
-        place,
-        counts.images,
-        counts.captioned,
-        counts.faceless,
-        counts.written,
-        tuple(name for name in names(words.can_say) if name not in least_scores),
-        tuple(names(ALL & ~words.can_say)),
-        dict(rewriter.counts) if rewriter else {},
-        tuple(counts.first),
-    )
+    never = tuple(name for name in names(words.can_say) if name not in sure)
+    asked = dict(rewriter.counts) if rewriter else {}
+    return CaptionedFaces(place, counts, never, tuple(names(ALL & ~words.can_say)), asked)
 
 
-def _rewriter(endpoint: Endpoint, words: Grammar, place: Path, most: int, on_progress: OnProgress) -> Rewriter:
-    """A language model that answers, and the reader that checks it."""
+def _rewriter(endpoint: Endpoint, words: Grammar, captions: Path, most: int, on_progress: OnProgress) -> Rewriter:
+    """A language model that answers, the reader that checks it, and the place beside captions for its answers."""
     reader = words.path.with_suffix(".lark")
     if not reader.is_file():
         raise NonesuchError(
             f"--rewrite: what a model answers is read back by {reader.name} beside the grammar; write one"
         )
     endpoint.check()
+    place = captions.with_suffix(".rewrites.jsonl") if captions.suffix else captions / "rewrites.jsonl"
     files.make_folder(place.parent)
     return Rewriter(endpoint, Reader(reader), place, most, lambda asked: on_progress("rewriting", asked, most))
 

@@ -34,8 +34,16 @@ _SHOWN = 3  # captions that are kept to be shown
 
 
 @dataclass
-class Counts:
-    """What was done: images, those with a caption, without a face, described now; and the first captions."""
+class CaptionCounts:
+    """What was done.
+
+    Attributes:
+        images: of the source.
+        captioned: images with a caption; the others have too few facts.
+        faceless: images among these others in which no face was found.
+        written: images that this call described; the others had been.
+        first: the first captions.
+    """
 
     images: int = 0
     captioned: int = 0
@@ -54,9 +62,9 @@ class Counts:
 
 def caption_dataset(
     folder: Path, captioner: Captioner, made_by: str, known: Labels | None, on_progress: OnProgress
-) -> Counts:
+) -> CaptionCounts:
     """Add captions to each shard that lacks them; shards that are done stay done."""
-    counts, plan = Counts(), Plan(folder)
+    counts, plan = CaptionCounts(), Plan(folder)
     steered = "steering" in manifests.read(folder).options
     with manifests.locked(folder):
         for shard in range(plan.shards):
@@ -88,9 +96,11 @@ def _truth(keys: list[str], known: Labels | None, steering: pa.Table | None) -> 
     return parts[0] if parts else None
 
 
-def caption_table(seen: Path, out: Path, captioner: Captioner, known: Labels | None, on_progress: OnProgress) -> Counts:
+def caption_table(
+    seen: Path, out: Path, captioner: Captioner, known: Labels | None, on_progress: OnProgress
+) -> CaptionCounts:
     """Write captions of a table of `perceive_faces`, part by part; nothing is written where it fails."""
-    counts = Counts()
+    counts = CaptionCounts()
     schema = pa.schema([("file", pa.string()), *SCHEMA], metadata={b"made_by": captioner.signature().encode()})
     with pq.ParquetFile(parquet.opened(seen)) as table, files.replacing(out) as temporary:
         total = table.metadata.num_rows

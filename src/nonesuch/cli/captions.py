@@ -74,12 +74,13 @@ def caption(source: Path, **chosen: Any) -> None:
     """
     with progress_bar() as bar:
         found = caption_faces(source, **chosen, on_progress=bar)
-    few = found.images - found.captioned - found.faceless
-    click.echo(f"{found.place}: {found.captioned:,} of {found.images:,} images have a caption")
+    counts = found.counts
+    few = counts.images - counts.captioned - counts.faceless
+    click.echo(f"{found.place}: {counts.captioned:,} of {counts.images:,} images have a caption")
     if few:
         click.echo(f"{few:,} without: fewer than {chosen['least']} facts are sure (--least)")
-    if found.faceless:
-        click.echo(f"{found.faceless:,} without: no face found")
+    if counts.faceless:
+        click.echo(f"{counts.faceless:,} without: no face found")
     if found.never:
         click.echo(f"never said at --precision {chosen['precision']}, unless labels tell: {', '.join(found.never)}")
     if found.no_words:
@@ -88,7 +89,7 @@ def caption(source: Path, **chosen: Any) -> None:
         asked = sum(found.rewrites.values())
         told = ", ".join(f"{what} {count:,}" for what, count in sorted(found.rewrites.items()))
         click.echo(f"rewriting: {asked:,} questions: {told}")
-    for text in found.first:
+    for text in counts.first:
         click.echo(f"  {text}")
 
 
