@@ -8,8 +8,12 @@ from nonesuch.core.version import VERSION
 
 if TYPE_CHECKING:
     from nonesuch.audit.audit_datasets import audit_datasets
+    from nonesuch.captions.analysis.report_captions import report_captions
+    from nonesuch.captions.asking.ask_face import ask_face
     from nonesuch.captions.calibrate_captions import calibrate_captions
     from nonesuch.captions.caption_faces import caption_faces
+    from nonesuch.captions.exchange.export_captions import export_captions
+    from nonesuch.captions.exchange.import_captions import import_captions
     from nonesuch.cleaning.clean_labels import clean_labels
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
@@ -31,6 +35,7 @@ __version__ = VERSION
 __all__ = [
     "NonesuchError",
     "adapt_recogniser",
+    "ask_face",
     "audit_datasets",
     "average_weights",
     "calibrate_captions",
@@ -39,9 +44,11 @@ __all__ = [
     "create_model",
     "embed_photographs",
     "evaluate_embedders",
+    "export_captions",
     "export_weights",
     "fit_statistics",
     "generate_dataset",
+    "import_captions",
     "import_weights",
     "list_models",
     "load_detector",
@@ -49,6 +56,7 @@ __all__ = [
     "load_generator",
     "load_perceiver",
     "perceive_faces",
+    "report_captions",
     "sample_identities",
     "train_generator",
     "train_perceiver",
@@ -59,6 +67,7 @@ __all__ = [
 # Where each is defined. Importing torch takes a second, which `nonesuch --help` need not wait for.
 _PLACES = {
     "adapt_recogniser": "recognition.adapt_recogniser",
+    "ask_face": "captions.asking.ask_face",
     "audit_datasets": "audit.audit_datasets",
     "average_weights": "weight_files",
     "calibrate_captions": "captions.calibrate_captions",
@@ -67,9 +76,11 @@ _PLACES = {
     "create_model": "models",
     "embed_photographs": "identities.embed_photographs",
     "evaluate_embedders": "evaluation.evaluate_embedders",
+    "export_captions": "captions.exchange.export_captions",
     "export_weights": "weight_files",
     "fit_statistics": "identities.fit_statistics",
     "generate_dataset": "dataset.generate_dataset",
+    "import_captions": "captions.exchange.import_captions",
     "import_weights": "weight_files",
     "list_models": "models",
     "load_detector": "models",
@@ -77,6 +88,7 @@ _PLACES = {
     "load_generator": "models",
     "load_perceiver": "models",
     "perceive_faces": "dataset.perceive_faces",
+    "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
     "train_generator": "training.train_generator",
     "train_perceiver": "training.train_perceiver",

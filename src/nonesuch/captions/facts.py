@@ -92,6 +92,14 @@ def names(held: int) -> list[str]:
     return [name for place, name in enumerate(NAMES) if held >> place & 1]
 
 
+def without_saying(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N, F) facts that are not said, because another one that holds makes them needless."""
+    found = np.zeros_like(held)
+    for one, other in _GOES_WITHOUT_SAYING:
+        found[:, PLACE[other]] |= held[:, PLACE[one]]
+    return found
+
+
 _PAIRS = [(one, other) for group in _ONE_OF for place, one in enumerate(group) for other in group[place + 1 :]]
 _EXCLUDED = [bits(pair) for pair in _PAIRS]
 
@@ -126,9 +134,7 @@ def settled(held: NDArray[np.bool_], sureness: NDArray[np.float64]) -> NDArray[n
         surer = sureness[:, first] >= sureness[:, second]
         held[both & surer, second] = False
         held[both & ~surer, first] = False
-    for one, other in _GOES_WITHOUT_SAYING:
-        held[held[:, PLACE[one]], PLACE[other]] = False
-    return held
+    return held & ~without_saying(held)
 
 
 def as_bits(held: NDArray[np.bool_]) -> list[int]:

@@ -22,13 +22,38 @@ LONGEST = 2000  # characters; a longer text describes no face, and should not ho
 _FACT, _WHO = "fact_", "who_"
 
 
+def read_lark(path: Path) -> Lark:
+    """A grammar of lark, for LALR(1) with the contextual lexer.
+
+    Its terminals match in capitals and in small letters, and end only where a word ends.
+
+    Raises:
+        NonesuchError: the file is missing, is not UTF-8, or is no grammar that lark takes.
+    """
+    text = files.read_text(path)
+    try:
+        return Lark(
+            text,
+            parser="lalr",
+            g_regex_flags=re.IGNORECASE,
+            edit_terminals=_end_with_words,
+            source_path=str(path),
+        )
+    except Exception as error:  # besides its own, lark lets those of re and of its own insides through
+        raise NonesuchError(f"{path}: no grammar that lark takes: {shorten(str(error), 300)}") from error
+
+
+def plain(text: str) -> str:
+    """A text as such grammars read it: letters composed, ' for a curled apostrophe."""
+    return unicodedata.normalize("NFC", text).replace("\u2019", "'")
+
+
 class Reader:
-    """Reads texts by a grammar of lark, for LALR(1) with the contextual lexer.
+    """Reads texts by a grammar of lark (`read_lark`).
 
     A rule or an alias named fact_NAME marks words that state the fact NAME of `nonesuch.captions.facts.NAMES`, as in
     `fact_5_o_clock_shadow` and `glasses: "spectacles" -> fact_eyeglasses`. One named who_KIND marks words that fit one
-    kind of person only, as "he" and "his" do. The grammar begins with the rule `start`. Its terminals match in capitals
-    and in small letters, and end only where a word ends.
+    kind of person only, as "he" and "his" do. The grammar begins with the rule `start`.
 
     Attributes:
         path: of the grammar.
@@ -40,17 +65,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        text = files.read_text(path)
-        try:
-            self._lark = Lark(
-                text,
-                parser="lalr",
-                g_regex_flags=re.IGNORECASE,
-                edit_terminals=_end_with_words,
-                source_path=str(path),
-            )
-        except Exception as error:  # besides its own, lark lets those of re and of its own insides through
-            raise NonesuchError(f"{path}: no grammar that lark takes: {shorten(str(error), 300)}") from error
+        self._lark = read_lark(path)
         self.can_read = frozenset(name for name in map(self._marked, self._lark.rules) if name)
 
     def read(self, text: str) -> frozenset[str] | None:
@@ -62,7 +77,7 @@ class Reader:
         if len(text) > LONGEST:
             return None
         try:
-            tree = self._lark.parse(unicodedata.normalize("NFC", text).replace("\u2019", "'"))
+            tree = self._lark.parse(plain(text))
         except LarkError:
             return None
         marks = {str(subtree.data) for subtree in tree.iter_subtrees()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.captions.facts import FACTS, NAMES, PLACE
+from nonesuch.captions.facts import FACTS, NAMES, PLACE, without_saying
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 
@@ -75,16 +75,24 @@ def measured(scores: NDArray[np.float64], truth: Mapping[str, NDArray[Any]], per
         truth: by column, (N,) true values; NaN where they are not known.
     """
     known = truths(truth, len(scores))
-    least: dict[str, dict[str, float]] = {precision: {} for precision in PRECISIONS}
-    images = {}
+    least = {precision: _least(scores, known, float(precision)) for precision in PRECISIONS}
+    for precision in PRECISIONS:
+        # What is never said, as a woman's missing beard, must not make easy what is said: of men.
+        held = scores >= np.array([least[precision].get(name, np.inf) for name in NAMES])
+        least[precision] = _least(scores, np.where(without_saying(held), np.nan, known), float(precision))
+    images = {name: int(np.isfinite(known[:, PLACE[name]]).sum()) for name in NAMES}
+    return Thresholds(perceiver, data, images, least)
+
+
+def _least(scores: NDArray[np.float64], known: NDArray[np.float64], precision: float) -> dict[str, float]:
+    """By fact, the lowest score that is kept, over the images where its truth (N, F) is known."""
+    found = {}
     for name in NAMES:
         there = np.isfinite(known[:, PLACE[name]])
-        images[name] = int(there.sum())
-        for precision in PRECISIONS:
-            found = threshold(scores[there, PLACE[name]], known[there, PLACE[name]] > 0, float(precision))
-            if found is not None:
-                least[precision][name] = found
-    return Thresholds(perceiver, data, images, least)
+        lowest = threshold(scores[there, PLACE[name]], known[there, PLACE[name]] > 0, precision)
+        if lowest is not None:
+            found[name] = lowest
+    return found
 
 
 def truths(truth: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float64]:

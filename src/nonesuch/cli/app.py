@@ -21,9 +21,13 @@ _COMMANDS = {
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
-    "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality of images."),
+    "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality."),
     "caption": ("captions:caption", "Describe each image in words that can be checked."),
     "calibrate-captions": ("captions:calibrate", "Measure from which score on facts are right."),
+    "export-captions": ("caption_exchange:export_captions", "Write captions in forms that others read."),
+    "import-captions": ("caption_exchange:import_captions", "Read captions of others, and their facts."),
+    "ask": ("ask:ask", "Answer a question about a face of a picture."),
+    "caption-report": ("captions:report", "Analyse captions: variety, length, how much is wrong."),
     "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
@@ -34,7 +38,7 @@ _COMMANDS = {
     "models": ("weights:models", "List the models and the weights that ship."),
     "average-weights": ("weights:average_weights", "Average the weights of several runs."),
     "export-weights": ("weights:export_weights", "Write an embedder as ONNX."),
-    "import-weights": ("weights:import_weights", "Turn a published checkpoint into a weight file with a card."),
+    "import-weights": ("weights:import_weights", "Turn a published checkpoint into a weight file."),
 }
 
 

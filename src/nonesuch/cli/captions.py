@@ -6,12 +6,15 @@ from typing import Any
 import click
 from rich.table import Table
 
+from nonesuch.captions.analysis.caption_lines import figure_sections
+from nonesuch.captions.analysis.report_captions import report_captions
 from nonesuch.captions.calibrate_captions import calibrate_captions
 from nonesuch.captions.caption_faces import caption_faces
 from nonesuch.captions.facts import NAMES
 from nonesuch.captions.thresholds import PRECISIONS
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
+from nonesuch.pages.writers import MISSING
 
 
 @click.command(cls=options.SectionedCommand)
@@ -121,3 +124,36 @@ def calibrate(out: Path, data: tuple[Path, ...], split: tuple[str, ...], **chose
         )
     options.print_table(shown)
     click.echo(f"{found.file}: thresholds of {found.images:,} photographs")
+
+
+@click.command("caption-report", cls=options.SectionedCommand)
+@click.argument("sources", metavar="IN...", type=options.PATH, nargs=-1, required=True)
+@click.option("--out", type=options.PATH, default="captions.html", show_default=True, help="HTML page to write.")
+@click.option("--labels", type=options.PATH, help="Table with file or key and true values: says how much is wrong.")
+@click.option("--reader", default="english", show_default=True, help="english, german, or a .lark file.")
+@click.option(
+    "--most", type=click.IntRange(1), default=100_000, show_default=True, help="Captions of each IN, the first ones."
+)
+@click.option("--json", type=options.PATH, help="File for the figures.")
+def report(sources: tuple[Path, ...], **chosen: Any) -> None:
+    """Analyse captions, those of several sources side by side: length, variety, readability, and how much is wrong.
+
+    IN is a dataset with captions, a table that `caption --out` wrote, or a text file with a caption on each line (also
+    .gz). The page shows how the number of different runs of four words grows with the captions.
+
+    \b
+    Examples:
+      nonesuch caption-report faces
+      nonesuch caption-report faces celebahq_captions.txt.gz --out both.html
+    """
+    with progress_bar() as bar:
+        found = report_captions(list(sources), **chosen, on_progress=bar)
+    shown = Table("", *(one.name for one in found.figures))
+    for part in figure_sections(found.figures)[:-1]:
+        for line in part.lines:
+            shown.add_row(line.title, *line.cells)
+    options.print_table(shown)
+    if found.report is None:
+        click.echo(f"no page: it {MISSING}")
+    else:
+        click.echo(f"{found.report}: the page, with curves and what is stated how often")

@@ -1,0 +1,108 @@
+"""Captions of any source, with the facts that they are said to state: what a report looks at."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from nonesuch.captions.captioned import GROUP
+from nonesuch.core import parquet
+from nonesuch.core.errors import NonesuchError
+from nonesuch.formats.columns import columns_file, columns_problem
+from nonesuch.formats.manifest import is_dataset
+from nonesuch.formats.plan import Plan
+
+_COLUMNS = ("caption", "facts", "rewritten_by")
+_ROWS = 8192
+
+
+@dataclass
+class CaptionTexts:
+    """Captions in the order of their source.
+
+    Attributes:
+        name: of the source.
+        images: rows of the source, with and without a caption.
+        names: of the images with a caption; empty where the source is plain text.
+        texts: the captions.
+        facts: what each is said to state, by name; empty where the source is plain text.
+        rewritten: whether a language model wrote a sentence of each.
+    """
+
+    name: str
+    images: int = 0
+    names: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    facts: list[frozenset[str]] = field(default_factory=list)
+    rewritten: list[bool] = field(default_factory=list)
+
+
+def read_captions(source: Path, most: int) -> CaptionTexts:
+    """The first captions of a dataset of ours, of the table that `caption --out` wrote, or of a text file, one a line.
+
+    Args:
+        most: captions to read.
+
+    Raises:
+        NonesuchError: there are none, or the source cannot be read.
+    """
+    found = CaptionTexts(source.name)
+    if not source.exists():
+        raise NonesuchError(f"{source}: no such file or folder")
+    if source.suffix == ".parquet" or is_dataset(source):
+        for path in [source] if source.is_file() else _columns(source):
+            _add_table(found, path, most)
+    elif source.is_file():
+        for line in _lines(source):
+            if line.strip() and len(found.texts) < most:
+                found.images += 1
+                found.texts.append(line.strip())
+                found.rewritten.append(False)
+    else:
+        raise NonesuchError(f"{source}: neither a dataset of nonesuch, nor a table of captions, nor a text file")
+    if not found.texts:
+        raise NonesuchError(f"{source}: holds no captions; 'nonesuch caption' makes some")
+    return found
+
+
+def _columns(folder: Path) -> Iterator[Path]:
+    for shard in range(Plan(folder).shards):
+        if problem := columns_problem(folder, GROUP, shard):
+            raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run 'nonesuch caption' first")
+        yield columns_file(folder, GROUP, shard)
+
+
+def _add_table(found: CaptionTexts, path: Path, most: int) -> None:
+    try:
+        with pq.ParquetFile(parquet.opened(path)) as table:
+            there = table.schema_arrow.names
+            name = next((name for name in ("file", "key") if name in there), None)
+            if name is None or not set(_COLUMNS) <= set(there):
+                raise NonesuchError(f"{path}: not a table of captions; it has {', '.join(there)}")
+            for batch in table.iter_batches(_ROWS, columns=[name, *_COLUMNS]):
+                for row in batch.to_pylist():
+                    found.images += 1
+                    if row["caption"] is None or len(found.texts) >= most:
+                        continue
+                    found.names.append(row[name])
+                    found.texts.append(row["caption"])
+                    found.facts.append(frozenset(row["facts"] or ()))
+                    found.rewritten.append(row["rewritten_by"] is not None)
+    except parquet.UNREADABLE as error:
+        raise NonesuchError(f"{path}: not readable as Parquet ({error})") from error
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8-sig") as handle
+        ):
+            yield from handle
+    except (OSError, EOFError) as error:
+        raise NonesuchError(f"{path}: not readable ({error})") from error
+    except UnicodeDecodeError as error:
+        raise NonesuchError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error

@@ -1,0 +1,197 @@
+"""Reading captions of others: the text as it stands, and the facts that can be read in it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from textwrap import shorten
+
+import pyarrow as pa
+
+from nonesuch.captions.exchange.caption_parts import line_parts, table_parts
+from nonesuch.captions.exchange.published import CAPTION, FILE, LINES, TABLE, form_of, spellings
+from nonesuch.captions.facts import NAMES, PLACE
+from nonesuch.captions.grammar import LANGUAGES
+from nonesuch.captions.reading import LONGEST, Reader
+from nonesuch.captions.writing import SCHEMA
+from nonesuch.core import files, parquet
+from nonesuch.core.arguments import Choice, checked
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_path
+from nonesuch.loop.progress import OnProgress, no_progress
+
+FORM = Choice((TABLE, LINES))
+_READER = LANGUAGES / "english.lark"
+_SENTENCE = re.compile(r"[^.!?]+[.!?]*")
+_KEPT_SENTENCES = 1 << 16  # that are not read again: many captions share theirs
+_SHOWN, _WIDTH = 3, 200  # sentences that are kept to be shown, and their characters
+
+Told = list[tuple[int, int, frozenset[str] | None]]  # start, end and facts of each sentence; None for what is not read
+
+
+@dataclass(frozen=True)
+class ImportedCaptions:
+    """What was read and written.
+
+    Attributes:
+        place: the table.
+        form: of what was read.
+        images: rows of it.
+        captioned: rows with a caption.
+        wholly: captions of which each sentence was read.
+        partly: captions of which some sentences were read.
+        unread: captions without a sentence that was read, or whose words fit different kinds of person.
+        not_read: the first sentences that were not read.
+    """
+
+    place: Path
+    form: str
+    images: int
+    captioned: int
+    wholly: int
+    partly: int
+    unread: int
+    not_read: tuple[str, ...]
+
+
+@checked(form=FORM)
+def import_captions(
+    table: AnyPath,
+    out: AnyPath,
+    *,
+    form: str | None = None,
+    names: str | Mapping[str, str] | None = None,
+    on_progress: OnProgress = no_progress,
+) -> ImportedCaptions:
+    """Take captions of others into a table as `caption_faces` writes it, with the facts that can be read in them.
+
+    A caption is kept as it is. Its facts are those of its sentences that the shipped English reader understands; one
+    sentence is one clause. Nothing is guessed of the other sentences.
+
+    Args:
+        table: Parquet as FaceCaption-15M has it, or JSON lines as FaceID-6M has them.
+        out: Parquet table to write, a row for each row or line.
+        form: "facecaption" or "faceid"; None to tell by the content.
+        names: other spellings of columns, published=other, parted by commas, or a mapping.
+        on_progress: told how many rows are done.
+
+    Raises:
+        NonesuchError: the file is of neither form, damaged, not UTF-8, lacks a column, or holds no caption, or the
+            place cannot be written; nothing is then written.
+
+    Example:
+        nonesuch.import_captions("FaceCaption-v1.parquet", "captions.parquet").wholly
+    """
+    place, target = as_path(table), as_path(out)
+    form = form or form_of(place)
+    spelt = spellings(form, names)
+    if target.exists() and place.exists() and target.samefile(place):
+        raise NonesuchError(f"{target}: --out would write over what is read; name another file")
+    read = table_parts if form == TABLE else line_parts
+    parts = read(place, spelt[FILE[form]], spelt[CAPTION[form]])
+    counts = _Counts()
+    made_by = f"imported, read by {files.sha256(_READER)}"
+    schema = pa.schema([("file", pa.string()), *SCHEMA], metadata={b"made_by": made_by.encode()})
+    with files.replacing(target) as temporary:
+        with parquet.writer(temporary, schema) as writer:
+            for part in _read(parts, counts):
+                writer.write_table(part.cast(schema))
+                on_progress("reading captions", counts.images, 0)
+        if not counts.captioned:
+            raise NonesuchError(f"{place}: none of its {counts.images:,} rows has a caption")
+    return ImportedCaptions(
+        target,
+        form,
+        counts.images,
+        counts.captioned,
+        counts.wholly,
+        counts.partly,
+        counts.captioned - counts.wholly - counts.partly,
+        tuple(counts.not_read),
+    )
+
+
+@dataclass
+class _Counts:
+    images: int = 0
+    captioned: int = 0
+    wholly: int = 0
+    partly: int = 0
+    not_read: list[str] = field(default_factory=list)
+
+    def add(self, texts: list[str | None], told: list[Told]) -> None:
+        self.images += len(texts)
+        for text, sentences in zip(texts, told, strict=True):
+            if text is not None:
+                self.captioned += 1
+                missed = [text[start:end] for start, end, facts in sentences if facts is None]
+                self.wholly += bool(sentences) and not missed
+                self.partly += 0 < len(missed) < len(sentences)
+                self.not_read += [shorten(sentence, _WIDTH) for sentence in missed[: _SHOWN - len(self.not_read)]]
+
+
+def _read(parts: Iterator[pa.Table], counts: _Counts) -> Iterator[pa.Table]:
+    """Parts of the table to write, as `SCHEMA` after the column `file`."""
+    reader = _Sentences()
+    for part in parts:
+        texts = part["caption"].to_pylist()
+        told = [[] if text is None else reader.read(text) for text in texts]
+        counts.add(texts, told)
+        yield _columns(part, told)
+
+
+def _columns(part: pa.Table, told: list[Told]) -> pa.Table:
+    read = [[(start, end, sorted(PLACE[fact] for fact in facts or ())) for start, end, facts in one] for one in told]
+    clauses = [[(start, end, fact) for start, end, stated in one for fact in stated] for one in read]
+    facts = [sorted({fact for _, _, fact in one}) for one in clauses]
+    flat = [clause for one in clauses for clause in one]
+    starts, ends = (pa.array([clause[place] for clause in flat], pa.int32()) for place in (0, 1))
+    stretches = [starts, ends, _facts([fact for _, _, fact in flat])]
+    nothing = pa.nulls(len(part), pa.string())
+    return pa.table(
+        [
+            part["file"],
+            part["caption"],
+            _lists(facts, _facts([fact for one in facts for fact in one])),
+            _lists(clauses, pa.StructArray.from_arrays(stretches, names=["start", "end", "fact"])),
+            nothing,
+            nothing,
+        ],
+        schema=pa.schema([("file", pa.string()), *SCHEMA]),
+    )
+
+
+def _facts(places: list[int]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int8()), pa.array(NAMES))
+
+
+def _lists(rows: Sequence[Sequence[object]], values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array([0, *accumulate(map(len, rows))], pa.int32()), values)
+
+
+class _Sentences:
+    """Reads captions sentence by sentence."""
+
+    def __init__(self) -> None:
+        self._reader = Reader(_READER)
+        self._read = lru_cache(_KEPT_SENTENCES)(self._reader.read)
+
+    def read(self, text: str) -> Told:
+        """The sentences of a caption.
+
+        None is understood where the text is longer than `LONGEST`, or the words of two fit different kinds of person.
+        """
+        if len(text) > LONGEST:
+            return [(0, len(text), None)]
+        found = []
+        for match in _SENTENCE.finditer(text):
+            start = match.end() - len(match.group().lstrip())
+            end = match.start() + len(match.group().rstrip())
+            if start < end:
+                found.append((start, end, self._read(text[start:end])))
+        understood = [text[start:end] for start, end, facts in found if facts is not None]
+        if len(understood) > 1 and self._reader.read(" ".join(understood)) is None:
+            return [(start, end, None) for start, end, _ in found]
+        return found

@@ -1,0 +1,77 @@
+"""`nonesuch caption-report` on tables of captions and text files with planted faults."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import nonesuch
+from nonesuch.captions.writing import SCHEMA
+from tests.conftest import Cli
+
+ROWS = [
+    ("a.png", "This is a young man. He wears glasses.", ["young", "male", "eyeglasses"], None),
+    ("b.png", "This is a woman. She is smiling.", ["female", "smiling"], None),
+    ("c.png", "This is a man. He has a goatee.", ["male"], None),  # a fact too many in the text
+    ("d.png", "This is a woman.", ["female", "smiling"], "small"),  # one that the text lacks
+    ("e.png", None, ["female"], None),
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    columns = {"file": [row[0] for row in ROWS], "caption": [row[1] for row in ROWS], "facts": [row[2] for row in ROWS]}
+    columns |= {"clauses": [[]] * len(ROWS), "grammar": [None] * len(ROWS), "rewritten_by": [row[3] for row in ROWS]}
+    path = tmp_path / "captions.parquet"
+    schema = pa.schema([("file", pa.string()), *SCHEMA])
+    pq.write_table(pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema), path)
+    return path
+
+
+def test_planted_faults_are_found(cli: Cli, table: Path, tmp_path: Path) -> None:
+    labels, out, found = tmp_path / "labels.csv", tmp_path / "page.html", tmp_path / "figures.json"
+    labels.write_text("file,Male,Smiling\na.png,1,1\nb.png,0,0\nc.png,1,0\nd.png,1,1\n")
+    text = tmp_path / "others.txt.gz"
+    text.write_bytes(gzip.compress(b"A smiling man.\n\nA man with blue eyes. He is smiling.\nA smiling man.\n"))
+    outcome = cli("caption-report", table, text, "--labels", labels, "--out", out, "--json", found)
+    assert outcome.status == 0, outcome.err
+    ours, others = json.loads(found.read_text())
+    assert (ours["images"], ours["text"]["texts"], ours["text"]["longest"]) == (5, 4, 8)
+    assert ours["read_back"]["grammar"] == {"read": 3, "understood": 1.0, "hallucinated": 1 / 3, "omitted": 0.0}
+    assert ours["read_back"]["rewritten"] == {"read": 1, "understood": 1.0, "hallucinated": 0.0, "omitted": 1.0}
+    # Stated of what is known: male, female + smiling, male, female + smiling; b does not smile, d is a man.
+    assert ours["labels"]["stated"] == 6
+    assert ours["labels"]["wrong"] == pytest.approx(2 / 6)
+    # So: male and smiling of a, female of b, male of c, male and smiling of d; a's smile and d's male are not stated.
+    assert ours["labels"]["missing"] == pytest.approx(2 / 6)
+    assert ours["shares"]["female"] == 0.5
+    assert others["read_back"] == {"text": {"read": 3, "understood": 2 / 3, "hallucinated": None, "omitted": None}}
+    assert others["text"]["distinct"] == pytest.approx(2 / 3)
+    assert others["shares"]["smiling"] == 1.0  # one sentence of the second is understood
+    page = out.read_text()
+    assert "captions.parquet" in page
+    assert "<svg" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_wrong_inputs(cli: Cli, table: Path, tmp_path: Path) -> None:
+    assert "no such file or folder" in cli("caption-report", tmp_path / "nothing").error
+    assert "neither a dataset of nonesuch, nor a table" in cli("caption-report", tmp_path).error
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n\n")
+    assert "holds no captions; 'nonesuch caption' makes some" in cli("caption-report", empty).error
+    empty.write_bytes("schön\n".encode("latin-1"))
+    assert "not UTF-8" in cli("caption-report", table, empty).error
+    pq.write_table(pa.table({"file": ["a"]}), tmp_path / "bare.parquet")
+    assert "not a table of captions; it has file" in cli("caption-report", tmp_path / "bare.parquet").error
+    assert "not readable" in cli("caption-report", table, "--reader", "klingon").error
+    assert not (tmp_path / "captions.html").exists()
+
+
+def test_in_python(table: Path, tmp_path: Path) -> None:
+    found = nonesuch.report_captions(table, out=tmp_path / "page.html", most=2)
+    assert found.figures[0].text.texts == 2
+    assert found.figures[0].labels is None
