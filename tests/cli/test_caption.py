@@ -69,6 +69,8 @@ def test_a_dataset_gets_captions_whose_clauses_say_their_facts(cli: Cli, dataset
         assert words["eyeglasses"] in ("glasses", "eyeglasses")
         assert "right" in words["turned_right"]
     assert len({row["caption"] for row in found}) > 1
+    (figures,) = nonesuch.report_captions(dataset, out=dataset.parent / "page.html").figures
+    assert (figures.images, figures.quality, figures.read_back["grammar"].understood) == (6, 50.0, 1.0)
     assert cli("verify", dataset).status == 0
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.captions.captioned import GROUP, CaptionCounts, caption_dataset, caption_table, perceived_table
+from nonesuch.captions.captioned import GROUP, CaptionCounts, Look, caption_dataset, caption_table, perceived_table
 from nonesuch.captions.endpoint import Endpoint
 from nonesuch.captions.facts import NAMES, bits, names
+from nonesuch.captions.funnel import EVERY, FUNNEL
 from nonesuch.captions.grammar import LANGUAGES, Grammar
 from nonesuch.captions.known import read_labels
 from nonesuch.captions.reading import Reader
@@ -34,6 +35,7 @@ class CaptionedFaces:
         counts: of images, and the first captions.
         never: facts that are not said at this precision, because nothing shows that they would be right.
         no_words: facts that the grammar has no words for.
+        funnel: photographs that each step of the funnel left; empty where there was none.
         rewrites: what became of the questions to a language model, by `nonesuch.captions.rewriting.KEPT` and others.
     """
 
@@ -41,11 +43,13 @@ class CaptionedFaces:
     counts: CaptionCounts
     never: tuple[str, ...]
     no_words: tuple[str, ...]
+    funnel: dict[str, int]
     rewrites: dict[str, int]
 
 
 @checked(
     precision=Choice(PRECISIONS),
+    funnel=FUNNEL,
     least=LEAST,
     rewrite_most=AT_LEAST_1,
     rewrite_seconds=ABOVE_0,
@@ -65,6 +69,7 @@ def caption_faces(
     rewrite_model: str = "",
     rewrite_most: int = 1000,
     rewrite_seconds: float = 30.0,
+    funnel: str = EVERY,
     seed: int = 0,
     align: bool = False,
     model: str = "perceiver",
@@ -88,6 +93,8 @@ def caption_faces(
         rewrite_model: the model's name at the endpoint; "" where it has only one.
         rewrite_most: questions that it is asked at most; answers are remembered beside the captions.
         rewrite_seconds: to wait for an answer.
+        funnel: which photographs are taken: all with a face ("none"), or those that fulfil the rules of FaceCaption-15M
+            ("facecaption") or FaceID-6M ("faceid"); a dataset of ours needs none.
         seed: another one gives other words; the same gives the same, image by image.
         align: detect and align 112x112 images too, which otherwise count as aligned.
         model: the perception heads, by name or file, where the columns are not there yet.
@@ -102,7 +109,7 @@ def caption_faces(
         nonesuch.caption_faces("faces").counts.first
     """
     folder = as_path(source)
-    _check_place(folder, out, align)
+    _check_place(folder, out, align, funnel)
     words = Grammar(grammar_file(grammar))
     perceiver = load_perceiver(model, device, dtype)
     shown_by = SHIPPED if thresholds is None else as_path(thresholds)
@@ -114,16 +121,17 @@ def caption_faces(
         rewriter = _rewriter(endpoint, words, place, rewrite_most, on_progress)
     captioner = Captioner(words, sure, least, seed, rewriter)
     known = read_labels(as_path(labels)) if labels is not None else None
+    left: dict[str, int] = {}
     if out is None:
         perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         made_by = captioner.signature(perceiver.card.sha256, files.sha256(as_path(labels)) if labels else "")
         counts = caption_dataset(folder, captioner, made_by, known, on_progress)
     else:
-        with perceived_table(folder, place, perceiver, device, align, on_progress) as seen:
+        with perceived_table(folder, place, perceiver, Look(device, align, funnel), on_progress) as (seen, left):
             counts = caption_table(seen, place, captioner, known, on_progress)
     never = tuple(name for name in names(words.can_say) if name not in sure)
     asked = dict(rewriter.counts) if rewriter else {}
-    return CaptionedFaces(place, counts, never, tuple(names(ALL & ~words.can_say)), asked)
+    return CaptionedFaces(place, counts, never, tuple(names(ALL & ~words.can_say)), left, asked)
 
 
 def _rewriter(endpoint: Endpoint, words: Grammar, captions: Path, most: int, on_progress: OnProgress) -> Rewriter:
@@ -154,7 +162,7 @@ def grammar_file(grammar: AnyPath) -> Path:
     return path
 
 
-def _check_place(folder: Path, out: AnyPath | None, align: bool) -> None:
+def _check_place(folder: Path, out: AnyPath | None, align: bool, funnel: str) -> None:
     """Refuse what cannot work before anything is loaded."""
     if not folder.exists():
         raise NonesuchError(f"{folder}: no such file or folder")
@@ -162,7 +170,7 @@ def _check_place(folder: Path, out: AnyPath | None, align: bool) -> None:
         return
     if not is_dataset(folder):
         raise NonesuchError(f"{folder}: not a dataset of nonesuch; name the table to write with --out TABLE.parquet")
-    if align:
-        raise NonesuchError("--align: a dataset's images are aligned; leave it out")
+    if align or funnel != EVERY:
+        raise NonesuchError(f"--{'align' if align else 'funnel'}: a dataset's images are aligned faces; leave it out")
     if not files.can_write(folder):
         raise NonesuchError(f"{folder}: cannot be written; name a table to write with --out TABLE.parquet")

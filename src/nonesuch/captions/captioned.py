@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nonesuch.captions.funnel import EVERY, sifted
 from nonesuch.captions.known import Labels, steered_truth
 from nonesuch.captions.writing import SCHEMA, Captioner
 from nonesuch.core import files, parquet, tables
@@ -128,32 +129,52 @@ def _arrays(table: pa.Table) -> dict[str, NDArray[np.float64]]:
     return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in numbers}
 
 
+@dataclass(frozen=True)
+class Look:
+    """How photographs are looked at: by what device, whether those of 112x112 are aligned too, and through which
+    funnel."""
+
+    device: str
+    align: bool
+    funnel: str
+
+
 @contextmanager
 def perceived_table(
-    source: Path, out: Path, perceiver: Perceiver, device: str, align: bool, on_progress: OnProgress
-) -> Iterator[Path]:
-    """The table of what photographs show: the source itself, or one beside `out` that is removed again."""
+    source: Path, out: Path, perceiver: Perceiver, look: Look, on_progress: OnProgress
+) -> Iterator[tuple[Path, dict[str, int]]]:
+    """The table of what photographs show: the source itself, or one beside `out` that is removed again.
+
+    With it comes what a funnel left, step by step.
+    """
     made_by = _made_by(source)
     if made_by is not None:
         if made_by != perceiver.card.sha256:
             raise NonesuchError(
                 f"{source}: perceived by other heads than {perceiver.card.name}; name them with --model"
             )
-        yield source
+        if look.funnel != EVERY:
+            raise NonesuchError(f"--funnel: {source} is a table; name the photographs")
+        yield source, {}
         return
     found = find(source, label=FIRST)  # labels play no part here
+    left: dict[str, int] = {}
+    detector = load_detector(look.device)
+    if look.funnel != EVERY:
+        total = len(found)
+        found, left = sifted(found, detector, look.funnel, lambda done: on_progress("sifting", done, total))
     seen = files.temporary_beside(out.with_name(f"perceived_for_{out.name}"))
     try:
         perceive_photographs(
             found,
             perceiver,
-            load_detector(device),
+            detector,
             seen,
             lambda done: on_progress("perceiving", done, len(found)),
-            align,
+            look.align,
             source,
         )
-        yield seen
+        yield seen, left
     finally:
         seen.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from nonesuch.captions.analysis.report_captions import report_captions
 from nonesuch.captions.calibrate_captions import calibrate_captions
 from nonesuch.captions.caption_faces import caption_faces
 from nonesuch.captions.facts import NAMES
+from nonesuch.captions.funnel import EVERY, FUNNEL
 from nonesuch.captions.thresholds import PRECISIONS
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
@@ -38,6 +39,13 @@ from nonesuch.pages.writers import MISSING
     default=6,
     show_default=True,
     help="Images with fewer facts get no caption.",
+)
+@click.option(
+    "--funnel",
+    type=click.Choice(FUNNEL.words),
+    default=EVERY,
+    show_default=True,
+    help="Take only photographs that fulfil the rules of FaceCaption-15M or FaceID-6M.",
 )
 @options.section(
     "More natural words",
@@ -78,6 +86,8 @@ def caption(source: Path, **chosen: Any) -> None:
     with progress_bar() as bar:
         found = caption_faces(source, **chosen, on_progress=bar)
     counts = found.counts
+    if found.funnel:
+        click.echo("funnel: " + ", ".join(f"{title} {left:,}" for title, left in found.funnel.items()))
     few = counts.images - counts.captioned - counts.faceless
     click.echo(f"{found.place}: {counts.captioned:,} of {counts.images:,} images have a caption")
     if few:

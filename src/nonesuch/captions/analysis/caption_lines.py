@@ -13,8 +13,10 @@ _LEAST_SHARE = 0.005  # of captions; facts that no source states more often have
 _LIX = "words in a sentence + percent of words above six letters; below 30 is very easy"
 _DISTINCT = "different runs of words by all runs; falls with the number of captions"
 _BLEU = "how much of a caption is in the others, of up to 500; lower is more varied"
+_QUALITY = "share of real photographs that are harder to recognise, by the perception heads"
 _WORDS: tuple[_Row, ...] = (
     ("captions", ",.0f", lambda one: one.text.texts, ""),
+    ("quality of the images", ".0f", lambda one: one.quality, _QUALITY),
     ("words each", ".1f", lambda one: one.text.words, ""),
     ("their standard deviation", ".1f", lambda one: one.text.words_sd, ""),
     ("longest", ",.0f", lambda one: one.text.longest, ""),

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from nonesuch.captions.captioned import GROUP
 from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
+from nonesuch.dataset.perceived_columns import GROUP as PERCEPTION
 from nonesuch.formats.columns import columns_file, columns_problem
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.plan import Plan
@@ -29,6 +31,7 @@ class CaptionTexts:
         texts: the captions.
         facts: what each is said to state, by name; empty where the source is plain text.
         rewritten: whether a language model wrote a sentence of each.
+        quality: mean quality of the images, 0..100, where perception columns tell; NaN elsewhere.
     """
 
     name: str
@@ -37,6 +40,7 @@ class CaptionTexts:
     texts: list[str] = field(default_factory=list)
     facts: list[frozenset[str]] = field(default_factory=list)
     rewritten: list[bool] = field(default_factory=list)
+    quality: float = float("nan")
 
 
 def read_captions(source: Path, most: int) -> CaptionTexts:
@@ -54,6 +58,8 @@ def read_captions(source: Path, most: int) -> CaptionTexts:
     if source.suffix == ".parquet" or is_dataset(source):
         for path in [source] if source.is_file() else _columns(source):
             _add_table(found, path, most)
+        if not source.is_file():
+            found.quality = _quality(source)
     elif source.is_file():
         for line in _lines(source):
             if line.strip() and len(found.texts) < most:
@@ -72,6 +78,14 @@ def _columns(folder: Path) -> Iterator[Path]:
         if problem := columns_problem(folder, GROUP, shard):
             raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run 'nonesuch caption' first")
         yield columns_file(folder, GROUP, shard)
+
+
+def _quality(folder: Path) -> float:
+    shards = range(Plan(folder).shards)
+    if any(columns_problem(folder, PERCEPTION, shard) for shard in shards):
+        return float("nan")
+    files = [columns_file(folder, PERCEPTION, shard) for shard in shards]
+    return float(np.concatenate([parquet.read_table(path, ["quality"])["quality"].to_numpy() for path in files]).mean())
 
 
 def _add_table(found: CaptionTexts, path: Path, most: int) -> None:

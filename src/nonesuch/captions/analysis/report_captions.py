@@ -66,6 +66,7 @@ class CaptionFigures:
     Attributes:
         name: of the source.
         images: of the source.
+        quality: mean quality of its images, 0..100; NaN where no perception columns tell.
         text: of its captions.
         self_bleu: of up to 500 of them; NaN of a single one.
         growth: captions, different runs of four words, runs that occur once.
@@ -76,6 +77,7 @@ class CaptionFigures:
 
     name: str
     images: int
+    quality: float
     text: TextFigures
     self_bleu: float
     growth: list[tuple[int, int, int]]
@@ -155,6 +157,7 @@ def _figures(found: CaptionTexts, reader: Reader, known: Labels | None) -> Capti
     return CaptionFigures(
         name=found.name,
         images=found.images,
+        quality=found.quality,
         text=text_figures(texts),
         self_bleu=self_bleu([texts[row] for row in drawn[:_BLEU]]) if len(texts) > 1 else float("nan"),
         growth=[(count, *pair) for count, pair in zip(at, counts, strict=True)],
