@@ -7,7 +7,7 @@ from typing import NamedTuple
 from nonesuch.captions.facts import FACTS, consistent, names
 from nonesuch.captions.grammar_file import ROOT, Form, GrammarError, GrammarFile, Reference, Rule, Wording
 
-_MOST_KEPT = 200_000  # words of a rule for some facts, in memory
+_MOST_KEPT = 50_000  # words of a rule for some facts, in memory
 _CLOSING = ".,;:!?"
 _EXHAUSTIVE = 12  # facts of a rule up to which all their consistent sets are tried
 
