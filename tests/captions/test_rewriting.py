@@ -4,10 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from nonesuch.captions.endpoint import KEY, Endpoint
 from nonesuch.captions.facts import bits
 from nonesuch.captions.grammar import LANGUAGES, Caption
+from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
 from nonesuch.captions.rewriting import KEPT, MISREAD, SAME, UNANSWERED, Rewriter
 from nonesuch.core.errors import NonesuchError
@@ -107,6 +109,40 @@ def test_it_is_not_asked_for_ever(scripted: Scripted, tmp_path: Path) -> None:
     for draw in (0.3, 0.6, 0.9):
         assert slow.caption(SAID, draw) == (SAID, False)
     assert slow.counts == {UNANSWERED: 5}  # then it gives up
+
+
+def test_a_folder_of_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs nonesuch[llm]")
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {word: number for number, word in enumerate(["<unk>", "</s>", "She", "has", "wavy", "hair", "."])}
+    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="<unk>", eos_token="</s>")
+    tokenizer.chat_template = "{% for message in messages %}{{ message.content }} {% endfor %}"
+    size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    network = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(words), **size))
+    folder = tmp_path / "small"
+    for part in (tokenizer, network):
+        part.save_pretrained(folder)
+    model = LocalModel(folder, "cpu")
+    model.check()
+    before = torch.get_rng_state()
+    assert model.rewrite(SENTENCES[1], 3) == model.rewrite(SENTENCES[1], 3) != model.rewrite(SENTENCES[1], 4)
+    assert torch.equal(torch.get_rng_state(), before)
+    rewriter = Rewriter(model, Reader(LANGUAGES / "english.lark"), tmp_path / "rewrites.jsonl", 100)
+    assert rewriter.caption(SAID, 0.0) == (SAID, False)  # an untrained network says nothing of worth
+    assert rewriter.counts == {MISREAD: 3}
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(tmp_path / "bare")
+    network.save_pretrained(tmp_path / "bare")
+    with pytest.raises(NonesuchError, match="has no chat template"):
+        LocalModel(tmp_path / "bare", "cpu").check()
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(NonesuchError, match=r"no language model of transformers|pip install"):
+        LocalModel(tmp_path, "cpu").check()
 
 
 def test_nobody_there() -> None:

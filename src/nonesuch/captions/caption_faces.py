@@ -9,6 +9,7 @@ from nonesuch.captions.facts import NAMES, bits, names
 from nonesuch.captions.funnel import EVERY, FUNNEL
 from nonesuch.captions.grammar import LANGUAGES, Grammar
 from nonesuch.captions.known import read_labels
+from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
 from nonesuch.captions.rewriting import Rewriter
 from nonesuch.captions.thresholds import PRECISIONS, SHIPPED, read_thresholds
@@ -88,8 +89,8 @@ def caption_faces(
         thresholds: what `calibrate_captions` wrote; None for what ships, which is for the shipped heads.
         labels: table with a column `file` or `key` and true values, which take precedence over what is perceived.
         least: images with fewer facts get no caption.
-        rewrite: address of an OpenAI-compatible endpoint, whose language model says sentences in more natural words;
-            those that it changes are not taken. None keeps the grammar's.
+        rewrite: address of an OpenAI-compatible endpoint, or a folder of transformers (needs `nonesuch[llm]`), whose
+            language model says sentences in more natural words; what it changes is not taken. None keeps the grammar's.
         rewrite_model: the model's name at the endpoint; "" where it has only one.
         rewrite_most: questions that it is asked at most; answers are remembered beside the captions.
         rewrite_seconds: to wait for an answer.
@@ -117,8 +118,12 @@ def caption_faces(
     place = folder / "columns" / GROUP if out is None else as_path(out)
     rewriter = None
     if rewrite is not None:
-        endpoint = Endpoint(rewrite, rewrite_model, rewrite_seconds)
-        rewriter = _rewriter(endpoint, words, place, rewrite_most, on_progress)
+        writer = (
+            LocalModel(as_path(rewrite), device)
+            if Path(rewrite).is_dir()
+            else Endpoint(rewrite, rewrite_model, rewrite_seconds)
+        )
+        rewriter = _rewriter(writer, words, place, rewrite_most, on_progress)
     captioner = Captioner(words, sure, least, seed, rewriter)
     known = read_labels(as_path(labels)) if labels is not None else None
     left: dict[str, int] = {}
@@ -134,17 +139,19 @@ def caption_faces(
     return CaptionedFaces(place, counts, never, tuple(names(ALL & ~words.can_say)), left, asked)
 
 
-def _rewriter(endpoint: Endpoint, words: Grammar, captions: Path, most: int, on_progress: OnProgress) -> Rewriter:
+def _rewriter(
+    model: Endpoint | LocalModel, words: Grammar, captions: Path, most: int, on_progress: OnProgress
+) -> Rewriter:
     """A language model that answers, the reader that checks it, and the place beside captions for its answers."""
     reader = words.path.with_suffix(".lark")
     if not reader.is_file():
         raise NonesuchError(
             f"--rewrite: what a model answers is read back by {reader.name} beside the grammar; write one"
         )
-    endpoint.check()
+    model.check()
     place = captions.with_suffix(".rewrites.jsonl") if captions.suffix else captions / "rewrites.jsonl"
     files.make_folder(place.parent)
-    return Rewriter(endpoint, Reader(reader), place, most, lambda asked: on_progress("rewriting", asked, most))
+    return Rewriter(model, Reader(reader), place, most, lambda asked: on_progress("rewriting", asked, most))
 
 
 def grammar_file(grammar: AnyPath) -> Path:

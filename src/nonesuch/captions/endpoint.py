@@ -11,13 +11,13 @@ from typing import Any
 from nonesuch.core.errors import NonesuchError
 
 KEY = "NONESUCH_LLM_KEY"  # environment variable with the key of an endpoint that wants one
-_ASK = (
+ASK = (
     "You rewrite sentences that describe a face. Answer with one plain sentence that says exactly what the given "
     "sentence says. Add nothing, leave nothing out, and keep he, she or they as it is."
 )
 _MOST_BYTES = 1 << 20  # of an answer
-_MOST_TOKENS = 80
-_TEMPERATURE = 0.7
+MOST_TOKENS = 80
+TEMPERATURE = 0.7
 
 
 class NoAnswerError(Exception):
@@ -29,36 +29,36 @@ class Endpoint:
     """Where a model is asked.
 
     Attributes:
-        address: that /chat/completions is below, such as http://localhost:8080/v1.
-        model: its name, as the endpoint knows it; "" for the only one that is there.
+        place: the address that /chat/completions is below, such as http://localhost:8080/v1.
+        name: the model's, as the endpoint knows it; "" for the only one that is there.
         seconds: to wait for an answer.
     """
 
-    address: str
-    model: str
+    place: str
+    name: str
     seconds: float
 
     def check(self) -> None:
         """Ask for the models that are there; raises NonesuchError where nobody answers."""
         try:
-            self._get(f"{self.address.rstrip('/')}/models", None)
+            self._get(f"{self.place.rstrip('/')}/models", None)
         except NoAnswerError as error:
             raise NonesuchError(
-                f"--rewrite {self.address}: {error}; start the server, and give the address that ends before "
+                f"--rewrite {self.place}: {error}; start the server, and give the address that ends before "
                 "/chat/completions"
             ) from error
 
     def rewrite(self, sentence: str, seed: int) -> str:
         """The same in other words; raises NoAnswerError."""
         content: dict[str, Any] = {
-            "messages": [{"role": "system", "content": _ASK}, {"role": "user", "content": sentence}],
-            "temperature": _TEMPERATURE,
-            "max_tokens": _MOST_TOKENS,
+            "messages": [{"role": "system", "content": ASK}, {"role": "user", "content": sentence}],
+            "temperature": TEMPERATURE,
+            "max_tokens": MOST_TOKENS,
             "seed": seed,
         }
-        if self.model:
-            content["model"] = self.model
-        answer = self._get(f"{self.address.rstrip('/')}/chat/completions", content)
+        if self.name:
+            content["model"] = self.name
+        answer = self._get(f"{self.place.rstrip('/')}/chat/completions", content)
         try:
             text = answer["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError) as error:

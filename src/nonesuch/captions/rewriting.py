@@ -14,6 +14,7 @@ from pathlib import Path
 from nonesuch.captions.endpoint import Endpoint, NoAnswerError
 from nonesuch.captions.facts import names
 from nonesuch.captions.grammar import Caption, Clause
+from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
 from nonesuch.core import files
 from nonesuch.core.notices import notice
@@ -31,7 +32,7 @@ class Rewriter:
     """Rewrites sentences, and remembers all answers in a file.
 
     Attributes:
-        endpoint: who is asked.
+        model: who is asked.
         reader: reads back what is answered.
         place: JSON lines with each sentence, the number of its version, and what it became: a sentence, or "" where
             the grammar's stays.
@@ -40,7 +41,7 @@ class Rewriter:
         on_asked: told how many questions have been asked.
     """
 
-    endpoint: Endpoint
+    model: Endpoint | LocalModel
     reader: Reader
     place: Path
     most: int
@@ -54,7 +55,7 @@ class Rewriter:
             for line in self.place.read_bytes().decode("utf-8", "replace").splitlines():
                 try:
                     told = json.loads(line)
-                    if told["model"] == self.endpoint.model:
+                    if told["model"] == self.model.name:
                         self._known[str(told["sentence"]), int(told["version"])] = str(told["became"])
                 except (ValueError, KeyError, TypeError):
                     continue  # the end of a file whose writer was killed
@@ -91,7 +92,7 @@ class Rewriter:
             if what == UNANSWERED:
                 return ""  # asked again another time
             self._known[key] = became
-            told = {"model": self.endpoint.model, "sentence": sentence, "version": version, "became": became}
+            told = {"model": self.model.name, "sentence": sentence, "version": version, "became": became}
             try:
                 with self.place.open("a", encoding="utf-8") as handle:
                     handle.write(json.dumps(told, ensure_ascii=False) + "\n")
@@ -101,11 +102,11 @@ class Rewriter:
 
     def _asked(self, sentence: str, facts: int, version: int) -> tuple[str, str]:
         try:
-            answer = self.endpoint.rewrite(sentence, version).strip().strip('"').strip()
+            answer = self.model.rewrite(sentence, version).strip().strip('"').strip()
         except NoAnswerError as error:
             self._silent += 1
             if self._silent == _GIVES_UP_AFTER:
-                notice(f"{self.endpoint.address}: {error}, {_GIVES_UP_AFTER} times in a row; the grammar's words stay")
+                notice(f"{self.model.place}: {error}, {_GIVES_UP_AFTER} times in a row; the grammar's words stay")
             return "", UNANSWERED
         self._silent = 0
         if answer == sentence:

@@ -52,7 +52,7 @@ class Captioner:
     def signature(self, *others: str) -> str:
         """A hash of all that the captions depend on, with what else is named."""
         told = [self.grammar.sha256, repr(sorted(self.thresholds.items())), str(self.least), str(self.seed), *others]
-        told += [f"rewritten by {self.rewriter.endpoint.model}"] if self.rewriter else []
+        told += [f"rewritten by {self.rewriter.model.name}"] if self.rewriter else []
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     def table(
@@ -90,7 +90,7 @@ class Captioner:
                 said, writer = self.grammar.say(facts, row), None
                 if self.rewriter is not None:
                     said, changed = self.rewriter.caption(said, row[-1])
-                    writer = (self.rewriter.endpoint.model or _UNNAMED) if changed else None
+                    writer = (self.rewriter.model.name or _UNNAMED) if changed else None
                 text, clauses = said
                 texts.append(text)
                 writers.append(writer)

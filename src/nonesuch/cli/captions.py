@@ -49,7 +49,9 @@ from nonesuch.pages.writers import MISSING
 )
 @options.section(
     "More natural words",
-    click.option("--rewrite", metavar="URL", help="Address of an OpenAI-compatible endpoint, as far as /v1."),
+    click.option(
+        "--rewrite", metavar="WHERE", help="Address of an OpenAI-compatible endpoint, as far as /v1; or a folder."
+    ),
     click.option("--rewrite-model", default="", help="The model's name there; none where it has only one."),
     click.option(
         "--rewrite-most", type=click.IntRange(1), default=1000, show_default=True, help="Questions that it is asked."
@@ -72,9 +74,10 @@ def caption(source: Path, **chosen: Any) -> None:
     the table that `perceive` made of these, which need --out. Each caption comes with its facts and with the stretch of
     text that states each of them. What is perceived are a model's guesses from looks.
 
-    With --rewrite a language model says each sentence in more natural words (llama.cpp, vLLM, Ollama; the environment
-    variable NONESUCH_LLM_KEY holds a key where one is needed). Each answer is read back and taken only if it states
-    exactly the facts of the sentence; else the grammar's sentence stays.
+    With --rewrite a language model says each sentence in more natural words: one behind an address (llama.cpp, vLLM,
+    Ollama; the environment variable NONESUCH_LLM_KEY holds a key where one is needed), or in a folder of transformers,
+    which needs nonesuch[llm]. Each answer is read back and taken only if it states exactly the facts of the sentence;
+    else the grammar's sentence stays.
 
     \b
     Examples:
