@@ -15,12 +15,11 @@ from nonesuch.captions.known import Labels, read_labels
 from nonesuch.captions.reading import Reader
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, checked
-from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.seeding import Stream, permutation
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.texts import TextFigures, growth, self_bleu, text_figures
-from nonesuch.pages.writers import MISSING, writer
+from nonesuch.pages.writers import writer
 
 _BLEU, _READ = 500, 2000  # captions, drawn by a seed, that self-BLEU compares, and that are read back
 _POINTS = 24  # of the curve
@@ -115,7 +114,7 @@ def report_captions(
     Args:
         sources: datasets of ours with captions, tables that `caption_faces` wrote, or text files (also `.gz`) with a
             caption on each line.
-        out: HTML page to write; needs `nonesuch[report]`.
+        out: HTML page to write; needs `nonesuch[report]`, without which there is none.
         labels: table with a column `file` or `key` and true values, as for `caption_faces`: says how much is wrong.
         reader: grammar that captions are read back by: "english", "german", or a .lark file.
         most: captions of each source that are looked at, the first ones.
@@ -139,8 +138,6 @@ def report_captions(
     if json is not None:
         files.write_json(as_path(json), [_plain(asdict(one)) for one in figures])
     write = writer("nonesuch.captions.analysis.captions_page", "write_captions_page")
-    if write is None and json is None:
-        raise NonesuchError(f"--out: a page {MISSING}; or name a file with --json")
     if write is not None:
         write(as_path(out), figures)
     return ReportedCaptions(None if write is None else as_path(out), tuple(figures))
