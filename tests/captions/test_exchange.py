@@ -281,7 +281,6 @@ except NonesuchError as error:
     ("name", "form"),
     [
         ("export_captions", "facecaption"),
-        ("export_captions", "faceid"),
         ("export_captions", "webdataset"),
         ("import_captions", "faceid"),
     ],

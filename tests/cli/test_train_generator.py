@@ -197,7 +197,7 @@ def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])  # SIGINT: tests/loop/test_trainer.py
 def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
     command: list[str], whole: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:

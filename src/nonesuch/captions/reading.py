@@ -6,6 +6,7 @@ one word that the grammar does not know, and nothing is read.
 
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
 
@@ -30,7 +31,11 @@ def read_lark(path: Path) -> Lark:
     Raises:
         NonesuchError: the file is missing, is not UTF-8, or is no grammar that lark takes.
     """
-    text = files.read_text(path)
+    return _made(files.read_text(path), path)
+
+
+@lru_cache(maxsize=8)  # half a second each
+def _made(text: str, path: Path) -> Lark:
     try:
         return Lark(
             text,
