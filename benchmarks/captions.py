@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_perceiver
-from nonesuch.captions.calibrate_captions import true_columns
-from nonesuch.captions.facts import FACTS, NAMES, PLACE, as_bits, names, scores, settled
+from nonesuch.captions.calibrate_captions import seen_scores, true_columns
+from nonesuch.captions.facts import FACTS, NAMES, PLACE, as_bits, as_row, names, settled
 from nonesuch.captions.grammar import DRAWS, LANGUAGES, Grammar
 from nonesuch.captions.reading import Reader
 from nonesuch.captions.thresholds import SHIPPED, measured, read_thresholds, truths
@@ -33,7 +33,7 @@ from nonesuch.cli.allocator import keep_memory
 from nonesuch.core.seeding import Stream, uniform_rows
 from nonesuch.formats.photographs import read_names
 from nonesuch.perception.attributes import ATTRIBUTES
-from nonesuch.perception.labels import LabelledPhotographs, labelled
+from nonesuch.perception.labels import labelled
 from nonesuch.perception.perceiver import Perceiver
 
 PUBLISHED = 0.85
@@ -42,22 +42,13 @@ LANGUAGES_SHOWN = ("english", "german")
 console = Console(highlight=False, width=120)
 
 
-def looked_at(known: LabelledPhotographs, perceiver: Perceiver) -> np.ndarray:
-    """(N, F) scores of photographs."""
-    parts = []
-    for start in range(0, len(known.photographs), 256):
-        crops = np.stack([photograph.read_crop() for photograph in known.photographs[start : start + 256]])
-        parts.append(scores(perceiver.perceive(crops)))
-    return np.concatenate(parts)
-
-
 def make_thresholds(options: argparse.Namespace, shipped: Perceiver) -> None:
     """Measure on people whom heads of the same recipe were not trained on, and on UTKFace's held-out part."""
     people = read_names(options.people)
     train = labelled([options.celeba], "train")
     rows = np.flatnonzero([photograph.identity in people for photograph in train.photographs])
     heldout, ages = train.chosen(rows), labelled([options.utkface], "heldout")
-    found = np.concatenate([looked_at(heldout, load_perceiver(options.heads, "cpu")), looked_at(ages, shipped)])
+    found = np.concatenate([seen_scores(heldout, load_perceiver(options.heads, "cpu")), seen_scores(ages, shipped)])
     parts = [true_columns(part) for part in (heldout, ages)]
     truth = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     about = (
@@ -79,11 +70,12 @@ def precision_and_recall(held: np.ndarray, known: np.ndarray) -> tuple[int, floa
 def correctness(celeba: Path, perceiver: Perceiver) -> None:
     """The table of precision and recall on the test part."""
     test = labelled([celeba], "test")
-    found, known = looked_at(test, perceiver), truths(true_columns(test), len(test.photographs))
+    found, known = seen_scores(test, perceiver), truths(true_columns(test), len(test.photographs))
     least = read_thresholds(SHIPPED, perceiver.card.sha256).at("0.9")
     grammar = Grammar(LANGUAGES / "english.txt")
-    sayable = np.array([bool(grammar.can_say >> place & 1) for place in range(len(NAMES))])
-    ours = settled((found >= [least.get(name, np.inf) for name in NAMES]) & sayable, np.nan_to_num(found))
+    ours = settled(
+        (found >= [least.get(name, np.inf) for name in NAMES]) & as_row(grammar.can_say), np.nan_to_num(found)
+    )
     fixed = np.zeros_like(ours)
     fixed[:, : len(ATTRIBUTES)] = found[:, : len(ATTRIBUTES)] > PUBLISHED
     shown = Table("fact", "share", "stated", "precision", "recall", f"stated at {PUBLISHED}", "precision", "recall")
@@ -110,7 +102,7 @@ def drawn_facts(grammar: Grammar, count: int, seed: int) -> list[int]:
     """Consistent sets of facts; the share of facts that hold is drawn for each set."""
     draws = np.random.default_rng(seed)
     held = draws.random((count, len(FACTS))) < draws.random((count, 1))
-    held &= np.array([bool(grammar.can_say >> place & 1) for place in range(len(FACTS))])
+    held &= as_row(grammar.can_say)
     return as_bits(settled(held, draws.random(held.shape)))
 
 

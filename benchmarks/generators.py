@@ -24,15 +24,14 @@ from typing import Any
 import loop
 import numpy as np
 import torch
-from sampled_people import Faces, Judges, drawn, told_apart
+from sampled_people import Faces, Judges, drawn, heldout_halves, told_apart
 
 from nonesuch import generate_dataset, load_detector, load_embedder, sample_identities
 from nonesuch.audit.figures.identities import PAPER_THRESHOLD
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files
 from nonesuch.formats.dataset import read_identities
-from nonesuch.formats.photographs import Photograph, read_names
-from nonesuch.formats.readers import find
+from nonesuch.formats.photographs import Photograph
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.measures.metrics import EER, TAR
 from nonesuch.measures.realism import neighbourhoods
@@ -147,15 +146,7 @@ class Bench:
     @cached_property
     def halves(self) -> tuple[list[Photograph], list[Photograph]]:
         """The held-out people's photographs in two halves without a common person, so many of each as loop.py takes."""
-        people = read_names(self.options.heldout)
-        order = np.random.default_rng(0).permutation(sorted(people))
-        first, counts, halves = set(order[::2]), dict.fromkeys(people, 0), ([], [])
-        for photograph in find(self.options.lfw):
-            person = photograph.identity
-            if person in people and counts[person] < loop.MOST_PER_PERSON:
-                counts[person] += 1
-                halves[person not in first].append(photograph)
-        return halves
+        return heldout_halves(self.options.lfw, self.options.heldout, loop.MOST_PER_PERSON)
 
     @property
     def compared(self) -> int:

@@ -1,11 +1,14 @@
 """What the benchmarks of generators share: sampled people, their perturbed images, and who looks at images."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.photographs import Photograph, read_names
+from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.source import SamplingOptions, identity_source
@@ -49,6 +52,19 @@ def sample_people(weights: str, generator: Generator, embedder: Embedder, count:
     """Raw vectors as `nonesuch generate` samples them by default, from the weights' own statistics."""
     source = identity_source(generator.card, weights_path(weights), embedder.card, SamplingOptions())
     return draw_apart(source.draw, count, seed, source.max_cosine)
+
+
+def heldout_halves(lfw: Path, heldout: Path, most: int) -> tuple[list[Photograph], list[Photograph]]:
+    """The held-out people's photographs in two halves without a common person, at most so many of each person."""
+    people = read_names(heldout)
+    order = np.random.default_rng(0).permutation(sorted(people))
+    first, counts, halves = set(order[::2]), dict.fromkeys(people, 0), ([], [])
+    for photograph in find(lfw):
+        person = photograph.identity
+        if person in people and counts[person] < most:
+            counts[person] += 1
+            halves[person not in first].append(photograph)
+    return halves
 
 
 def drawn(count: int, wanted: int) -> np.ndarray:

@@ -13,31 +13,16 @@ from pathlib import Path
 
 import loop
 import numpy as np
-from sampled_people import Judges, drawn, perturbed, sample_people
+from sampled_people import Judges, drawn, heldout_halves, perturbed, sample_people
 
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.cli.allocator import keep_memory
-from nonesuch.formats.photographs import read_names
-from nonesuch.formats.readers import find
 from nonesuch.measures.realism import neighbourhoods
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.attributes import ATTRIBUTES
 
 PEOPLE = 250  # generated, ten images each
 LEAST = 40  # photographs that make a group
-
-
-def halves(lfw: Path, heldout: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Crops of two halves of the held-out people."""
-    people = read_names(heldout)
-    first = set(np.random.default_rng(0).permutation(sorted(people))[::2])
-    taken, crops = dict.fromkeys(people, 0), ([], [])
-    for photograph in find(lfw):
-        person = photograph.identity
-        if person in people and taken[person] < loop.MOST_PER_PERSON:
-            taken[person] += 1
-            crops[person not in first].append(photograph.read_crop())
-    return np.stack(crops[0]), np.stack(crops[1])
 
 
 def groups(crops: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +58,8 @@ def main() -> None:
     keep_memory()
     generator, first = load_generator(options.generator, "cpu"), load_embedder("mobilefacenet", "cpu")
     judges = Judges(first, load_embedder("dlib_resnet", "cpu"), None)
-    wanted, others = halves(options.lfw, options.heldout)
+    halves = heldout_halves(options.lfw, options.heldout, loop.MOST_PER_PERSON)
+    wanted, others = (np.stack([photograph.read_crop() for photograph in half]) for half in halves)
     images, _ = perturbed(generator, sample_people(options.generator, generator, first, PEOPLE, 0), 0)
     count = min(len(wanted), len(others), len(images))
     sets = [part[drawn(len(part), count)] for part in (wanted, images, others)]

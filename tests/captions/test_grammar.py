@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nonesuch.captions.facts import FACTS, as_bits, bits, names, settled
+from nonesuch.captions.facts import FACTS, as_bits, as_row, bits, names, settled
 from nonesuch.captions.grammar import DRAWS, LANGUAGES, Grammar
 from nonesuch.core.errors import NonesuchError
 
@@ -55,7 +55,7 @@ def _grammar(folder: Path, text: str) -> Grammar:
 def _random_facts(grammar: Grammar, count: int, share: float = 0.4) -> list[int]:
     draws = np.random.default_rng(0)
     held = draws.random((count, len(FACTS))) < share
-    held &= np.array([bool(grammar.can_say >> place & 1) for place in range(len(FACTS))])
+    held &= as_row(grammar.can_say)
     return as_bits(settled(held, draws.random(held.shape)))
 
 

@@ -1,9 +1,12 @@
 """Measuring from which score on the facts of captions are right."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonesuch.captions.facts import scores
 from nonesuch.captions.thresholds import Thresholds, measured
@@ -15,6 +18,7 @@ from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_perceiver
 from nonesuch.perception.attributes import ATTRIBUTES
 from nonesuch.perception.labels import LabelledPhotographs, labelled
+from nonesuch.perception.perceiver import Perceiver
 
 _BATCH = 256
 
@@ -72,20 +76,32 @@ def calibrate_captions(
         raise NonesuchError(f"--split: {len(splits)} of them for {len(tars)} tars; give one, or one for each")
     parts = [labelled([tar], part) for tar, part in zip(tars, splits * (len(tars) // len(splits)), strict=True)]
     total = sum(len(part.photographs) for part in parts)
-    found, truth = [], []
-    done = 0
+    found, truth, before = [], [], 0
     for part in parts:
-        for start in range(0, len(part.photographs), _BATCH):
-            crops = np.stack([photograph.read_crop() for photograph in part.photographs[start : start + _BATCH]])
-            found.append(scores(perceiver.perceive(crops)))
-            done += len(crops)
-            on_progress("perceiving", done, total)
+        found.append(seen_scores(part, perceiver, partial(_tell, on_progress, before, total)))
         truth.append(true_columns(part))
+        before += len(part.photographs)
     columns = {name: np.concatenate([part[name] for part in truth]) for name in truth[0]}
     names = ", ".join(path.name for path in tars)
     thresholds = measured(np.concatenate(found), columns, perceiver.card.sha256, f"{total:,} photographs of {names}")
     thresholds.write(place)
     return CalibratedCaptions(place, thresholds, total)
+
+
+def _tell(on_progress: OnProgress, before: int, total: int, done: int) -> None:
+    on_progress("perceiving", before + done, total)
+
+
+def seen_scores(
+    known: LabelledPhotographs, perceiver: Perceiver, on_image: Callable[[int], None] = lambda done: None
+) -> NDArray[np.float64]:
+    """(N, F) scores of the facts that heads see in aligned photographs; `on_image` is told how many are looked at."""
+    found = []
+    for start in range(0, len(known.photographs), _BATCH):
+        crops = np.stack([photograph.read_crop() for photograph in known.photographs[start : start + _BATCH]])
+        found.append(scores(perceiver.perceive(crops)))
+        on_image(start + len(crops))
+    return np.concatenate(found)
 
 
 def true_columns(known: LabelledPhotographs) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from nonesuch.captions.captioned import GROUP, CaptionCounts, Look, caption_data
 from nonesuch.captions.endpoint import Endpoint
 from nonesuch.captions.facts import NAMES, bits, names
 from nonesuch.captions.funnel import EVERY, FUNNEL
-from nonesuch.captions.grammar import LANGUAGES, Grammar
+from nonesuch.captions.grammar import Grammar, grammar_file
 from nonesuch.captions.known import read_labels
 from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
@@ -152,21 +152,6 @@ def _rewriter(
     place = captions.with_suffix(".rewrites.jsonl") if captions.suffix else captions / "rewrites.jsonl"
     files.make_folder(place.parent)
     return Rewriter(model, Reader(reader), place, most, lambda asked: on_progress("rewriting", asked, most))
-
-
-def grammar_file(grammar: AnyPath) -> Path:
-    """The file of a grammar that ships, by its name, or of one that is named by its file.
-
-    Raises:
-        NonesuchError: there is neither.
-    """
-    shipped = {path.stem: path for path in sorted(LANGUAGES.glob("*.txt"))}
-    if str(grammar) in shipped:
-        return shipped[str(grammar)]
-    path = as_path(grammar)
-    if not path.is_file():
-        raise NonesuchError(f"--grammar {grammar}: no such file; grammars that ship: {', '.join(shipped)}")
-    return path
 
 
 def _check_place(folder: Path, out: AnyPath | None, align: bool, funnel: str) -> None:

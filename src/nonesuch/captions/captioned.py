@@ -71,13 +71,15 @@ def caption_dataset(
         for shard in range(plan.shards):
             # What a model is asked may go on where it ended; what it answered is remembered.
             done = captioner.rewriter is None and have_columns(folder, GROUP, shard, made_by)
-            if not done:
+            if done:
+                captions = parquet.read_table(columns_file(folder, GROUP, shard))
+            else:
                 seen = parquet.read_table(columns_file(folder, PERCEPTION, shard))
                 index = read_index(shard_files(folder, shard).index)
                 truth = _truth(index["key"].to_pylist(), known, _steering(folder, shard) if steered else None)
                 captions = captioner.table(_arrays(seen), index["seed"].to_numpy(), truth)
                 write_columns(folder, GROUP, shard, made_by, captions)
-            counts.add(parquet.read_table(columns_file(folder, GROUP, shard)), 0, not done)
+            counts.add(captions, 0, not done)
             on_progress("writing captions", counts.images, plan.images)
     return counts
 

@@ -137,6 +137,11 @@ def settled(held: NDArray[np.bool_], sureness: NDArray[np.float64]) -> NDArray[n
     return held & ~without_saying(held)
 
 
+def as_row(held: int) -> NDArray[np.bool_]:
+    """(F,) which facts such a number holds."""
+    return np.array([bool(held >> place & 1) for place in range(len(FACTS))])
+
+
 def as_bits(held: NDArray[np.bool_]) -> list[int]:
     """N numbers as `bits` makes them, from (N, F)."""
     weights = np.uint64(1) << np.arange(len(FACTS), dtype=np.uint64)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from nonesuch.captions.compiled import Article, Choice, Compiler, List, Slot, Text, Way
 from nonesuch.captions.facts import bits
 from nonesuch.captions.grammar_file import read_grammar_file
+from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import AnyPath, as_path
 
 LANGUAGES = Path(__file__).parent / "languages"
 DRAWS = 64  # uniform draws that a caption may use; more choices than these repeat them
@@ -116,3 +118,18 @@ class Grammar:
                 out.append(part.word)
         ends = [0, *accumulate(map(len, out))]
         return Caption("".join(out), [(ends[start], ends[end], states) for start, end, states in clauses])
+
+
+def grammar_file(grammar: AnyPath) -> Path:
+    """The file of a grammar that ships, by its name, or of one that is named by its file.
+
+    Raises:
+        NonesuchError: there is neither.
+    """
+    shipped = {path.stem: path for path in sorted(LANGUAGES.glob("*.txt"))}
+    if str(grammar) in shipped:
+        return shipped[str(grammar)]
+    path = as_path(grammar)
+    if not path.is_file():
+        raise NonesuchError(f"--grammar {grammar}: no such file; grammars that ship: {', '.join(shipped)}")
+    return path

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from nonesuch.captions.facts import NAMES, as_bits, names, scores, settled
+from nonesuch.captions.facts import NAMES, PLACE, as_bits, as_row, names, scores, settled
 from nonesuch.captions.grammar import DRAWS, Grammar
 from nonesuch.captions.rewriting import Rewriter
 from nonesuch.core.seeding import Stream, uniform_rows
@@ -102,15 +102,15 @@ class Captioner:
                         stated.append(fact)
                 counts.append(len(starts) - before)
         clauses_of = pa.StructArray.from_arrays(
-            [pa.array(starts, pa.int32()), pa.array(ends, pa.int32()), _facts(np.array(stated, dtype=np.int8))],
+            [pa.array(starts, pa.int32()), pa.array(ends, pa.int32()), as_facts(np.array(stated, dtype=np.int8))],
             fields=list(_CLAUSE),
         )
-        facts_of = _facts(np.nonzero(held)[1].astype(np.int8))
+        facts_of = as_facts(np.nonzero(held)[1].astype(np.int8))
         return pa.table(
             [
                 pa.array(texts, pa.string()),
-                _lists(held.sum(1), facts_of),
-                _lists(np.array(counts, int), clauses_of),
+                as_lists(held.sum(1), facts_of),
+                as_lists(np.array(counts, int), clauses_of),
                 pa.array([self.grammar.sha256] * len(texts), pa.string()),
                 pa.array(writers, pa.string()),
             ],
@@ -127,18 +127,19 @@ class Captioner:
             known = np.isfinite(truth)
             held = np.where(known, truth > 0, held)
             found = np.where(known, _KNOWN, found)
-        sayable = np.array([bool(self.grammar.can_say >> place & 1) for place in range(len(NAMES))])
-        return settled(held & sayable, np.nan_to_num(found, nan=-np.inf))
+        return settled(held & as_row(self.grammar.can_say), np.nan_to_num(found, nan=-np.inf))
 
 
 @lru_cache(maxsize=1 << 16)
 def _places(states: int) -> tuple[int, ...]:
-    return tuple(NAMES.index(name) for name in names(states))
+    return tuple(PLACE[name] for name in names(states))
 
 
-def _facts(places: NDArray[np.int8]) -> pa.DictionaryArray:
+def as_facts(places: ArrayLike) -> pa.DictionaryArray:
+    """Facts by their places in `NAMES`, as the columns hold them."""
     return pa.DictionaryArray.from_arrays(pa.array(places, pa.int8()), pa.array(NAMES))
 
 
-def _lists(counts: NDArray[np.int64], values: pa.Array) -> pa.ListArray:
+def as_lists(counts: ArrayLike, values: pa.Array) -> pa.ListArray:
+    """A row for each count, of so many of the values one after the other."""
     return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32()), values)

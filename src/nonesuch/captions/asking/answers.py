@@ -18,9 +18,8 @@ from nonesuch.captions.asking.questions import (
     Meant,
     Question,
 )
-from nonesuch.captions.caption_faces import grammar_file
 from nonesuch.captions.facts import FACTS, PLACE
-from nonesuch.captions.grammar import Grammar
+from nonesuch.captions.grammar import Grammar, grammar_file
 from nonesuch.captions.writing import Captioner
 
 Box = tuple[float, float, float, float]

@@ -1,10 +1,9 @@
 """Reading captions of others: the text as it stands, and the facts that can be read in it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from textwrap import shorten
 
@@ -12,10 +11,10 @@ import pyarrow as pa
 
 from nonesuch.captions.exchange.caption_parts import line_parts, table_parts
 from nonesuch.captions.exchange.published import CAPTION, FILE, LINES, TABLE, form_of, spellings
-from nonesuch.captions.facts import NAMES, PLACE
+from nonesuch.captions.facts import PLACE
 from nonesuch.captions.grammar import LANGUAGES
 from nonesuch.captions.reading import LONGEST, Reader
-from nonesuch.captions.writing import SCHEMA
+from nonesuch.captions.writing import SCHEMA, as_facts, as_lists
 from nonesuch.core import files, parquet
 from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
@@ -148,27 +147,21 @@ def _columns(part: pa.Table, told: list[Told]) -> pa.Table:
     facts = [sorted({fact for _, _, fact in one}) for one in clauses]
     flat = [clause for one in clauses for clause in one]
     starts, ends = (pa.array([clause[place] for clause in flat], pa.int32()) for place in (0, 1))
-    stretches = [starts, ends, _facts([fact for _, _, fact in flat])]
+    stretches = pa.StructArray.from_arrays(
+        [starts, ends, as_facts([fact for _, _, fact in flat])], names=["start", "end", "fact"]
+    )
     nothing = pa.nulls(len(part), pa.string())
     return pa.table(
         [
             part["file"],
             part["caption"],
-            _lists(facts, _facts([fact for one in facts for fact in one])),
-            _lists(clauses, pa.StructArray.from_arrays(stretches, names=["start", "end", "fact"])),
+            as_lists([len(one) for one in facts], as_facts([fact for one in facts for fact in one])),
+            as_lists([len(one) for one in clauses], stretches),
             nothing,
             nothing,
         ],
         schema=pa.schema([("file", pa.string()), *SCHEMA]),
     )
-
-
-def _facts(places: list[int]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int8()), pa.array(NAMES))
-
-
-def _lists(rows: Sequence[Sequence[object]], values: pa.Array) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array([0, *accumulate(map(len, rows))], pa.int32()), values)
 
 
 class _Sentences:
