@@ -71,7 +71,8 @@ def correctness(celeba: Path, perceiver: Perceiver) -> None:
     """The table of precision and recall on the test part."""
     test = labelled([celeba], "test")
     found, known = seen_scores(test, perceiver), truths(true_columns(test), len(test.photographs))
-    least = read_thresholds(SHIPPED, perceiver.card.sha256).at("0.9")
+    thresholds = read_thresholds(SHIPPED, perceiver.card.sha256)
+    least = thresholds.at("0.9")
     grammar = Grammar(LANGUAGES / "english.txt")
     ours = settled(
         (found >= [least.get(name, np.inf) for name in NAMES]) & as_row(grammar.can_say), np.nan_to_num(found)
@@ -96,6 +97,14 @@ def correctness(celeba: Path, perceiver: Perceiver) -> None:
         console.print(
             f"{name}: {counts.mean():.1f} facts an image, {np.mean(counts >= 6):.0%} of images have six or more"
         )
+    denied = found <= [thresholds.most["0.9"].get(name, -np.inf) for name in NAMES]
+    count, right, recall = precision_and_recall(denied, 1 - known)
+    each = {name: precision_and_recall(denied[:, place], 1 - known[:, place]) for name, place in PLACE.items()}
+    low = ", ".join(f"{name} {one[1]:.0%} of {one[0]:,}" for name, one in each.items() if one[1] < 0.9)
+    console.print(
+        f"{sum(one[0] > 0 for one in each.values())} facts may be denied, {count:,} times: right in {right:.1%}; "
+        f"{recall:.0%} of what does not hold is denied. Below 90%: {low or 'none'}"
+    )
 
 
 def drawn_facts(grammar: Grammar, count: int, seed: int) -> list[int]:

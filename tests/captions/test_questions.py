@@ -39,7 +39,15 @@ LEAST = {
     "turned_right": 15.0,
 }
 LOOSE = LEAST | {"goatee": 0.6, "brown_hair": 0.5}
-THRESHOLDS = Thresholds("", "planted", {}, {one: LOOSE if one <= "0.85" else LEAST for one in PRECISIONS})
+# A missing tie may be told, missing bangs at 0.85.
+MOST = {"wearing_hat": 0.2, "wearing_necktie": 0.35}
+THRESHOLDS = Thresholds(
+    "",
+    "planted",
+    {},
+    {one: LOOSE if one <= "0.85" else LEAST for one in PRECISIONS},
+    {one: MOST | ({"bangs": 0.35} if one <= "0.85" else {}) for one in PRECISIONS},
+)
 # Three faces, not in the order of their places: a young woman with glasses who smiles, right; an older man with a hat,
 # left and largest; someone of whom little is sure, in the middle and above them.
 PEOPLE: list[dict[str, float]] = [
@@ -264,6 +272,8 @@ def test_several_that_fit_are_counted() -> None:
         ("is face 2 smiling?", "Cannot tell: the heads give smiling 0.50, and are right in at least 90% of", 0.5, ""),
         ("is she wearing glasses?", "Yes: the heads give glasses 0.98; ", 0.98, "eyeglasses"),
         ("is she wearing a hat?", "Cannot tell: the heads give wearing hat 0.30, and are right ", 0.3, ""),
+        ("is she wearing a tie?", "No: the heads give wearing necktie 0.30; statements like this are right ", 0.3, ""),
+        ("does she have bangs?", "Cannot tell: the heads give bangs 0.30, and no score of theirs", 0.3, ""),
         ("does she have glasses and black hair?", "Yes: the heads give glasses 0.98 and black hair 0.90; ", None, "*"),
         ("does the older man have glasses and a hat?", "No: the heads give no glasses 0.98", None, "no_glasses"),
         ("does she have a beard?", "No: the heads give no beard 0.90; ", 0.1, "no_beard"),
@@ -307,6 +317,8 @@ def test_what_the_precision_changes() -> None:
     assert found.text == (
         "Yes: the heads give goatee 0.65; statements like this are right in at least 85% of labelled photographs."
     )
+    assert _asked("does face 2 have bangs?").text.endswith("(--precision 0.85 can tell).")
+    assert _asked("does face 2 have bangs?", precision="0.85").text.startswith("No: the heads give bangs 0.30; ")
     assert _asked("does face 2 have a beard?", people, "0.8").text.startswith("Yes: the heads give goatee 0.65; ")
 
 
@@ -330,6 +342,7 @@ def test_of_facts_that_exclude_each_other_the_surer_counts() -> None:
         ("who has blond hair?", "Cannot tell: no score of the heads for 'blond hair' is known to be right", None),
         ("which woman has a beard?", "No face of 3; ", None),
         ("who is facing the camera?", "Face 1 of 3, counted from the left; ", 1),
+        ("who wears a tie?", "No face of 3; statements like this are right", None),
         ("are there any bald men?", "Cannot tell: no score of the heads for 'bald' is known", None),
     ],
 )

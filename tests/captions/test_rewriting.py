@@ -13,6 +13,7 @@ from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
 from nonesuch.captions.rewriting import KEPT, MISREAD, SAME, UNANSWERED, Rewriter
 from nonesuch.core.errors import NonesuchError
+from tests.language_model import small_language_model
 from tests.scripted import Answer, Scripted
 
 SENTENCES = ("This is a young woman.", "She has wavy hair.", "She wears a hat but no glasses.")
@@ -112,19 +113,7 @@ def test_it_is_not_asked_for_ever(scripted: Scripted, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_transformers(tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="needs nonesuch[llm]")
-    tokenizers = pytest.importorskip("tokenizers")
-    words = {word: number for number, word in enumerate(["<unk>", "</s>", "She", "has", "wavy", "hair", "."])}
-    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
-    plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="<unk>", eos_token="</s>")
-    tokenizer.chat_template = "{% for message in messages %}{{ message.content }} {% endfor %}"
-    size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    torch.manual_seed(0)
-    network = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(words), **size))
-    folder = tmp_path / "small"
-    for part in (tokenizer, network):
-        part.save_pretrained(folder)
+    folder = small_language_model(tmp_path / "small", ("She", "has", "wavy", "hair", "."))
     model = LocalModel(folder, "cpu")
     model.check()
     before = torch.get_rng_state()
@@ -133,9 +122,7 @@ def test_a_folder_of_transformers(tmp_path: Path) -> None:
     rewriter = Rewriter(model, Reader(LANGUAGES / "english.lark"), tmp_path / "rewrites.jsonl", 100)
     assert rewriter.caption(SAID, 0.0) == (SAID, False)  # an untrained network says nothing of worth
     assert rewriter.counts == {MISREAD: 3}
-    tokenizer.chat_template = None
-    tokenizer.save_pretrained(tmp_path / "bare")
-    network.save_pretrained(tmp_path / "bare")
+    small_language_model(tmp_path / "bare", ("She",), chat=False)
     with pytest.raises(NonesuchError, match="has no chat template"):
         LocalModel(tmp_path / "bare", "cpu").check()
 

@@ -2,15 +2,18 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import nonesuch
 from nonesuch.captions.writing import SCHEMA
 from tests.conftest import Cli
+from tests.language_model import small_language_model
 
 ROWS = [
     ("a.png", "This is a young man. He wears glasses.", ["young", "male", "eyeglasses"], None),
@@ -67,8 +70,35 @@ def test_wrong_inputs(cli: Cli, table: Path, tmp_path: Path) -> None:
     assert "not UTF-8" in cli("caption-report", table, empty).error
     pq.write_table(pa.table({"file": ["a"]}), tmp_path / "bare.parquet")
     assert "not a table of captions; it has file" in cli("caption-report", tmp_path / "bare.parquet").error
-    assert "not readable" in cli("caption-report", table, "--reader", "klingon").error
+    assert "--reader klingon: no such file" in cli("caption-report", table, "--reader", "klingon").error
+    bare = cli("caption-report", table, "--likelihood", tmp_path, "--out", tmp_path / "page.html")
+    assert re.search("--likelihood .*(no language model of transformers|pip install)", bare.error)
     assert not (tmp_path / "captions.html").exists()
+
+
+def test_naturalness_of_texts_of_equal_facts(cli: Cli, table: Path, tmp_path: Path) -> None:
+    """Beside the grammar's: the sum over tokens that transformers' own loss gives, of texts that state the same."""
+    text, found = tmp_path / "others.txt", tmp_path / "figures.json"
+    others = ["A young man with glasses.", "A man with a hat."]
+    text.write_text("\n".join(others))
+    words = sorted(set(re.findall(r"\w+|\.", f"{ROWS[0][1]} {' '.join(others)}")))
+    folder = small_language_model(tmp_path / "model", words, chat=False)
+    options = ("--likelihood", folder, "--json", found, "--out", tmp_path / "page.html")
+    outcome = cli("caption-report", table, text, *options)
+    assert outcome.status == 0, outcome.err
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    nats = []
+    for one in (ROWS[0][1], others[0]):
+        ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(one)["input_ids"]]])
+        nats.append(network(ids, labels=ids).loss.item() * (ids.shape[1] - 1))
+    ours, theirs = json.loads(found.read_text())
+    assert ours["naturalness"] == {"rewritten": None} or not ours["naturalness"].get("grammar")
+    assert theirs["naturalness"]["text"]["sets"] == 1  # of the hat's facts the first source has no text
+    assert theirs["naturalness"]["text"]["nats"] == pytest.approx(nats[1] - nats[0], abs=1e-3)
+    assert theirs["naturalness"]["text"]["likelier"] == float(nats[1] < nats[0])
+    assert "more improbable, text" in outcome.out
 
 
 def test_in_python(table: Path, tmp_path: Path) -> None:

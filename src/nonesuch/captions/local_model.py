@@ -12,20 +12,24 @@ from nonesuch.core.errors import NonesuchError
 
 
 class LocalModel:
-    """A causal language model with a chat template, from safetensors; no code of the folder is run.
+    """A causal language model from safetensors; no code of the folder is run.
 
     Attributes:
         place: the folder.
         name: its last part.
+        option: that named it, for errors.
     """
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.place, self.name, self._device = str(folder), folder.resolve().name, pick_device(device)
+    def __init__(self, folder: Path, device: str = "auto", option: str = "--rewrite") -> None:
+        self.place, self.name, self.option = str(folder), folder.resolve().name, option
+        self._device = pick_device(device)
 
     def check(self) -> None:
         """Load it; raises NonesuchError where it cannot be loaded, or has no chat template."""
         if not getattr(self._loaded[0], "chat_template", None):
-            raise NonesuchError(f"--rewrite {self.place}: has no chat template; take a model that follows instructions")
+            raise NonesuchError(
+                f"{self.option} {self.place}: has no chat template; take a model that follows instructions"
+            )
 
     def rewrite(self, sentence: str, seed: int) -> str:
         """The same in other words, with draws of its own seed; raises NoAnswerError."""
@@ -43,18 +47,30 @@ class LocalModel:
         except Exception as error:  # whatever the template or the model does, the grammar's sentence stays
             raise NoAnswerError(f"no answer ({error})") from error
 
+    def nats(self, text: str) -> float:
+        """How improbable a text is: minus the natural logarithm of its likelihood, summed over its tokens."""
+        tokenizer, network = self._loaded
+        begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if begin is None:
+            raise NonesuchError(f"{self.option} {self.place}: its tokenizer has no token that begins or ends a text")
+        ids = torch.tensor([[begin, *tokens]], device=self._device)
+        with torch.inference_mode():
+            chances = network(ids).logits[0, :-1].float().log_softmax(-1)
+        return -float(chances.gather(1, ids[0, 1:, None]).sum())
+
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError as error:
             raise NonesuchError(
-                f'--rewrite {self.place}: a folder needs transformers: pip install "nonesuch[llm]"'
+                f'{self.option} {self.place}: a folder needs transformers: pip install "nonesuch[llm]"'
             ) from error
         known = {"local_files_only": True, "trust_remote_code": False}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.place, **known)
             network = AutoModelForCausalLM.from_pretrained(self.place, use_safetensors=True, **known)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise NonesuchError(f"--rewrite {self.place}: no language model of transformers ({error})") from error
+            raise NonesuchError(f"{self.option} {self.place}: no language model of transformers ({error})") from error
         return tokenizer, network.to(self._device).eval()

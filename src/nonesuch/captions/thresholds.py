@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from nonesuch.captions.facts import FACTS, NAMES, PLACE, without_saying
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
+from nonesuch.perception.attributes import ATTRIBUTES
 
 SHIPPED = Path(__file__).parent / "thresholds.json"
 PRECISIONS = ("0.8", "0.85", "0.9", "0.95", "0.98")
 LEAST = 20  # statements that a threshold is judged by
 _Z = 1.6449  # one-sided 95%
+_RARER = 2 / 3  # of the odds of a fact: among other photographs it may be so much rarer
+_DENIED = 0.5  # probability that what is denied has at most
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,15 @@ class Thresholds:
         images: by fact, how many of these say whether it holds.
         least: by precision, as in `PRECISIONS`, by fact, the lowest score that is kept. A fact that is not there cannot
             reach the precision.
+        most: by precision, by fact that is read from a probability, the highest score from which on down it may be
+            denied.
     """
 
     perceiver: str
     data: str
     images: dict[str, int]
     least: dict[str, dict[str, float]]
+    most: dict[str, dict[str, float]]
 
     def write(self, path: Path) -> None:
         """Write them as JSON; raises NonesuchError where the disk is full."""
@@ -55,8 +61,9 @@ def read_thresholds(path: Path, perceiver: str) -> Thresholds:
     """
     content: dict[str, Any] = files.read_json(path)
     found = files.typed(content, Thresholds, str(path))
-    unknown = {name for part in found.least.values() for name in part} - set(NAMES)
-    if unknown or set(found.least) != set(PRECISIONS):
+    parts = (*found.least.values(), *found.most.values())
+    unknown = {name for part in parts for name in part} - set(NAMES)
+    if unknown or not set(found.least) == set(found.most) == set(PRECISIONS):
         what = f"unknown facts {', '.join(sorted(unknown))}" if unknown else f"its precisions are not {PRECISIONS}"
         raise NonesuchError(f"{path}: {what}; make it again with 'nonesuch calibrate-captions'")
     if found.perceiver != perceiver:
@@ -81,7 +88,12 @@ def measured(scores: NDArray[np.float64], truth: Mapping[str, NDArray[Any]], per
         held = scores >= np.array([least[precision].get(name, np.inf) for name in NAMES])
         least[precision] = _least(scores, np.where(without_saying(held), np.nan, known), float(precision))
     images = {name: int(np.isfinite(known[:, PLACE[name]]).sum()) for name in NAMES}
-    return Thresholds(perceiver, data, images, least)
+    probable = [name for name in NAMES if FACTS[PLACE[name]].column in ATTRIBUTES]
+    most = {}
+    for precision in PRECISIONS:
+        absent = _least(1 - scores, 1 - known, float(precision))
+        most[precision] = {name: min(1 - absent[name], _DENIED) for name in probable if name in absent}
+    return Thresholds(perceiver, data, images, least, most)
 
 
 def _least(scores: NDArray[np.float64], known: NDArray[np.float64], precision: float) -> dict[str, float]:
@@ -106,10 +118,11 @@ def truths(truth: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float64]
 
 
 def threshold(scores: NDArray[np.float64], true: NDArray[np.bool_], precision: float) -> float | None:
-    """The lowest score from which on statements are right with a precision.
+    """The lowest score from which on statements are right with a precision, here and where they are more rarely true.
 
     It is the lower end of a one-sided 95% interval (Wilson, 1927) that reaches the precision, over at least `LEAST`
-    statements: a few lucky ones are not enough.
+    statements: a few lucky ones are not enough. And it must reach it where the odds of the fact are two thirds of those
+    here: then of as many scores as high fewer are right.
 
     Args:
         scores: (N,) finite.
@@ -125,7 +138,8 @@ def threshold(scores: NDArray[np.float64], true: NDArray[np.bool_], precision: f
     spread = _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
     lower = (centre - spread) / (1 + _Z**2 / count)
     ends = np.append(ranked[1:] < ranked[:-1], True) if len(ranked) else np.zeros(0, dtype=bool)  # equal scores as one
-    reached = np.flatnonzero((lower >= precision) & (count >= LEAST) & ends)
+    elsewhere = lower * _RARER / (1 - lower * (1 - _RARER))
+    reached = np.flatnonzero((elsewhere >= precision) & (count >= LEAST) & ends)
     if not len(reached):
         return None
     return float(ranked[reached[-1]])

@@ -59,7 +59,7 @@ def import_captions(table: Path, **chosen: Any) -> None:
     """Take captions of others into a table as `caption --out` writes it, with the facts that can be read in them.
 
     IN is a Parquet file or a file of JSON lines. A caption is kept as it is; its facts are those of the sentences that
-    the shipped English reader understands. Nothing is guessed of the others.
+    the shipped English reader understands, or the one for CelebA-HQ's. Nothing is guessed of the others.
 
     \b
     Examples:

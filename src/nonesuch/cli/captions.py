@@ -12,6 +12,7 @@ from nonesuch.captions.calibrate_captions import calibrate_captions
 from nonesuch.captions.caption_faces import caption_faces
 from nonesuch.captions.facts import NAMES
 from nonesuch.captions.funnel import EVERY, FUNNEL
+from nonesuch.captions.sentences import READERS
 from nonesuch.captions.thresholds import PRECISIONS
 from nonesuch.cli import options
 from nonesuch.loop.progress import progress_bar
@@ -143,7 +144,14 @@ def calibrate(out: Path, data: tuple[Path, ...], split: tuple[str, ...], **chose
 @click.argument("sources", metavar="IN...", type=options.PATH, nargs=-1, required=True)
 @click.option("--out", type=options.PATH, default="captions.html", show_default=True, help="HTML page to write.")
 @click.option("--labels", type=options.PATH, help="Table with file or key and true values: says how much is wrong.")
-@click.option("--reader", default="english", show_default=True, help="english, german, or a .lark file.")
+@click.option(
+    "--reader",
+    multiple=True,
+    default=READERS,
+    show_default=True,
+    help="english, german, celebahq, or a .lark file; of several the one that understands most of a caption reads it.",
+)
+@click.option("--likelihood", type=options.PATH, help="Folder of transformers, which says how natural captions are.")
 @click.option(
     "--most", type=click.IntRange(1), default=100_000, show_default=True, help="Captions of each IN, the first ones."
 )
@@ -152,7 +160,8 @@ def report(sources: tuple[Path, ...], **chosen: Any) -> None:
     """Analyse captions, those of several sources side by side: length, variety, readability, and how much is wrong.
 
     IN is a dataset with captions, a table that `caption --out` wrote, or a text file with a caption on each line (also
-    .gz). The page shows how the number of different runs of four words grows with the captions.
+    .gz). The page shows how the number of different runs of four words grows with the captions. With --likelihood, a
+    language model (nonesuch[llm]) tells how natural captions are beside those of the first IN of the same facts.
 
     \b
     Examples:

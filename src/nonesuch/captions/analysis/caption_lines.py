@@ -17,6 +17,7 @@ _QUALITY = "share of real photographs that are harder to recognise, by the perce
 _WORDS: tuple[_Row, ...] = (
     ("captions", ",.0f", lambda one: one.text.texts, ""),
     ("quality of the images", ".0f", lambda one: one.quality, _QUALITY),
+    ("facts stated", ".1f", lambda one: one.stated, ""),
     ("words each", ".1f", lambda one: one.text.words, ""),
     ("their standard deviation", ".1f", lambda one: one.text.words_sd, ""),
     ("longest", ",.0f", lambda one: one.text.longest, ""),
@@ -49,11 +50,13 @@ _LABELS: tuple[_Row, ...] = (
 
 def figure_sections(figures: Sequence[CaptionFigures]) -> list[Section]:
     """All figures, a column for each source."""
+    natural = [row for kind in ("grammar", "rewritten", "text") for row in _naturalness(kind)]
     truth = [row for kind in ("grammar", "rewritten", "text") for row in _read_back(kind)]
     shares = [_share(name) for name in NAMES if any(one.shares[name] >= _LEAST_SHARE for one in figures)]
     return [
         section("Words", _lines(_WORDS, figures)),
         section("Variety", _lines(_VARIETY, figures)),
+        section("Naturalness", _lines(natural, figures)),
         section("Truth", _lines((*truth, *_LABELS), figures)),
         section("Captions that state a fact", _lines(shares, figures)),
     ]
@@ -83,6 +86,18 @@ def _read_back(kind: str) -> list[_Row]:
             "facts of a text that are not the caption's, per caption",
         ),
         (f"facts left out, {kind}", ".3f", figure("omitted"), "facts of the caption that its text does not state"),
+    ]
+
+
+def _naturalness(kind: str) -> list[_Row]:
+    def figure(name: str) -> Callable[[CaptionFigures], float | None]:
+        return lambda one: getattr(one.naturalness[kind], name) if kind in one.naturalness else None
+
+    beside = "than texts of the first source that state the same facts, by a language model"
+    return [
+        (f"more improbable, {kind}", "+.1f", figure("nats"), f"nats a text {beside}; below 0 is more natural"),
+        (f"likelier, {kind}", ".0%", figure("likelier"), f"share of the texts that are more probable {beside}"),
+        (f"sets of facts, {kind}", ",.0f", figure("sets"), "that are compared; up to 300"),
     ]
 
 

@@ -1,18 +1,19 @@
 """What captions are worth: how varied, how long, how readable, and how often they say what is not so."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonesuch.captions.analysis.caption_texts import CaptionTexts, read_captions
+from nonesuch.captions.analysis.naturalness import Naturalness, Texts, compared
 from nonesuch.captions.facts import NAMES, as_bits, names
-from nonesuch.captions.grammar import LANGUAGES
 from nonesuch.captions.known import Labels, read_labels
-from nonesuch.captions.reading import Reader
+from nonesuch.captions.local_model import LocalModel
+from nonesuch.captions.sentences import READERS, SentenceReader
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.files import AnyPath, as_path, as_paths
@@ -23,7 +24,6 @@ from nonesuch.pages.writers import writer
 
 _BLEU, _READ = 500, 2000  # captions, drawn by a seed, that self-BLEU compares, and that are read back
 _POINTS = 24  # of the curve
-_SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class CaptionFigures:
         text: of its captions.
         self_bleu: of up to 500 of them; NaN of a single one.
         growth: captions, different runs of four words, runs that occur once.
+        stated: facts of a caption, on average; of plain text, in sentences that are understood.
         read_back: by what wrote the captions: "grammar", "rewritten", "text".
+        naturalness: by the same; of the first kind of the first source, beside which the others are, there is none.
         labels: None where no labels were given, or none is of these images.
         shares: by fact, the share of captions that state it; of plain text, in sentences that are understood.
     """
@@ -80,7 +82,9 @@ class CaptionFigures:
     text: TextFigures
     self_bleu: float
     growth: list[tuple[int, int, int]]
+    stated: float
     read_back: dict[str, ReadBack]
+    naturalness: dict[str, Naturalness]
     labels: AgainstLabels | None
     shares: dict[str, float]
 
@@ -104,7 +108,8 @@ def report_captions(
     *,
     out: AnyPath = "captions.html",
     labels: AnyPath | None = None,
-    reader: AnyPath = "english",
+    reader: AnyPath | Sequence[AnyPath] = READERS,
+    likelihood: AnyPath | None = None,
     most: int = 100_000,
     json: AnyPath | None = None,
     on_progress: OnProgress = no_progress,
@@ -116,7 +121,10 @@ def report_captions(
             caption on each line.
         out: HTML page to write; needs `nonesuch[report]`, without which there is none.
         labels: table with a column `file` or `key` and true values, as for `caption_faces`: says how much is wrong.
-        reader: grammar that captions are read back by: "english", "german", or a .lark file.
+        reader: grammars that captions are read back by: "english", "german", "celebahq", or a .lark file. Of several
+            the one that understands most of a caption reads it.
+        likelihood: a folder of transformers (needs `nonesuch[llm]`), whose language model says how natural captions are
+            beside those of the first source that state the same facts.
         most: captions of each source that are looked at, the first ones.
         json: file for the figures.
         on_progress: told how many sources are done.
@@ -128,13 +136,19 @@ def report_captions(
         nonesuch.report_captions("faces").figures
     """
     paths = as_paths(sources)
-    shipped = {path.stem: path.with_suffix(".lark") for path in LANGUAGES.glob("*.txt")}
-    reads = Reader(shipped.get(str(reader)) or as_path(reader))
+    reads = SentenceReader(as_paths(reader))
     known = read_labels(as_path(labels)) if labels is not None else None
     figures = []
+    texts: list[dict[str, Texts]] = []
     for number, path in enumerate(paths):
         on_progress("reading captions", number, len(paths))
-        figures.append(_figures(read_captions(path, most), reads, known))
+        found = read_captions(path, most)
+        drawn = permutation(0, Stream.SPLIT, len(found.texts))
+        figures.append(_figures(found, drawn, reads, known))
+        texts.append(_by_facts(found, drawn[:_READ].tolist(), reads) if likelihood is not None else {})
+    if likelihood is not None:
+        model = LocalModel(as_path(likelihood), option="--likelihood")
+        figures = _with_naturalness(figures, texts, model, on_progress)
     if json is not None:
         files.write_json(as_path(json), [_plain(asdict(one)) for one in figures])
     write = writer("nonesuch.captions.analysis.captions_page", "write_captions_page")
@@ -143,14 +157,15 @@ def report_captions(
     return ReportedCaptions(None if write is None else as_path(out), tuple(figures))
 
 
-def _figures(found: CaptionTexts, reader: Reader, known: Labels | None) -> CaptionFigures:
+def _figures(
+    found: CaptionTexts, drawn: NDArray[np.int64], reader: SentenceReader, known: Labels | None
+) -> CaptionFigures:
     texts = found.texts
-    drawn = permutation(0, Stream.SPLIT, len(texts))
     at = sorted({round(len(texts) ** (point / _POINTS)) for point in range(1, _POINTS + 1)})
     counts = growth(texts, at)
     facts = found.facts
     if not facts:
-        facts = [_in_sentences(texts[row], reader) for row in drawn[:_READ]]
+        facts = [reader.partly(texts[row]) for row in drawn[:_READ]]
     return CaptionFigures(
         name=found.name,
         images=found.images,
@@ -158,25 +173,49 @@ def _figures(found: CaptionTexts, reader: Reader, known: Labels | None) -> Capti
         text=text_figures(texts),
         self_bleu=self_bleu([texts[row] for row in drawn[:_BLEU]]) if len(texts) > 1 else float("nan"),
         growth=[(count, *pair) for count, pair in zip(at, counts, strict=True)],
+        stated=sum(map(len, facts)) / len(facts),
+        naturalness={},
         read_back=_read_back(found, drawn[:_READ].tolist(), reader),
         labels=_against(found, known) if known is not None and found.names else None,
         shares={name: sum(name in one for one in facts) / len(facts) for name in NAMES},
     )
 
 
-def _in_sentences(text: str, reader: Reader) -> frozenset[str]:
-    """The facts of the sentences that are understood."""
-    return frozenset().union(*(reader.read(sentence) or frozenset() for sentence in _SENTENCE.findall(text)))
+def _kind(found: CaptionTexts, row: int) -> str:
+    """What wrote a caption."""
+    return "text" if not found.facts else "rewritten" if found.rewritten[row] else "grammar"
 
 
-def _read_back(found: CaptionTexts, rows: list[int], reader: Reader) -> dict[str, ReadBack]:
+def _by_facts(found: CaptionTexts, rows: list[int], reader: SentenceReader) -> dict[str, Texts]:
+    """By what wrote them, a text for each set of facts; of plain text, those that are wholly understood."""
+    texts: dict[str, Texts] = {}
+    for row in rows:
+        facts = found.facts[row] if found.facts else reader.whole(found.texts[row])
+        if facts:
+            texts.setdefault(_kind(found, row), {}).setdefault(facts, found.texts[row])
+    return {kind: texts[kind] for kind in sorted(texts)}  # the grammar's first
+
+
+def _with_naturalness(
+    figures: list[CaptionFigures], texts: list[dict[str, Texts]], model: LocalModel, on_progress: OnProgress
+) -> list[CaptionFigures]:
+    groups = [(number, kind, mine) for number, kinds in enumerate(texts) for kind, mine in kinds.items()]
+    if len(groups) < 2:
+        return figures
+    told = compared([mine for _, _, mine in groups], model, lambda *seen: on_progress("judging captions", *seen))
+    for (number, kind, _), one in zip(groups, told, strict=True):
+        if one is not None:
+            figures[number].naturalness[kind] = one
+    return figures
+
+
+def _read_back(found: CaptionTexts, rows: list[int], reader: SentenceReader) -> dict[str, ReadBack]:
     parts: dict[str, list[int]] = {}
     for row in rows:
-        kind = "text" if not found.facts else "rewritten" if found.rewritten[row] else "grammar"
-        parts.setdefault(kind, []).append(row)
+        parts.setdefault(_kind(found, row), []).append(row)
     told = {}
     for kind, mine in parts.items():
-        read = {row: reader.read(found.texts[row]) for row in mine}
+        read = {row: reader.whole(found.texts[row]) for row in mine}
         understood = {row: said for row, said in read.items() if said is not None}
         added = omitted = None
         if found.facts and understood:

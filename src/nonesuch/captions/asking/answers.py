@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nonesuch.captions.asking.judging import Judge, told
+from nonesuch.captions.asking.judging import Judge, Verdict, told
 from nonesuch.captions.asking.questions import (
     BOTTOM,
     LARGEST,
@@ -193,12 +193,17 @@ class _Faces:
             text = f"No face of {total} for sure; {right}.{doubt}"
         if len(rows) != 1:
             return Answered(question.text, text, faces=total)
-        facts = tuple(dict.fromkeys(self._judge.verdict(rows[0], one).by for one in conditions))
+        facts = _stated([self._judge.verdict(rows[0], one) for one in conditions])
         return Answered(question.text, text, self.number(rows[0]), total, None, facts, self._boxes[rows[0]])
 
 
 def _listed(conditions: Sequence[Condition]) -> str:
     return ", ".join(map(told, conditions))
+
+
+def _stated(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """The facts that an answer by these states."""
+    return tuple(dict.fromkeys(fact for verdict in verdicts for fact in verdict.facts))
 
 
 def _age(judge: Judge, row: int, error: float | None) -> _Said:
@@ -212,11 +217,11 @@ def _whether(judge: Judge, row: int, asked: Sequence[Condition]) -> _Said:
     probability = judge.probability(row, asked[0]) if len(asked) == 1 else None
     denied = [verdict for verdict in verdicts if verdict.holds is False]
     if denied:
-        return _Said(f"No: {judge.reason(row, denied[0])}.", probability, (denied[0].by,))
+        return _Said(f"No: {judge.reason(row, denied[0])}.", probability, denied[0].facts)
     if all(verdict.holds for verdict in verdicts):
         given = " and ".join(judge.given(row, verdict.by) for verdict in verdicts)
-        facts = tuple(dict.fromkeys(verdict.by for verdict in verdicts))
-        return _Said(f"Yes: the heads give {given}; {judge.right(len(verdicts))}.", probability, facts)
+        right = judge.right(len(verdicts))
+        return _Said(f"Yes: the heads give {given}; {right}.", probability, _stated(verdicts))
     doubt = next(one for one, verdict in zip(asked, verdicts, strict=True) if verdict.holds is None)
     return _Said(f"Cannot tell: {judge.doubt(row, doubt)}.", probability)
 

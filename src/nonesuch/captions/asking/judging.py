@@ -29,10 +29,17 @@ class Verdict:
     Attributes:
         holds: None where it cannot be told.
         by: the fact that shows it; "" where it cannot be told.
+        absent: whether it is shown by that fact's absence.
     """
 
     holds: bool | None
     by: str = ""
+    absent: bool = False
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts that an answer by this verdict states."""
+        return (self.by,) if self.by and not self.absent else ()
 
 
 class Judge:
@@ -70,6 +77,8 @@ class Judge:
         for other in _EXCLUDED_BY[fact]:
             if self._true(row, other, least):
                 return Verdict(not condition.holds, other)
+        if self.scores[row, PLACE[fact]] <= self._most(precision).get(fact, -np.inf):
+            return Verdict(not condition.holds, fact, absent=True)
         return Verdict(None)
 
     def probability(self, row: int, condition: Condition) -> float | None:
@@ -96,7 +105,8 @@ class Judge:
     def doubt(self, row: int, condition: Condition) -> str:
         """Why a condition cannot be told."""
         fact, others = condition.fact, _EXCLUDED_BY[condition.fact]
-        least, opposite = self.least().get(fact), any(other in self.least() for other in others)
+        least = self.least().get(fact)
+        opposite = fact in self._most() or any(other in self.least() for other in others)
         text = f"the heads give {self.given(row, fact)}"
         if least is None:
             text += f", and no score of theirs for it{'' if opposite else ' or its opposite'} is known to be right in "
@@ -114,9 +124,14 @@ class Judge:
         """Of the first condition that no score can show at this precision, why; "" where there is none."""
         for one in conditions:
             shows = (one.fact, *filter(None, [_IMPLIES.get(one.fact)])) if one.holds else _EXCLUDED_BY[one.fact]
-            if not any(fact in self.least() for fact in shows):
+            denied = not one.holds and one.fact in self._most()
+            if not denied and not any(fact in self.least() for fact in shows):
                 return f"no score of the heads for '{told(one)}' is known to be right in {self._share}"
         return ""
+
+    def _most(self, precision: str = "") -> dict[str, float]:
+        """By fact, the highest score at which it may be denied."""
+        return self._thresholds.most[precision or self._precision]
 
     def _true(self, row: int, fact: str, least: Mapping[str, float]) -> bool:
         """Whether a fact reaches its threshold, and no other that excludes it does with a score as high."""

@@ -1,9 +1,7 @@
 """Reading captions of others: the text as it stands, and the facts that can be read in it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
 
@@ -12,8 +10,7 @@ import pyarrow as pa
 from nonesuch.captions.exchange.caption_parts import line_parts, table_parts
 from nonesuch.captions.exchange.published import CAPTION, FILE, LINES, TABLE, form_of, spellings
 from nonesuch.captions.facts import PLACE
-from nonesuch.captions.grammar import LANGUAGES
-from nonesuch.captions.reading import LONGEST, Reader
+from nonesuch.captions.sentences import READERS, Sentence, SentenceReader
 from nonesuch.captions.writing import SCHEMA, as_facts, as_lists
 from nonesuch.core import files, parquet
 from nonesuch.core.arguments import Choice, checked
@@ -22,12 +19,7 @@ from nonesuch.core.files import AnyPath, as_path
 from nonesuch.loop.progress import OnProgress, no_progress
 
 FORM = Choice((TABLE, LINES))
-_READER = LANGUAGES / "english.lark"
-_SENTENCE = re.compile(r"[^.!?]+[.!?]*")
-_KEPT_SENTENCES = 1 << 16  # that are not read again: many captions share theirs
 _SHOWN, _WIDTH = 3, 200  # sentences that are kept to be shown, and their characters
-
-Told = list[tuple[int, int, frozenset[str] | None]]  # start, end and facts of each sentence; None for what is not read
 
 
 @dataclass(frozen=True)
@@ -66,8 +58,8 @@ def import_captions(
 ) -> ImportedCaptions:
     """Take captions of others into a table as `caption_faces` writes it, with the facts that can be read in them.
 
-    A caption is kept as it is. Its facts are those of its sentences that the shipped English reader understands; one
-    sentence is one clause. Nothing is guessed of the other sentences.
+    A caption is kept as it is. Its facts are those of its sentences that the shipped English reader understands, or the
+    one for CelebA-HQ's captions; one sentence is one clause. Nothing is guessed of the other sentences.
 
     Args:
         table: Parquet as FaceCaption-15M has it, or JSON lines as FaceID-6M has them.
@@ -91,11 +83,12 @@ def import_captions(
     read = table_parts if form == TABLE else line_parts
     parts = read(place, spelt[FILE[form]], spelt[CAPTION[form]])
     counts = _Counts()
-    made_by = f"imported, read by {files.sha256(_READER)}"
+    reader = SentenceReader(READERS)
+    made_by = f"imported, read by {', '.join(map(files.sha256, reader.files))}"
     schema = pa.schema([("file", pa.string()), *SCHEMA], metadata={b"made_by": made_by.encode()})
     with files.replacing(target) as temporary:
         with parquet.writer(temporary, schema) as writer:
-            for part in _read(parts, counts):
+            for part in _read(parts, counts, reader):
                 writer.write_table(part.cast(schema))
                 on_progress("reading captions", counts.images, 0)
         if not counts.captioned:
@@ -120,7 +113,7 @@ class _Counts:
     partly: int = 0
     not_read: list[str] = field(default_factory=list)
 
-    def add(self, texts: list[str | None], told: list[Told]) -> None:
+    def add(self, texts: list[str | None], told: list[list[Sentence]]) -> None:
         self.images += len(texts)
         for text, sentences in zip(texts, told, strict=True):
             if text is not None:
@@ -131,17 +124,16 @@ class _Counts:
                 self.not_read += [shorten(sentence, _WIDTH) for sentence in missed[: _SHOWN - len(self.not_read)]]
 
 
-def _read(parts: Iterator[pa.Table], counts: _Counts) -> Iterator[pa.Table]:
+def _read(parts: Iterator[pa.Table], counts: _Counts, reader: SentenceReader) -> Iterator[pa.Table]:
     """Parts of the table to write, as `SCHEMA` after the column `file`."""
-    reader = _Sentences()
     for part in parts:
         texts = part["caption"].to_pylist()
-        told = [[] if text is None else reader.read(text) for text in texts]
+        told = [[] if text is None else reader.sentences(text) for text in texts]
         counts.add(texts, told)
         yield _columns(part, told)
 
 
-def _columns(part: pa.Table, told: list[Told]) -> pa.Table:
+def _columns(part: pa.Table, told: list[list[Sentence]]) -> pa.Table:
     read = [[(start, end, sorted(PLACE[fact] for fact in facts or ())) for start, end, facts in one] for one in told]
     clauses = [[(start, end, fact) for start, end, stated in one for fact in stated] for one in read]
     facts = [sorted({fact for _, _, fact in one}) for one in clauses]
@@ -162,29 +154,3 @@ def _columns(part: pa.Table, told: list[Told]) -> pa.Table:
         ],
         schema=pa.schema([("file", pa.string()), *SCHEMA]),
     )
-
-
-class _Sentences:
-    """Reads captions sentence by sentence."""
-
-    def __init__(self) -> None:
-        self._reader = Reader(_READER)
-        self._read = lru_cache(_KEPT_SENTENCES)(self._reader.read)
-
-    def read(self, text: str) -> Told:
-        """The sentences of a caption.
-
-        None is understood where the text is longer than `LONGEST`, or the words of two fit different kinds of person.
-        """
-        if len(text) > LONGEST:
-            return [(0, len(text), None)]
-        found = []
-        for match in _SENTENCE.finditer(text):
-            start = match.end() - len(match.group().lstrip())
-            end = match.start() + len(match.group().rstrip())
-            if start < end:
-                found.append((start, end, self._read(text[start:end])))
-        understood = [text[start:end] for start, end, facts in found if facts is not None]
-        if len(understood) > 1 and self._reader.read(" ".join(understood)) is None:
-            return [(start, end, None) for start, end, _ in found]
-        return found
