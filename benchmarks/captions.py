@@ -6,6 +6,10 @@ What is stated is compared with the labels of CelebA's test part: by the thresho
 .85 on positive attributes, as FaceCaption-15M has it. Then 100,000 sets of facts are put into words; 2,000 of these
 captions are read back by a grammar that shares nothing with the one that wrote them. Last comes the speed of one core.
 
+--published names the captions that CelebA-HQ's authors ship, one a line: the facts of each are put into our words, and
+both are compared; --likelihood names a folder of transformers, whose language model says which are more natural. The
+reader of these captions is tried on those of CelebA's photographs whose attributes are known.
+
 With --utkface, --heads and --people the thresholds are made first, and written to the package. --heads are perception
 heads that were trained as the shipped ones were, but without the people of the list:
 
@@ -23,15 +27,21 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_perceiver
+from nonesuch.captions.analysis.caption_texts import read_captions
+from nonesuch.captions.analysis.naturalness import Texts, compared
 from nonesuch.captions.calibrate_captions import seen_scores, true_columns
-from nonesuch.captions.facts import FACTS, NAMES, PLACE, as_bits, as_row, names, settled
+from nonesuch.captions.facts import FACTS, NAMES, PLACE, as_bits, as_row, bits, consistent, names, settled
 from nonesuch.captions.grammar import DRAWS, LANGUAGES, Grammar
+from nonesuch.captions.local_model import LocalModel
 from nonesuch.captions.reading import Reader
+from nonesuch.captions.sentences import SentenceReader
 from nonesuch.captions.thresholds import SHIPPED, measured, read_thresholds, truths
 from nonesuch.captions.writing import Captioner
 from nonesuch.cli.allocator import keep_memory
+from nonesuch.core import tables
 from nonesuch.core.seeding import Stream, uniform_rows
 from nonesuch.formats.photographs import read_names
+from nonesuch.measures.texts import growth, self_bleu, text_figures
 from nonesuch.perception.attributes import ATTRIBUTES
 from nonesuch.perception.labels import labelled
 from nonesuch.perception.perceiver import Perceiver
@@ -165,10 +175,61 @@ def speed(perceiver: Perceiver) -> None:
     )
 
 
+def reader_of_published(celeba: Path) -> None:
+    """Are the facts that are read in published captions those of the labels?"""
+    reader = SentenceReader(["celebahq"])
+    table = celeba.with_suffix(".csv.gz")
+    labels = [name for name in tables.column_names(table) if name.lower() in ATTRIBUTES]
+    found = tables.read_columns(table, ["caption"], numbers=labels)
+    held = {name.lower(): np.array(found[name]) for name in labels}
+    held |= {"female": 1 - held["male"]}
+    facts = [(row, reader.whole(text)) for row, text in enumerate(found["caption"]) if text]
+    right = [bool(held[name][row]) for row, one in facts for name in one or ()]
+    unread = sum(one is None for _, one in facts)
+    console.print(
+        f"published captions of {len(facts):,} labelled photographs: {unread} not understood; {len(right):,} facts "
+        f"read, {len(right) - sum(right)} of them not so"
+    )
+
+
+def beside_published(published: Path, language_model: Path | None) -> None:
+    """The same facts in our words and in those of CelebA-HQ's authors."""
+    reader, grammar = SentenceReader(["celebahq"]), Grammar(LANGUAGES / "english.txt")
+    theirs: list[str] = []
+    ours: list[str] = []
+    equal: tuple[Texts, Texts] = {}, {}
+    draws = uniform_rows(np.arange(SETS, dtype=np.uint64), Stream.CAPTION, DRAWS)
+    for text, row in zip(read_captions(published, SETS).texts, draws.tolist(), strict=False):
+        facts = reader.whole(text)
+        held = bits((facts or frozenset()) - {"attractive"})
+        if facts is None or not held or not consistent(held) or len(ours) == READ:
+            continue
+        theirs.append(text)
+        ours.append(grammar.say(held, row).text)
+        if "attractive" not in facts:
+            equal[0].setdefault(facts, text)
+            equal[1].setdefault(facts, ours[-1])
+    shown = Table("", "CelebA-HQ's authors", "ours, of the same facts")
+    both = [
+        (text_figures(texts), growth(texts, [len(texts)])[0][0], self_bleu(texts[:500])) for texts in (theirs, ours)
+    ]
+    shown.add_row("captions", *(f"{one.texts:,}" for one, _, _ in both))
+    shown.add_row("words each (standard deviation)", *(f"{one.words:.1f} ({one.words_sd:.1f})" for one, _, _ in both))
+    shown.add_row("words in a sentence", *(f"{one.sentence_words:.1f}" for one, _, _ in both))
+    shown.add_row("LIX", *(f"{one.lix:.0f}" for one, _, _ in both))
+    shown.add_row("different words", *(f"{one.vocabulary}" for one, _, _ in both))
+    shown.add_row("different runs of four words", *(f"{runs:,}" for _, runs, _ in both))
+    shown.add_row("self-BLEU", *(f"{bleu:.3f}" for _, _, bleu in both))
+    console.print(shown)
+    if language_model is not None:
+        _, told = compared(equal, LocalModel(language_model, "cpu", "--likelihood"))
+        console.print(f"by {language_model.name}, ours beside theirs: {told}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--celeba", type=Path, required=True)
-    for name in ("utkface", "heads", "people"):
+    for name in ("utkface", "heads", "people", "published", "likelihood"):
         parser.add_argument(f"--{name}", type=Path)
     options = parser.parse_args()
     keep_memory()
@@ -177,6 +238,9 @@ def main() -> None:
         make_thresholds(options, perceiver)
     correctness(options.celeba, perceiver)
     consistency()
+    if options.published:
+        reader_of_published(options.celeba)
+        beside_published(options.published, options.likelihood)
     speed(perceiver)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.captions.funnel import EVERY, sifted
@@ -105,7 +104,7 @@ def caption_table(
     """Write captions of a table of `perceive_faces`, part by part; nothing is written where it fails."""
     counts = CaptionCounts()
     schema = pa.schema([("file", pa.string()), *SCHEMA], metadata={b"made_by": captioner.signature().encode()})
-    with pq.ParquetFile(parquet.opened(seen)) as table, files.replacing(out) as temporary:
+    with parquet.reader(seen) as table, files.replacing(out) as temporary:
         total = table.metadata.num_rows
         with parquet.writer(temporary, schema) as writer:
             for batch in table.iter_batches(_ROWS, columns=["file", *COLUMNS]):

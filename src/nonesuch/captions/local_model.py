@@ -63,10 +63,12 @@ class LocalModel:
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
         except ImportError as error:
             raise NonesuchError(
                 f'{self.option} {self.place}: a folder needs transformers: pip install "nonesuch[llm]"'
             ) from error
+        logging.disable_progress_bar()
         known = {"local_files_only": True, "trust_remote_code": False}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.place, **known)

@@ -19,6 +19,14 @@ def opened(path: Path, mode: str = "rb") -> pa.NativeFile:
     return pa.OSFile(os.fsencode(path), mode)
 
 
+def reader(path: Path) -> pq.ParquetFile:
+    """A file to read part by part; raises OSError or pa.ArrowException.
+
+    Read ahead, pyarrow would keep each part that was read until the file is closed: in the end all of it.
+    """
+    return pq.ParquetFile(opened(path), pre_buffer=False)
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """All of a file, or some of its columns; raises OSError or pa.ArrowException."""
     with opened(path) as file:

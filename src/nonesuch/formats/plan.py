@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nonesuch.core import parquet
@@ -77,8 +76,8 @@ class Plan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._images = pq.ParquetFile(parquet.opened(folder / PLAN))
-            self._identities = pq.ParquetFile(parquet.opened(folder / IDENTITIES))
+            self._images = parquet.reader(folder / PLAN)
+            self._identities = parquet.reader(folder / IDENTITIES)
             images, people = self._images.schema_arrow, self._identities.schema_arrow
             fits = images.equals(PLAN_SCHEMA) and _kinds(people) == _kinds(identities_schema(1))
         except parquet.UNREADABLE as error:

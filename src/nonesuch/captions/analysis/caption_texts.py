@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from nonesuch.captions.captioned import GROUP
 from nonesuch.core import parquet
@@ -90,7 +89,7 @@ def _quality(folder: Path) -> float:
 
 def _add_table(found: CaptionTexts, path: Path, most: int) -> None:
     try:
-        with pq.ParquetFile(parquet.opened(path)) as table:
+        with parquet.reader(path) as table:
             there = table.schema_arrow.names
             name = next((name for name in ("file", "key") if name in there), None)
             if name is None or not set(_COLUMNS) <= set(there):

@@ -42,7 +42,7 @@ def table_parts(path: Path, file: str, caption: str) -> Iterator[pa.Table]:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(parquet.opened(path))
+        return parquet.reader(path)
     except FileNotFoundError as error:
         raise NonesuchError(f"{path}: no such file") from error
     except parquet.UNREADABLE as error:
