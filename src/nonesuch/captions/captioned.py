@@ -83,6 +83,13 @@ def caption_dataset(
     return counts
 
 
+def sound_captions(folder: Path, shard: int) -> Path:
+    """The file of a shard's captions; raises NonesuchError where it is missing, damaged, or about other images."""
+    if problem := columns_problem(folder, GROUP, shard):
+        raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run 'nonesuch caption {folder}'")
+    return columns_file(folder, GROUP, shard)
+
+
 def _steering(folder: Path, shard: int) -> pa.Table:
     if problem := columns_problem(folder, STEERING, shard):
         raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run the command that made it again")

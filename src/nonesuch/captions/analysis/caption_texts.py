@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nonesuch.captions.captioned import GROUP
+from nonesuch.captions.captioned import sound_captions
 from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.perceived_columns import GROUP as PERCEPTION
@@ -55,7 +55,8 @@ def read_captions(source: Path, most: int) -> CaptionTexts:
     if not source.exists():
         raise NonesuchError(f"{source}: no such file or folder")
     if source.suffix == ".parquet" or is_dataset(source):
-        for path in [source] if source.is_file() else _columns(source):
+        shards = () if source.is_file() else range(Plan(source).shards)
+        for path in [source] if source.is_file() else (sound_captions(source, shard) for shard in shards):
             _add_table(found, path, most)
         if not source.is_file():
             found.quality = _quality(source)
@@ -70,13 +71,6 @@ def read_captions(source: Path, most: int) -> CaptionTexts:
     if not found.texts:
         raise NonesuchError(f"{source}: holds no captions; 'nonesuch caption' makes some")
     return found
-
-
-def _columns(folder: Path) -> Iterator[Path]:
-    for shard in range(Plan(folder).shards):
-        if problem := columns_problem(folder, GROUP, shard):
-            raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run 'nonesuch caption' first")
-        yield columns_file(folder, GROUP, shard)
 
 
 def _quality(folder: Path) -> float:

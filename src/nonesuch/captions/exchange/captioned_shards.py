@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nonesuch.captions.captioned import GROUP
+from nonesuch.captions.captioned import GROUP, sound_captions
 from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.columns import MADE_BY, columns_file, columns_problem
+from nonesuch.formats.columns import MADE_BY, columns_file
 from nonesuch.formats.plan import Plan
 
 
@@ -31,9 +31,7 @@ def shard_captions(folder: Path) -> Iterator[pa.Table]:
     """
     makers: set[bytes] = set()
     for shard in range(Plan(folder).shards):
-        if problem := columns_problem(folder, GROUP, shard):
-            raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run 'nonesuch caption {folder}' again")
-        table = parquet.read_table(columns_file(folder, GROUP, shard))
+        table = parquet.read_table(sound_captions(folder, shard))
         makers.add(table.schema.metadata[MADE_BY])
         if len(makers) > 1:
             raise NonesuchError(
