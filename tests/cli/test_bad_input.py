@@ -40,7 +40,7 @@ from tests.conftest import Cli
         (["generate", "{out}", "--max-similarity", "1.5"], "1.5 is not in the range -1<=x<=1"),
         (["generate", "{out}", "--fmr", "0.02"], "no threshold of mobilefacenet is known at FMR 0.02"),
         (["generate", "{out}", "--statistics", "{absent}"], "no such statistics file"),
-        (["generate", "{out}", "--identities", "5000", "--max-similarity", "0.0"], "of 5000 identities fit"),
+        (["generate", "{out}", "--identities", "200", "--max-similarity", "-0.5"], "of 200 identities fit"),
         (["identities", "{out}", "--identities", "0"], "0 is not in the range x>=1"),
         (["statistics", "{absent}", "--out", "{out}"], "no such table"),
         (["embed", "{absent}", "--out", "{out}"], "no such file or folder"),
