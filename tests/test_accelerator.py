@@ -154,7 +154,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _trains(train: Callable[[Path, str], Path], folder: Path, steps: int = 2) -> None:
-    """The first two steps have the losses that they have on a CPU; later ones rounding moves apart. Weights are left."""
+    """The first two steps have the losses that they have on a CPU; rounding moves later ones apart."""
     with accelerator() as device:
         there = train(folder / "there", str(device))
     here = train(folder / "here", "cpu")

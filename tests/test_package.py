@@ -1,6 +1,8 @@
 """What the package itself offers."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,13 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
         line for line in (Path(__file__).parents[1] / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")
     ]
     assert headings[0].split()[1] == VERSION
+
+
+def test_generators_are_loaded_without_torchs_compiler() -> None:
+    """It takes more time to import than torch itself, each time a command starts."""
+    code = (
+        "import sys, nonesuch; nonesuch.load_generator('vec2face_small', 'cpu');"
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

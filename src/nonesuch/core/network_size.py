@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 
 from nonesuch.core.errors import NonesuchError
 
@@ -43,12 +44,21 @@ def outlined(build: Callable[[], nn.Module], sizes: Mapping[str, Any]) -> nn.Mod
         hooks.register_module_buffer_registration_hook(count),
     ]
     try:
-        # Initial weights are drawn even where there is no memory for them; the real ones must not depend on that.
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        # Some initial weights are drawn even where there is no memory for them; the real ones must not depend on that.
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), _Unfilled():
             return build()
     finally:
         for handle in handles:
             handle.remove()
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out torch.nn.init: without memory it fills nothing, and it loads torch's compiler, which takes 1.4 s."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _check_sizes(value: Any) -> None:

@@ -28,7 +28,7 @@ class TokenEmbedding(nn.Module):
         self.position_embeddings = nn.Embedding(TOKENS + 1, dim)
         self.LayerNorm = nn.LayerNorm(dim, eps=1e-6)
         self.dropout = nn.Dropout(dropout)
-        self.register_buffer("position_ids", torch.arange(TOKENS + 1)[None])
+        self.register_buffer("position_ids", torch.tensor([list(range(TOKENS + 1))]))
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.dropout(self.LayerNorm(rows + self.position_embeddings(self.position_ids)))
