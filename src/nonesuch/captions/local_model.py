@@ -24,6 +24,11 @@ class LocalModel:
         self.place, self.name, self.option = str(folder), folder.resolve().name, option
         self._device = pick_device(device)
 
+    def load(self) -> "LocalModel":
+        """Load it now; raises NonesuchError where it cannot be loaded."""
+        _ = self._loaded
+        return self
+
     def check(self) -> None:
         """Load it; raises NonesuchError where it cannot be loaded, or has no chat template."""
         if not getattr(self._loaded[0], "chat_template", None):

@@ -35,9 +35,10 @@ def compared(
     """Each group of texts beside the first one; None for that and where no set of facts is in both.
 
     Args:
+        texts: at least one group.
         on_text: told how many texts the model has read, and of how many.
     """
-    first, others = texts[0], texts[1:]
+    first, *others = texts
     both = [[facts for facts in first if facts in other][:_SETS] for other in others]
     wanted = dict.fromkeys(first[facts] for sets in both for facts in sets)
     wanted |= dict.fromkeys(other[facts] for other, sets in zip(others, both, strict=True) for facts in sets)

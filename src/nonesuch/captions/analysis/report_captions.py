@@ -17,6 +17,7 @@ from nonesuch.captions.sentences import READERS, SentenceReader
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.files import AnyPath, as_path, as_paths
+from nonesuch.core.notices import notice
 from nonesuch.core.seeding import Stream, permutation
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.texts import TextFigures, growth, self_bleu, text_figures
@@ -138,6 +139,7 @@ def report_captions(
     paths = as_paths(sources)
     reads = SentenceReader(as_paths(reader))
     known = read_labels(as_path(labels)) if labels is not None else None
+    model = LocalModel(as_path(likelihood), option="--likelihood").load() if likelihood is not None else None
     figures = []
     texts: list[dict[str, Texts]] = []
     for number, path in enumerate(paths):
@@ -145,10 +147,9 @@ def report_captions(
         found = read_captions(path, most)
         drawn = permutation(0, Stream.SPLIT, len(found.texts))
         figures.append(_figures(found, drawn, reads, known))
-        texts.append(_by_facts(found, drawn[:_READ].tolist(), reads) if likelihood is not None else {})
-    if likelihood is not None:
-        model = LocalModel(as_path(likelihood), option="--likelihood")
-        figures = _with_naturalness(figures, texts, model, on_progress)
+        texts.append(_by_facts(found, drawn[:_READ].tolist(), reads) if model is not None else {})
+    if model is not None:
+        _judge(figures, texts, model, on_progress)
     if json is not None:
         files.write_json(as_path(json), [_plain(asdict(one)) for one in figures])
     write = writer("nonesuch.captions.analysis.captions_page", "write_captions_page")
@@ -196,17 +197,19 @@ def _by_facts(found: CaptionTexts, rows: list[int], reader: SentenceReader) -> d
     return {kind: texts[kind] for kind in sorted(texts)}  # the grammar's first
 
 
-def _with_naturalness(
+def _judge(
     figures: list[CaptionFigures], texts: list[dict[str, Texts]], model: LocalModel, on_progress: OnProgress
-) -> list[CaptionFigures]:
+) -> None:
+    """Add how natural captions are to the figures of their sources."""
     groups = [(number, kind, mine) for number, kinds in enumerate(texts) for kind, mine in kinds.items()]
-    if len(groups) < 2:
-        return figures
-    told = compared([mine for _, _, mine in groups], model, lambda *seen: on_progress("judging captions", *seen))
+    told: list[Naturalness | None] = []
+    if groups:
+        told = compared([mine for _, _, mine in groups], model, lambda *seen: on_progress("judging captions", *seen))
     for (number, kind, _), one in zip(groups, told, strict=True):
         if one is not None:
             figures[number].naturalness[kind] = one
-    return figures
+    if not any(told):
+        notice("--likelihood: nothing to compare: no two kinds of captions state the same facts")
 
 
 def _read_back(found: CaptionTexts, rows: list[int], reader: SentenceReader) -> dict[str, ReadBack]:
