@@ -1,5 +1,6 @@
 """Distilling an IDiff-Face to one step through the command line, on planted pictures."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -88,9 +89,11 @@ def test_a_better_decoder_takes_the_place_of_the_teachers(cli: Cli, faces: Path,
     name = "first_stage.decoder.conv_out.bias"
     tensors[name] = tensors[name] + 0.25
     better = tmp_path / "better.safetensors"
-    weights.save(better, tensors, read_card(teacher, IDiffCard))
+    weights.save(better, tensors, dataclasses.replace(read_card(teacher, IDiffCard), training_data="Others' faces."))
     options = [*_OPTIONS, "--images-seen", 8, "--teacher", teacher, "--first-stage", better]
     assert cli("train-generator", tmp_path / "run", "--data", faces, *options).status == 0
+    card = json.loads((tmp_path / "run" / "idiff_tiny_fast.json").read_text())
+    assert card["training_data"].endswith(" First stage: Others' faces.")
     shipped = load_file(tmp_path / "run" / "idiff_tiny_fast.safetensors")
     for key in (key for key in tensors if key.startswith("first_stage.")):
         torch.testing.assert_close(shipped[key].float(), tensors[key].float(), rtol=2e-3, atol=1e-3)  # it stays so

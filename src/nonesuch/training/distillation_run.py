@@ -14,6 +14,7 @@ from torch import Tensor
 from nonesuch.core import files, weights
 from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.weights import Card
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.idiff.distillation import DistillationTask, PairSamples, pair_seed
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
@@ -93,8 +94,9 @@ class _Begun:
         self.teacher = teacher
         network = latent_diffusion(given.preset, card.sizes)
         weights.load_into(network, teacher.network.state_dict(), str(training.teacher))
+        self.stage_card = None
         if training.first_stage is not None:
-            _load_decoder(network.first_stage, training.first_stage)
+            self.stage_card = _load_decoder(network.first_stage, training.first_stage)
         self.task = DistillationTask(network, judge, self.recipe, card.latent_scale)
         if (tensors := given.loaded(self.task.players)) is not None:
             weights.load_into(network, tensors, str(given.init))
@@ -115,6 +117,9 @@ class _Begun:
             distilled=True,
         )
         self.card = continued(card, teacher)
+        if self.stage_card is not None:
+            data = f"{self.card.training_data} First stage: {self.stage_card.training_data}"
+            self.card = dataclasses.replace(self.card, training_data=data)
         draw = pca_gaussian(fitted_statistics(material, self.judge, card.statistics))
         folder, seed = material.out / _PAIRS, material.run.seed
         distributed.first_does(lambda: self._draw_pairs(folder, draw, material))
@@ -122,6 +127,7 @@ class _Begun:
             perceiver, told = self._perceiver(material.place), partial(material.on_progress, "perceiving")
             self.task.shortfall = Steadiness(perceiver, material.crops, told).shortfall
         latents, styles = [_read(path) for path in self._parts(folder)], self.teacher.network.style_units()
+        del self.teacher  # it has drawn all that it is asked for
         return material.placed(PairSamples(material.crops, latents, draw, styles, seed))
 
     def _perceiver(self, place: torch.device) -> Perceiver:
@@ -168,13 +174,14 @@ def _read(path: Path) -> NDArray[np.float16]:
     return latents
 
 
-def _load_decoder(stage: FirstStage, path: Path) -> None:
+def _load_decoder(stage: FirstStage, path: Path) -> Card:
     """Another first stage in the place of the teacher's, with the same encoder: latents must mean the same."""
     before = {name: tensor.clone() for name, tensor in stage.state_dict().items()}
-    load_first_stage(stage, path)
+    card = load_first_stage(stage, path)
     for name, tensor in stage.state_dict().items():
         if not name.startswith(_DECODES) and not torch.equal(tensor, before[name]):
             raise NonesuchError(
                 f"--first-stage {path}: its encoder is another than the teacher's, whose latents it would not decode; "
                 "train the teacher's own decoder on, with --preset idiff_small_decoder"
             )
+    return card
