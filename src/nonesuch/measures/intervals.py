@@ -1,6 +1,7 @@
 """Intervals by resampling people: comparisons and images are not independent, people nearly are."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,16 +12,28 @@ from nonesuch.measures.figure import Figure
 RESAMPLES = 200
 _INTERVAL = (2.5, 97.5)  # percent
 _RULE_OF_THREE = 3.0
+_FEW = 1000  # people; for more, drawing takes less than what is computed of them, and keeping the draws much memory
 
 
 def people_drawn(people: int, number: int, seed: int = 0) -> NDArray[np.float64]:
     """How often each of `people` is drawn in resample `number`, which draws as many with replacement: (people,).
 
     A person drawn k times counts k times: a mated comparison has weight k, a non-mated one with a person drawn l times
-    k * l.
+    k * l. Read it only: many figures are of the same people, and draws of few are kept.
     """
+    return _drawn_of_few(people, number, seed) if people <= _FEW else _drawn(people, number, seed)
+
+
+def _drawn(people: int, number: int, seed: int) -> NDArray[np.float64]:
     picks = (uniform(derive_seed(seed, number), Stream.RESAMPLE, people) * people).astype(np.int64)
     return np.bincount(picks, minlength=people).astype(np.float64)
+
+
+@lru_cache(maxsize=20 * RESAMPLES)
+def _drawn_of_few(people: int, number: int, seed: int) -> NDArray[np.float64]:
+    found = _drawn(people, number, seed)
+    found.flags.writeable = False
+    return found
 
 
 def with_interval(value: float, resampled: Sequence[float], share_of: int = 0) -> Figure:
