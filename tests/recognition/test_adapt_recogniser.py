@@ -57,7 +57,7 @@ def _trainer(samples: FaceSamples, name: str, folder: Path, images: int, dtype: 
 def test_only_adapters_and_head_change_and_they_learn(
     samples: FaceSamples, tmp_path: Path, name: str, dtype: str
 ) -> None:
-    trainer = _trainer(samples, name, tmp_path, 960, dtype)
+    trainer = _trainer(samples, name, tmp_path, 320, dtype)
     before = {path: tensor.clone() for path, tensor in trainer.network.state_dict().items()}
     losses: list[float] = []
     trainer.run(lambda progress: losses.append(progress.losses["head"]), lambda: None)
@@ -68,18 +68,18 @@ def test_only_adapters_and_head_change_and_they_learn(
 
 
 def test_resuming_changes_nothing(samples: FaceSamples, tmp_path: Path) -> None:
-    straight = _trainer(samples, "iresnet_tiny", tmp_path / "straight", 160)
+    straight = _trainer(samples, "iresnet_tiny", tmp_path / "straight", 96)
     straight.run(lambda progress: None, lambda: None)
 
     def stop(progress: Progress) -> None:
-        if progress.seen == 80:
+        if progress.seen == 48:
             raise RuntimeError("enough")
 
-    first = _trainer(samples, "iresnet_tiny", tmp_path / "stopped", 160)
+    first = _trainer(samples, "iresnet_tiny", tmp_path / "stopped", 96)
     with pytest.raises(RuntimeError, match="enough"):
         first.run(stop, lambda: None)
     first.save()
-    second = _trainer(samples, "iresnet_tiny", tmp_path / "stopped", 160)
+    second = _trainer(samples, "iresnet_tiny", tmp_path / "stopped", 96)
     second.run(lambda progress: None, lambda: None)
     for path, tensor in straight.averaged().items():
         assert torch.equal(tensor, second.averaged()[path]), path
