@@ -28,6 +28,8 @@ from nonesuch.recognition.task import Recogniser, RecogniserTask
 from tests.loop.claimed import claimed_trainer
 
 CLASSES = 11
+DRAWS = torch.randn(64, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+PIXELS = (DRAWS * 40 + 128).clamp(0, 255).to(torch.uint8)
 
 
 class Faces:
@@ -35,10 +37,8 @@ class Faces:
         return 64
 
     def load(self, indices, seeds):
-        draws = torch.randn(64, 3, 112, 112, generator=torch.Generator().manual_seed(0))
-        pixels = (draws * 40 + 128).clamp(0, 255).to(torch.uint8)
         rows = torch.from_numpy(indices)
-        return {"pixels": pixels[rows], "labels": rows % CLASSES, "draws": torch.ones(len(rows), 16)}
+        return {"pixels": PIXELS[rows], "labels": rows % CLASSES, "draws": torch.ones(len(rows), 16)}
 
 
 class Overflowing:
