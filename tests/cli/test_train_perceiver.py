@@ -39,7 +39,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_planted_labels_are_learned(cli: Cli, tar: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    options = ["--data", tar, "--preset", "perceiver_tiny", "--images-seen", 640, "--licence", "test only"]
+    options = ["--data", tar, "--preset", "perceiver_tiny", "--images-seen", 320, "--licence", "test only"]
     outcome = cli("train-perceiver", run, *options, "--about-data", "Made up.")
     assert outcome.status == 0, outcome.err
     card = json.loads((run / "perceiver_tiny.json").read_text())
