@@ -78,7 +78,7 @@ def test_the_budget_counts_every_pass(either: IDiffGenerator, bases: np.ndarray,
     generator, passes = either.with_sampler(text), []
     hook = generator.network.unet.register_forward_hook(lambda module, given, found: passes.append(1))
     try:
-        generator.render(bases, SEEDS, 3, others=bases[::-1])
+        generator.render(bases[:1], SEEDS[:1], 1, others=bases[1:2])
     finally:
         hook.remove()
     assert len(passes) == generator.passes
