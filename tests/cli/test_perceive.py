@@ -1,5 +1,6 @@
 """`nonesuch perceive` on datasets and photographs."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import nonesuch
 from nonesuch import load_perceiver
 from nonesuch.core import images
 from nonesuch.formats.columns import read_columns
@@ -19,13 +21,17 @@ from tests.conftest import Cli
 from tests.people import faces_of_no_one
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four identities with three images each, in two shards."""
-    out = tmp_path / "faces"
-    options = ["--identities", "4", "--images", "3", "--shard-images", "6", "--no-summary"]
-    subprocess.run([sys.executable, "-m", "nonesuch", "generate", str(out), *options], check=True, capture_output=True)
+    out = tmp_path_factory.mktemp("made") / "faces"
+    nonesuch.generate_dataset(out, identities=4, images=3, shard_images=6, summary=False)
     return out
+
+
+@pytest.fixture
+def dataset(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "faces"))
 
 
 def test_a_dataset_gets_columns(cli: Cli, dataset: Path) -> None:
