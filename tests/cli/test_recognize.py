@@ -20,7 +20,7 @@ from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
 from tests.people import planted_person
 
-_STEPS = ["--preset", "tiny", "--epochs", "30"]
+_STEPS = ["--preset", "tiny", "--epochs", "15"]  # 60 steps
 _QUICK = os.environ | {"OMP_NUM_THREADS": "1", "NONESUCH_CHECKPOINT_SECONDS": "0.2"}
 
 
@@ -100,10 +100,10 @@ def test_under_torchrun(cli: Cli, folder: Path, tmp_path: Path) -> None:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
-    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 120, "the run was not interrupted"
+    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 60, "the run was not interrupted"
     assert torch.load(run / "state.pt", weights_only=True)["networks"][0]["head.centres"].shape == (8, 32)
     _to_the_end(cli, folder, run)
-    assert len((run / "log.jsonl").read_text().splitlines()) == 120
+    assert len((run / "log.jsonl").read_text().splitlines()) == 60
 
 
 def test_batch_norm_over_all_processes(cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_killed_and_on_a_full_disk_it_goes_on_to_the_same_weights(cli: Cli, fold
             time.sleep(0.01)
         process.kill()
         process.communicate(timeout=60)
-    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 120, "the run was not interrupted"
+    assert 0 < len((run / "log.jsonl").read_text().splitlines()) < 60, "the run was not interrupted"
     state = (run / "state.pt").read_bytes()
     assert len(state) > 50_000
     of_the_killed = set(run.glob(".*.tmp"))  # it may have been killed while it wrote

@@ -17,6 +17,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import create_model, load_embedder
+from nonesuch.cli.app import main
+from nonesuch.core.devices import one_core
 from nonesuch.training.generator_data import vector_scale
 from tests.conftest import Cli
 from tests.formats.test_lmdb_records import npy, write
@@ -183,28 +185,31 @@ def test_loss_weights_are_options(cli: Cli, faces: Path, tmp_path: Path) -> None
 _ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(scope="module")
-def command(faces: Path) -> list[str]:
-    start = [sys.executable, "-m", "nonesuch", "train-generator", "--data", str(faces)]
-    return [*start, *map(str, _OPTIONS), "--images-seen", "40"]
+def _arguments(faces: Path, run: Path) -> list[str]:
+    return ["train-generator", str(run), "--data", str(faces), *map(str, _OPTIONS), "--images-seen", "40"]
 
 
 @pytest.fixture(scope="module")
-def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was not stopped."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run([*command, str(folder)], check=True, capture_output=True, env=_ONE_THREAD)
+    with pytest.MonkeyPatch.context() as patch, one_core(torch.device("cpu")):
+        patch.setattr(sys, "argv", ["nonesuch", *_arguments(faces, folder)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    assert not stopped.value.code
     return folder
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])  # SIGINT: tests/loop/test_trainer.py
 def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
-    command: list[str], whole: Path, tmp_path: Path, stop: signal.Signals
+    cli: Cli, faces: Path, whole: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     parts = tmp_path / "parts"
     marker = "state.pt" if stop == signal.SIGKILL else "log.jsonl"
     often = _ONE_THREAD | {"NONESUCH_CHECKPOINT_SECONDS": "0.2"}
-    with subprocess.Popen([*command, str(parts)], stderr=subprocess.PIPE, text=True, env=often) as process:
+    command = [sys.executable, "-m", "nonesuch", *_arguments(faces, parts)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=often) as process:
         while not (parts / marker).exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(random.Random(int(stop)).uniform(0.05, 0.6))
@@ -215,7 +220,9 @@ def test_stopped_at_a_random_moment_it_goes_on_to_the_same_weights(
     if stop != signal.SIGKILL:
         assert process.returncode == 130
         assert "interrupted; run the same command again to resume" in message
-    subprocess.run([*command, str(parts)], check=True, capture_output=True, env=_ONE_THREAD)
+    with one_core(torch.device("cpu")):
+        outcome = cli(*_arguments(faces, parts))
+    assert outcome.status == 0, outcome.err
     assert _log(parts) == _log(whole)
     weights = "vec2face_tiny.safetensors"
     assert (parts / weights).read_bytes() == (whole / weights).read_bytes()

@@ -3,9 +3,11 @@
 import inspect
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -163,32 +165,57 @@ def test_epochs_count_the_data(cli: Cli, training_data: Path, tmp_path: Path) ->
 _FILES = {"settings.json", "images.parquet", "log.jsonl", "state.pt", ".lock"}
 
 
-@pytest.mark.parametrize(
-    ("name", "files"),
-    [
-        ("train-perceiver", {"perceiver_tiny.safetensors", "perceiver_tiny.json"}),
-        (
-            "train-generator",
-            {
-                "vec2face_tiny.safetensors",
-                "vec2face_tiny.json",
-                "vec2face_tiny.statistics.safetensors",
-                "vectors.parquet",
-                "samples.png",
-            },
-        ),
-        ("recognize adapt", {"adapted.safetensors", "adapted.json"}),
-    ],
-)
-def test_two_processes_leave_one_set_of_files(training_data: Path, tmp_path: Path, name: str, files: set[str]) -> None:
+_LEFT = {
+    "train-perceiver": {"perceiver_tiny.safetensors", "perceiver_tiny.json"},
+    "train-generator": {
+        "vec2face_tiny.safetensors",
+        "vec2face_tiny.json",
+        "vec2face_tiny.statistics.safetensors",
+        "vectors.parquet",
+        "samples.png",
+    },
+    "recognize adapt": {"adapted.safetensors", "adapted.json"},
+}
+# One command after the other, each with a group of its own, which meets at a port of its own.
+_ONE_BY_ONE = """
+import json
+import os
+import sys
+
+from nonesuch.cli.app import main
+
+os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
+for port, arguments in json.loads(sys.argv[1]):
+    os.environ["MASTER_PORT"] = str(port)
+    sys.argv = ["nonesuch", *arguments]
+    try:
+        main()
+    except SystemExit as stopped:
+        if stopped.code:
+            raise
+"""
+
+
+def test_two_processes_leave_one_set_of_files(training_data: Path, tmp_path: Path) -> None:
     """Each sees half of a batch, and the first one alone writes and speaks."""
-    run = tmp_path / "run"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nonesuch"]
-    command = [*torchrun, *name.split(), run, *arguments_of(options_of(training_data, name)), "--device", "cpu"]
+    script = tmp_path / "one_by_one.py"
+    script.write_text(_ONE_BY_ONE)
+    runs = {name: tmp_path / name.replace(" ", "-") for name in _LEFT}
+    commands = [
+        list(map(str, [*name.split(), run, *arguments_of(options_of(training_data, name)), "--device", "cpu"]))
+        for name, run in runs.items()
+    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
+    with ExitStack() as stack:
+        ports = [stack.enter_context(socket.create_server(("localhost", 0))).getsockname()[1] for _ in commands]
+    given = json.dumps(list(zip(ports, commands, strict=True)))
+    done = subprocess.run([*torchrun, given], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in run.iterdir()} == _FILES | files
-    log = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
-    assert log == [8, 16, 24]
-    assert done.stdout.count("trained on 24 images") == 1
+    for name, run in runs.items():
+        assert {path.name for path in run.iterdir()} == _FILES | _LEFT[name]
+        log = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
+        assert log == [8, 16, 24]
+        weights = next(file for file in _LEFT[name] if file.endswith(".safetensors") and "statistics" not in file)
+        assert done.stdout.count(f"{run / weights}: trained on 24 images") == 1
+    assert done.stdout.count("trained on 24 images") == len(runs)
