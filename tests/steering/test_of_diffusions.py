@@ -18,7 +18,7 @@ from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.idiff.generator import IDiffGenerator
 from nonesuch.generators.idiff.presets import IDIFF
 from nonesuch.steering.steerer import Steerer, SteerSettings
-from tests.cards import write_tiny_idiff
+from tests.cards import SMALL_LATENT, write_tiny_idiff
 from tests.conftest import Cli
 
 SEEDS = np.arange(3, dtype=np.uint64)
@@ -55,7 +55,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["attention", "time"])
 def either(request: pytest.FixtureRequest, file: Path, tmp_path_factory: pytest.TempPathFactory) -> IDiffGenerator:
     if request.param == "attention":
-        file = _written(tmp_path_factory.mktemp("idiff") / "attention.safetensors", {})
+        file = _written(tmp_path_factory.mktemp("idiff") / "attention.safetensors", SMALL_LATENT)
     generator = load_generator(file, "cpu")
     assert isinstance(generator, IDiffGenerator)
     return generator
@@ -101,14 +101,17 @@ def test_gradients_are_those_of_the_sampler(either: IDiffGenerator, bases: np.nd
     assert float(weight.abs().max()) > 1e-4
 
 
-def test_memory_does_not_grow_with_the_steps(either: IDiffGenerator, bases: np.ndarray) -> None:
+@pytest.mark.parametrize("sizes", [{}, SMOOTH], ids=["attention", "time"])
+def test_memory_does_not_grow_with_the_steps(bases: np.ndarray, tmp_path: Path, sizes: dict[str, Any]) -> None:
     """What is kept for the gradient: one pass is as large as the decoding, a hundred times as large as a latent."""
+    own = load_generator(_written(tmp_path / "own.safetensors", sizes), "cpu")
+    assert isinstance(own, IDiffGenerator)
 
     def kept(steps: int) -> int:
-        generator, sizes = either.with_sampler(f"ddim,steps={steps}"), {}
+        generator, kept_sizes = own.with_sampler(f"ddim,steps={steps}"), {}
 
         def keep(tensor: Tensor) -> Tensor:
-            sizes[tensor.untyped_storage().data_ptr()] = (tensor.untyped_storage().nbytes(), tensor)
+            kept_sizes[tensor.untyped_storage().data_ptr()] = (tensor.untyped_storage().nbytes(), tensor)
             return tensor
 
         vectors = torch.from_numpy(bases).requires_grad_()
@@ -116,7 +119,7 @@ def test_memory_does_not_grow_with_the_steps(either: IDiffGenerator, bases: np.n
             pixels = generator.forward(vectors, generator.draw(SEEDS))
         assert pixels.requires_grad
         weights_of = {part.untyped_storage().data_ptr() for part in generator.network.parameters()}
-        return sum(size for place, (size, _) in sizes.items() if place not in weights_of)
+        return sum(size for place, (size, _) in kept_sizes.items() if place not in weights_of)
 
     assert kept(12) < 1.25 * kept(2)
 

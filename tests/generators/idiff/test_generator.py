@@ -17,7 +17,7 @@ from nonesuch.dataset.from_plan import PlannedImages
 from nonesuch.formats.dataset import read_identities
 from nonesuch.generators.idiff.generator import IDiffGenerator
 from nonesuch.measures.similarity import normalised
-from tests.cards import write_tiny_idiff
+from tests.cards import SMALL_LATENT, write_tiny_idiff
 from tests.conftest import Cli
 from tests.generators.own_seeds import check_images_are_of_their_seeds
 
@@ -37,7 +37,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("idiff") / "own.safetensors"
-    return write_tiny_idiff(path, sampling={"steps": 3}, learned_without_identity=True)
+    return write_tiny_idiff(path, SMALL_LATENT, sampling={"steps": 3}, learned_without_identity=True)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_contexts_lie_at_the_cosines_that_were_drawn(own: IDiffGenerator, vector
 def test_velocity_is_noise_in_another_form(own: IDiffGenerator, vectors: np.ndarray) -> None:
     """v = sqrt(a) noise - sqrt(1 - a) clean, for the noise that is made of v and the clean latent that follows."""
     generator = _with(own, prediction="velocity")
-    x, context = torch.randn(2, 3, 28, 28), torch.randn(2, 192)
+    x, context = torch.randn(2, 3, 14, 14), torch.randn(2, 192)
     share = float(generator._signal[400])
     with torch.inference_mode():
         velocity = generator.network.unet(x, torch.full((2,), 400.0), context)
