@@ -81,6 +81,12 @@ def sets(tmp_path_factory: pytest.TempPathFactory, faces: np.ndarray) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what audit.json has: drawing the page's curves takes as long as the rest of a small audit."""
+    monkeypatch.setattr("nonesuch.audit.report.draw_all", lambda found: [])
+
+
 def _audit(cli: Cli, out: Path, *arguments: object) -> dict:
     outcome = cli("audit", *arguments, *ONE, "--out", out)
     assert outcome.status == 0, outcome.err
@@ -259,6 +265,7 @@ def test_a_training_person_in_other_photographs_is_a_suspect(cli: Cli, sets: Pat
     assert "p500 and training person p000" in (audited.out / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_dataset_of_ours_gets_columns_once(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     made = ["--identities", 3, "--images", 4, "--generator", tiny_generator, "--no-summary", "--max-similarity", 1]
@@ -276,6 +283,7 @@ def test_a_dataset_of_ours_gets_columns_once(cli: Cli, tiny_generator: Path, tmp
     assert cli("perceive", data).out.startswith(f"{data / 'columns' / 'perception'}: 0 images")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_requirements_decide_the_exit_status(cli: Cli, sets: Path, audited: Audited) -> None:
     options = [sets / "faces", *ONE, "--out", audited.out]
     assert cli("audit", *options, "--require", "eer<=0.2", "--require", "duplicates/images==0").status == 0
@@ -302,6 +310,7 @@ def test_sets_of_which_little_can_be_said(cli: Cli, faces: np.ndarray, tmp_path:
     assert {light["colour"] for light in single["verdict"] if light["about"] == "EER"} == {"grey"}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_embeddings_that_are_not_finite_are_counted(
     cli: Cli, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +328,7 @@ def test_embeddings_that_are_not_finite_are_counted(
     assert "mobilefacenet's embedding is zero or not finite" in counts["problems"][0]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_shares_against_a_target(cli: Cli, sets: Path, tmp_path: Path, audited: Audited) -> None:
     target = tmp_path / "target.json"
     target.write_text('{"gender": {"female": 1.0}}')
@@ -362,6 +372,7 @@ def test_judges_whose_files_a_user_brings(cli: Cli, sets: Path, audited: Audited
     assert "go with --against" in outcome.error
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_has_changed_is_looked_at_again(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:
     """Another picture of equal name and size; another precision. The table beside a tar stays the user's."""
     folder, out = tmp_path / "faces", tmp_path
