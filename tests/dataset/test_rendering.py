@@ -274,7 +274,7 @@ def test_a_full_disk_loses_nothing_that_was_finished(
     command: list[str], cli: Cli, tiny_generator: Path, tmp_path: Path
 ) -> None:
     """A limit on the size of files stands for the disk: plan and first shards fit below it, a later shard does not."""
-    more = ["--identities", "60", "--images", "3", "--shard-images", "18", "--codec", "png"]
+    more = ["--identities", "60", "--images", "5", "--shard-images", "50", "--codec", "png"]
     reference, out = tmp_path / "reference", tmp_path / "faces"
     _generate(cli, reference, tiny_generator, *more)
     sizes = [len(data) for data in _tars(reference).values()]
