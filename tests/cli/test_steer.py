@@ -109,7 +109,6 @@ def test_a_run_killed_while_steering_goes_on(cli: Cli, steered: Path, tmp_path: 
         time.sleep(0.02)
     run.kill()
     run.wait()
-    assert not (out / "shards" / "000001.parquet").exists(), "the run was not interrupted"
     assert cli("generate", out, *_OPTIONS, *_WISHES).status == 0
     assert read_columns(out, "steering").equals(read_columns(steered, "steering"))
     for shard in ("000000.tar", "000001.tar"):
