@@ -200,9 +200,11 @@ def beside_published(published: Path, language_model: Path | None) -> None:
     equal: tuple[Texts, Texts] = {}, {}
     draws = uniform_rows(np.arange(SETS, dtype=np.uint64), Stream.CAPTION, DRAWS)
     for text, row in zip(read_captions(published, SETS).texts, draws.tolist(), strict=False):
+        if len(ours) == READ:
+            break
         facts = reader.whole(text)
         held = bits((facts or frozenset()) - {"attractive"})
-        if facts is None or not held or not consistent(held) or len(ours) == READ:
+        if facts is None or not held or not consistent(held):
             continue
         theirs.append(text)
         ours.append(grammar.say(held, row).text)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +44,25 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
     """Runs `nonesuch ARGS...` in this process, through the entry point that the installed command calls."""
 
     def run(*args: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["nonesuch", *map(str, args)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
+        status = _status(monkeypatch, args)
         captured = capfd.readouterr()
-        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+        return Outcome(status, captured.out, captured.err)
 
     return run
+
+
+def succeed(*args: object) -> None:
+    """The same for fixtures of a module, whose commands succeed and whose output nobody reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        assert _status(patch, args) == 0
+
+
+def _status(patch: pytest.MonkeyPatch, args: Sequence[object]) -> int:
+    patch.setattr(sys, "argv", ["nonesuch", *map(str, args)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from nonesuch.audit.figures.catalogue import (
 )
 from nonesuch.audit.judges import brisque
 from nonesuch.embedders.embedder import Embedder
-from tests.conftest import Cli
+from tests.conftest import Cli, succeed
 from tests.onnx_networks import pooling_network
 from tests.people import faces_of_no_one
 
@@ -96,15 +95,9 @@ def _audit(cli: Cli, out: Path, *arguments: object) -> dict:
 @pytest.fixture(scope="module")
 def audited(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """The clean and the faulty set side by side, beside training photographs and a control."""
-    from nonesuch.cli.app import main
-
     out = tmp_path_factory.mktemp("audited")
     options = ["--against", sets / "training", "--control", sets / "control", *ONE, "--out", out]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["nonesuch", "audit", *map(str, (sets / "faces", sets / "faulty", *options))])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    assert not stopped.value.code
+    succeed("audit", sets / "faces", sets / "faulty", *options)
     return Audited(json.loads((out / "audit.json").read_text()), out, (out / "report.html").read_text())
 
 

@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from nonesuch import create_model, load_generator, load_perceiver
-from nonesuch.cli.app import main
 from nonesuch.core import images, weights
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
-from tests.conftest import Cli
+from tests.conftest import Cli, succeed
 
 _OPTIONS = ["--identities", 2, "--images", 5, "--shard-images", 5, "--no-summary", "--steer-steps", 6]
 _OPTIONS += ["--micro-batch", 1]  # so that a shard takes several jobs
@@ -30,11 +29,7 @@ _WISHES = ["--steer", "yaw=uniform(-15,15)", "--steer", "50%: smiling=1"]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("steered") / "faces"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["nonesuch", "generate", *map(str, [out, *_OPTIONS, *_WISHES])])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    assert not stopped.value.code
+    succeed("generate", out, *_OPTIONS, *_WISHES)
     return out
 
 

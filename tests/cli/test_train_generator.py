@@ -17,10 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nonesuch import create_model, load_embedder
-from nonesuch.cli.app import main
 from nonesuch.core.devices import one_core
 from nonesuch.training.generator_data import vector_scale
-from tests.conftest import Cli
+from tests.conftest import Cli, succeed
 from tests.formats.test_lmdb_records import npy, write
 from tests.people import faces_of_no_one
 
@@ -193,11 +192,8 @@ def _arguments(faces: Path, run: Path) -> list[str]:
 def whole(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was not stopped."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch, one_core(torch.device("cpu")):
-        patch.setattr(sys, "argv", ["nonesuch", *_arguments(faces, folder)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    assert not stopped.value.code
+    with one_core(torch.device("cpu")):
+        succeed(*_arguments(faces, folder))
     return folder
 
 

@@ -7,7 +7,7 @@ does not publish it; this one is of our own making.
 
 import hashlib
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,10 +126,22 @@ def grammar_file(grammar: AnyPath) -> Path:
     Raises:
         NonesuchError: there is neither.
     """
-    shipped = {path.stem: path for path in sorted(LANGUAGES.glob("*.txt"))}
-    if str(grammar) in shipped:
-        return shipped[str(grammar)]
-    path = as_path(grammar)
+    return language_file("grammar", grammar, LANGUAGES.glob("*.txt"))
+
+
+def language_file(kind: str, given: AnyPath, ship: Iterable[Path]) -> Path:
+    """One of the files that ship, by its name, or one that is named by its file.
+
+    Args:
+        kind: what it is; also the name of the option, for the error.
+
+    Raises:
+        NonesuchError: there is neither.
+    """
+    shipped = {path.stem: path for path in sorted(ship)}
+    if str(given) in shipped:
+        return shipped[str(given)]
+    path = as_path(given)
     if not path.is_file():
-        raise NonesuchError(f"--grammar {grammar}: no such file; grammars that ship: {', '.join(shipped)}")
+        raise NonesuchError(f"--{kind} {given}: no such file; {kind}s that ship: {', '.join(shipped)}")
     return path

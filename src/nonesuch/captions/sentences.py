@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from nonesuch.captions.grammar import LANGUAGES
+from nonesuch.captions.grammar import LANGUAGES, language_file
 from nonesuch.captions.reading import LONGEST, Reader
-from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_path
+from nonesuch.core.files import AnyPath
 
 READERS = ("english", "celebahq")
 _QUESTIONS = "questions"  # reads what is asked, not what is said
 _SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 _KEPT = 1 << 16  # sentences that are not read again: many captions share theirs
+_KEPT_TEXTS = 1 << 12  # a report asks more than once about some
 
 
 class Sentence(NamedTuple):
@@ -36,21 +36,20 @@ class SentenceReader:
     """
 
     def __init__(self, readers: Sequence[AnyPath]) -> None:
-        shipped = {path.stem: path for path in sorted(LANGUAGES.glob("*.lark")) if path.stem != _QUESTIONS}
-        self._readers = []
-        for name in readers:
-            path = shipped.get(str(name)) or as_path(name)
-            if not path.is_file():
-                raise NonesuchError(f"--reader {name}: no such file; readers that ship: {', '.join(shipped)}")
-            reader = Reader(path)
-            self._readers.append((reader, lru_cache(_KEPT)(reader.read)))
-        self.files = [reader.path for reader, _ in self._readers]
+        shipped = [path for path in LANGUAGES.glob("*.lark") if path.stem != _QUESTIONS]
+        found = [Reader(language_file("reader", name, shipped)) for name in readers]
+        self._readers = [(reader, lru_cache(_KEPT)(reader.read)) for reader in found]
+        self._known = lru_cache(_KEPT_TEXTS)(self._read)
+        self.files = [reader.path for reader in found]
 
     def sentences(self, text: str) -> list[Sentence]:
         """The sentences of a text.
 
         None is understood where the text is longer than `LONGEST`, or the words of two fit different kinds of person.
         """
+        return list(self._known(text))
+
+    def _read(self, text: str) -> list[Sentence]:
         if len(text) > LONGEST:
             return [Sentence(0, len(text), None)]
         stretches = []

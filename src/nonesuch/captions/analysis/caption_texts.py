@@ -55,10 +55,11 @@ def read_captions(source: Path, most: int) -> CaptionTexts:
     if not source.exists():
         raise NonesuchError(f"{source}: no such file or folder")
     if source.suffix == ".parquet" or is_dataset(source):
-        shards = () if source.is_file() else range(Plan(source).shards)
-        for path in [source] if source.is_file() else (sound_captions(source, shard) for shard in shards):
-            _add_table(found, path, most)
-        if not source.is_file():
+        if source.is_file():
+            _add_table(found, source, most)
+        else:
+            for shard in range(Plan(source).shards):
+                _add_table(found, sound_captions(source, shard), most)
             found.quality = _quality(source)
     elif source.is_file():
         for line in _lines(source):
