@@ -96,7 +96,12 @@ def _naturalness(kind: str) -> list[_Row]:
     beside = "than texts of the first source that state the same facts, by a language model"
     return [
         (f"more improbable, {kind}", "+.1f", figure("nats"), f"nats a text {beside}; below 0 is more natural"),
-        (f"likelier, {kind}", ".0%", figure("likelier"), f"share of the texts that are more probable {beside}"),
+        (
+            f"likelier, {kind}",
+            ".0%",
+            figure("likelier"),
+            f"share of the texts that are more probable {beside}; the same text counts half",
+        ),
         (f"sets of facts, {kind}", ",.0f", figure("sets"), "that are compared; up to 300"),
     ]
 

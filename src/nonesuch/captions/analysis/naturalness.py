@@ -21,7 +21,7 @@ class Naturalness:
     Attributes:
         sets: sets of facts that both have a text for, up to 300.
         nats: mean of how much more improbable these texts are than the others, in nats; below 0 they are more natural.
-        likelier: share of the sets whose text is more probable than the other.
+        likelier: share of the sets whose text is more probable than the other; the same text counts half.
     """
 
     sets: int
@@ -49,5 +49,9 @@ def compared(
     found: list[Naturalness | None] = [None]
     for other, sets in zip(others, both, strict=True):
         more = [nats[other[facts]] - nats[first[facts]] for facts in sets]
-        found.append(Naturalness(len(more), fmean(more), fmean(one < 0 for one in more)) if more else None)
+        found.append(Naturalness(len(more), fmean(more), fmean(_won(one) for one in more)) if more else None)
     return found
+
+
+def _won(nats: float) -> float:
+    return 0.5 if nats == 0.0 else float(nats < 0.0)
