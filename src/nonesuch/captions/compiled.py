@@ -79,8 +79,9 @@ class Compiler:
         for rule in file.rules.values():
             self._domain(rule, ())
         self.can_say = self._domains[ROOT]
+        self._reaches = {rule.name: [self._reach(wording) for wording in rule.wordings] for rule in file.rules.values()}
         self._slots = self._root_slots()
-        self._known: dict[tuple[str, int, int], Known] = {}
+        self._known: dict[tuple[str, int, int], Known | None] = {}
         self._roots: dict[tuple[int, int], Known] = {}
         self._check_words()
 
@@ -92,7 +93,7 @@ class Compiler:
         if found is None:
             rule, ways = self._file.rules[ROOT], []
             for wording in rule.wordings:
-                parts = self._filled(wording, facts, person, lambda rule, facts: Slot(rule, self._domains[rule]))
+                parts = self._filled(wording, facts, person, lambda rule, facts: self._slot(rule, facts, person))
                 if parts is not None:
                     ways.append((wording.weight, Way(0, parts)))
             found = self._roots[there, person] = _choice(ways)
@@ -100,17 +101,26 @@ class Compiler:
 
     def words(self, rule: str, facts: int, person: int) -> Known:
         """Compiled words of a rule for just these facts."""
-        key = rule, facts, person
-        found = self._known.get(key)
+        found = self._words(rule, facts, person)
         if found is None:
-            found = self._compiled(self._file.rules[rule], facts, person)
-            if found is None:
-                said = " + ".join(names(facts)) or "nothing"
-                raise GrammarError(self._file.path, self._file.rules[rule].line, f"{rule} has no words for {said}")
-            if len(self._known) >= _MOST_KEPT:
-                self._known.clear()
-            self._known[key] = found
+            said = " + ".join(names(facts)) or "nothing"
+            raise GrammarError(self._file.path, self._file.rules[rule].line, f"{rule} has no words for {said}")
         return found
+
+    def _words(self, rule: str, facts: int, person: int) -> Known | None:
+        """Words of a rule for just these facts, kept; None where it has none."""
+        key = rule, facts, person
+        if key in self._known:
+            return self._known[key]
+        found = self._compiled(self._file.rules[rule], facts, person)
+        if len(self._known) >= _MOST_KEPT:
+            self._known.clear()
+        self._known[key] = found
+        return found
+
+    def _slot(self, rule: str, facts: int, person: int) -> Slot | None:
+        """A place for a rule's words; None where it states nothing and has no words for that."""
+        return Slot(rule, self._domains[rule]) if facts or self._words(rule, 0, person) is not None else None
 
     def _compiled(self, rule: Rule, facts: int, person: int) -> Known | None:
         """The ways in which a rule states exactly these facts; None where it has none."""
@@ -122,8 +132,8 @@ class Compiler:
                     ways.append((wording.weight, way))
             return _choice(ways) if ways else None
         items: dict[int, list[tuple[float, Way]]] = {}
-        for wording in rule.wordings:
-            mine = facts & self._reach(wording)
+        for wording, reach in zip(rule.wordings, self._reaches[rule.name], strict=True):
+            mine = facts & reach
             way = self._way(wording, mine, person) if mine else None
             if way is not None:
                 items.setdefault(mine, []).append((wording.weight, way))
@@ -137,9 +147,7 @@ class Compiler:
         if wording.states & ~facts:
             return None
         rest = facts & ~wording.states
-        parts = self._filled(
-            wording, rest, person, lambda rule, facts: self._compiled(self._file.rules[rule], facts, person)
-        )
+        parts = self._filled(wording, rest, person, lambda rule, facts: self._words(rule, facts, person))
         return None if parts is None else Way(wording.states, parts)
 
     def _filled(
@@ -197,17 +205,17 @@ class Compiler:
         return found
 
     def _root_slots(self) -> list[Slot]:
-        """The rules that a caption is made of. They share no facts: this is what makes many captions quick."""
+        """The rules that captions are made of. Those of one wording share no facts, so each can be kept by itself."""
         root = self._file.rules[ROOT]
         if root.joints or any(wording.states for wording in root.wordings):
             raise GrammarError(self._file.path, root.line, f"{ROOT} is made of other rules, and states no facts itself")
-        rules = {part.rule for way in root.wordings for part in way.parts if isinstance(part, Reference)}
-        slots = [Slot(name, self._domains[name]) for name in sorted(rules)]
-        for one, other in combinations(slots, 2):
-            if one.domain & other.domain:
-                said = ", ".join(names(one.domain & other.domain))
-                raise GrammarError(self._file.path, root.line, f"{one.rule} and {other.rule} both state {said}")
-        return slots
+        of_wordings = [sorted({part.rule for part in way.parts if isinstance(part, Reference)}) for way in root.wordings]
+        for rules in of_wordings:
+            for one, other in combinations(rules, 2):
+                if shared := self._domains[one] & self._domains[other]:
+                    said = ", ".join(names(shared))
+                    raise GrammarError(self._file.path, root.line, f"{one} and {other} both state {said}")
+        return [Slot(name, self._domains[name]) for name in sorted({rule for rules in of_wordings for rule in rules})]
 
     def _check_words(self) -> None:
         """Each set of facts that can occur has words: all sets of few facts, of many each one and each pair."""
@@ -218,10 +226,18 @@ class Compiler:
                 for chosen in combinations(single, count):
                     if consistent(sum(chosen)):
                         self.words(slot.rule, sum(chosen), 0)
-        for wording in self._file.rules[ROOT].wordings:
-            for part in wording.parts:
-                if isinstance(part, Reference) and not part.optional:
-                    self.words(part.rule, 0, 0)
+        root = self._file.rules[ROOT]
+        shares = sum(slot.domain.bit_count() for slot in self._slots) > self.can_say.bit_count()
+        always = False
+        for wording, reach in zip(root.wordings, self._reaches[ROOT], strict=True):
+            # Where rules of two wordings share facts, which of them have some does not tell what a third leaves unsaid.
+            if shares and reach != self.can_say:
+                said = ", ".join(names(self.can_say & ~reach))
+                raise GrammarError(self._file.path, wording.line, f"this wording of {ROOT} has no words for {said}")
+            needed = [part.rule for part in wording.parts if isinstance(part, Reference) and not part.optional]
+            always |= reach == self.can_say and all(self._words(rule, 0, 0) is not None for rule in needed)
+        if not always:
+            raise GrammarError(self._file.path, root.line, f"no wording of {ROOT} has words for every set of facts")
 
 
 def _choice(ways: Sequence[tuple[float, Way]]) -> Known:
