@@ -60,6 +60,18 @@ def test_planted_faults_are_found(cli: Cli, table: Path, tmp_path: Path) -> None
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_a_table_that_other_tools_wrote_in_parts(cli: Cli, table: Path, tmp_path: Path) -> None:
+    """Parts of two rows each, as DuckDB and others write them: pyarrow cannot join lists of words across parts."""
+    parts = tmp_path / "parts.parquet"
+    pq.write_table(pq.read_table(table), parts, row_group_size=2)
+    whole, again = tmp_path / "whole.json", tmp_path / "parts.json"
+    for source, found in ((table, whole), (parts, again)):
+        outcome = cli("caption-report", source, "--json", found, "--out", tmp_path / "page.html")
+        assert outcome.status == 0, outcome.err
+    first, second = (json.loads(found.read_text())[0] for found in (whole, again))
+    assert {**second, "name": first["name"]} == first
+
+
 def test_wrong_inputs(cli: Cli, table: Path, tmp_path: Path) -> None:
     assert "no such file or folder" in cli("caption-report", tmp_path / "nothing").error
     assert "neither a dataset of nonesuch, nor a table" in cli("caption-report", tmp_path).error

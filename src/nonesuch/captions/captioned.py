@@ -114,7 +114,7 @@ def caption_table(
     with parquet.reader(seen) as table, files.replacing(out) as temporary:
         total = table.metadata.num_rows
         with parquet.writer(temporary, schema) as writer:
-            for batch in table.iter_batches(_ROWS, columns=["file", *COLUMNS]):
+            for batch in parquet.batches(table, _ROWS, ["file", *COLUMNS]):
                 part = pa.Table.from_batches([batch])
                 captions, faceless = _rows(part, captioner, known)
                 writer.write_table(captions.add_column(0, "file", part["file"]).cast(schema))

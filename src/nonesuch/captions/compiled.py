@@ -209,7 +209,9 @@ class Compiler:
         root = self._file.rules[ROOT]
         if root.joints or any(wording.states for wording in root.wordings):
             raise GrammarError(self._file.path, root.line, f"{ROOT} is made of other rules, and states no facts itself")
-        of_wordings = [sorted({part.rule for part in way.parts if isinstance(part, Reference)}) for way in root.wordings]
+        of_wordings = [
+            sorted({part.rule for part in way.parts if isinstance(part, Reference)}) for way in root.wordings
+        ]
         for rules in of_wordings:
             for one, other in combinations(rules, 2):
                 if shared := self._domains[one] & self._domains[other]:

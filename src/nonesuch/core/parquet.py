@@ -27,6 +27,15 @@ def reader(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(opened(path), pre_buffer=False)
 
 
+def batches(table: pq.ParquetFile, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """A file's columns, at most so many rows at a time; errors as in `reader`.
+
+    A batch never spans two row groups: pyarrow cannot join lists of structs or of dictionaries.
+    """
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(rows, row_groups=[group], columns=list(columns))
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """All of a file, or some of its columns; raises OSError or pa.ArrowException."""
     with opened(path) as file:

@@ -89,7 +89,7 @@ def _add_table(found: CaptionTexts, path: Path, most: int) -> None:
             name = next((name for name in ("file", "key") if name in there), None)
             if name is None or not set(_COLUMNS) <= set(there):
                 raise NonesuchError(f"{path}: not a table of captions; it has {', '.join(there)}")
-            for batch in table.iter_batches(_ROWS, columns=[name, *_COLUMNS]):
+            for batch in parquet.batches(table, _ROWS, [name, *_COLUMNS]):
                 for row in batch.to_pylist():
                     found.images += 1
                     if row["caption"] is None or len(found.texts) >= most:

@@ -32,7 +32,7 @@ def table_parts(path: Path, file: str, caption: str) -> Iterator[pa.Table]:
         names = table.schema_arrow.names
         for name in (file, caption):
             _check_column(path, name, names)
-        batches = table.iter_batches(_ROWS, columns=[file, caption])
+        batches = parquet.batches(table, _ROWS, [file, caption])
         while (batch := _next(path, batches)) is not None:
             part = pa.Table.from_batches([batch])
             columns = [_text(path, name, part[name], done) for name in (file, caption)]
