@@ -12,7 +12,7 @@ SOURCE = Path(nonesuch.__file__).parent
 FLOORS = [
     ["core"],
     ["measures", "formats", "loop", "pages"],
-    ["embedders", "perception", "generators"],
+    ["embedders", "perception", "generators", "flip"],
     ["models"],
     ["weight_files"],
     ["identities"],
@@ -20,14 +20,20 @@ FLOORS = [
     ["steering"],
     ["dataset"],
     ["captions"],
+    ["language"],
     ["recognition"],
     ["evaluation"],
     ["audit"],
     ["cleaning"],
     ["cli"],
 ]
-# Pages show photographs; perception heads and generators' losses look through an embedder.
-ABOVE_EACH_OTHER = {("pages", "formats"), ("perception", "embedders"), ("generators", "embedders")}
+# Pages show photographs; perception heads, generators' losses and text-image models look through an embedder.
+ABOVE_EACH_OTHER = {
+    ("pages", "formats"),
+    ("perception", "embedders"),
+    ("generators", "embedders"),
+    ("flip", "embedders"),
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from nonesuch.identities.embed_photographs import embed_photographs
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
-    from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
+    from nonesuch.language.search_faces import search_faces
+    from nonesuch.language.train_flip import train_flip
+    from nonesuch.models import (
+        create_model,
+        list_models,
+        load_detector,
+        load_embedder,
+        load_flip,
+        load_generator,
+        load_perceiver,
+    )
     from nonesuch.recognition.adapt_recogniser import adapt_recogniser
     from nonesuch.recognition.train_recogniser import train_recogniser
     from nonesuch.training.train_generator import train_generator
@@ -53,11 +63,14 @@ __all__ = [
     "list_models",
     "load_detector",
     "load_embedder",
+    "load_flip",
     "load_generator",
     "load_perceiver",
     "perceive_faces",
     "report_captions",
     "sample_identities",
+    "search_faces",
+    "train_flip",
     "train_generator",
     "train_perceiver",
     "train_recogniser",
@@ -85,11 +98,14 @@ _PLACES = {
     "list_models": "models",
     "load_detector": "models",
     "load_embedder": "models",
+    "load_flip": "models",
     "load_generator": "models",
     "load_perceiver": "models",
     "perceive_faces": "dataset.perceive_faces",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
+    "search_faces": "language.search_faces",
+    "train_flip": "language.train_flip",
     "train_generator": "training.train_generator",
     "train_perceiver": "training.train_perceiver",
     "train_recogniser": "recognition.train_recogniser",

@@ -25,6 +25,10 @@ from nonesuch.embedders.mobilefacenet import MobileFaceNet
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.presets import IRESNETS, VITS
 from nonesuch.embedders.vit import FaceViT
+from nonesuch.flip.card import FlipCard
+from nonesuch.flip.model import FlipModel
+from nonesuch.flip.network import Flip
+from nonesuch.flip.presets import FLIPS
 from nonesuch.generators.arc2face.checkpoints import Parts, read_parts
 from nonesuch.generators.arc2face.generator import Arc2FaceCard, Arc2FaceGenerator
 from nonesuch.generators.arc2face.network import Arc2Face
@@ -74,6 +78,7 @@ _MODELS: dict[str, _Model] = {
     **{name: _Model(partial(IResNet, **sizes), EmbedderCard) for name, sizes in IRESNETS.items()},
     **{name: _Model(partial(FaceViT, **sizes), EmbedderCard) for name, sizes in VITS.items()},
     **{name: _Model(partial(AttributeHeads, **sizes), PerceiverCard) for name, sizes in PERCEIVERS.items()},
+    **{name: _Model(partial(Flip, **sizes), FlipCard) for name, sizes in FLIPS.items()},
     **{name: _Model(partial(Vec2Face, **sizes), Vec2FaceCard, Vec2FaceGenerator) for name, sizes in VEC2FACE.items()},
     **{name: _Model(partial(LatentDiffusion, **sizes), IDiffCard, IDiffGenerator) for name, sizes in IDIFF.items()},
     **{name: _Model(partial(Arc2Face, **sizes), Arc2FaceCard, _arc2face) for name, sizes in ARC2FACE.items()},
@@ -257,6 +262,24 @@ def load_perceiver(name_or_file: str | Path = "perceiver", device: str = "auto",
     if shipped_embedder_card(card.embedder, card.embedder_sha256) is None:
         raise NonesuchError(f"{path}: its heads read feature maps of {card.embedder}, whose weights do not ship")
     return Perceiver(card, heads, load_embedder(card.embedder, device, dtype))
+
+
+def load_flip(name_or_file: str | Path = "flip_small", device: str = "auto", dtype: str = "float32") -> FlipModel:
+    """A text-image model; arguments and errors as in `load_embedder`.
+
+    The embedder whose feature maps it reads, if it reads any, must ship with the package.
+    """
+    place = pick_device(device)
+    path = weights_path(name_or_file)
+    card = read_model_card(path, FlipCard)
+    network = freeze(_network(path, card), place)
+    assert isinstance(network, Flip)
+    below = None
+    if card.embedder:
+        if shipped_embedder_card(card.embedder, card.embedder_sha256) is None:
+            raise NonesuchError(f"{path}: it reads feature maps of {card.embedder}, whose weights do not ship")
+        below = load_embedder(card.embedder, device, dtype)
+    return FlipModel(card, network, below, place, pick_dtype(dtype, place))
 
 
 def shipped_embedder_card(name: str, sha256: str) -> EmbedderCard | None:

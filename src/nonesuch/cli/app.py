@@ -12,7 +12,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
-_SHARED = ("recognize", "train-generator", "train-perceiver")  # commands whose work torchrun's processes share
+_SHARED = ("recognize", "flip", "train-generator", "train-perceiver")  # commands whose work torchrun's processes share
 
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
@@ -28,6 +28,8 @@ _COMMANDS = {
     "import-captions": ("caption_exchange:import_captions", "Read captions of others, and their facts."),
     "ask": ("ask:ask", "Answer a question about a face of a picture."),
     "caption-report": ("captions:report", "Analyse captions: variety, length, how much is wrong."),
+    "search": ("flip:search", "Find images by a description or by an image."),
+    "flip": ("flip:flip", "Train models that put faces and words in one space."),
     "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),

@@ -220,6 +220,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
 def can_write(folder: Path) -> bool:
     """Whether files can be made in a folder; permissions alone do not say so of a mount."""
     try:

@@ -41,6 +41,7 @@ class Stream(IntEnum):
     DIFFUSION_TIME = 17
     OTHER = 18
     CAPTION = 19
+    WORDING = 20
 
 
 def derive_seed(*parts: int) -> int:

@@ -1,0 +1,65 @@
+"""Named sizes of FLIP, and how each is trained. The tiny one is for tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nonesuch.flip.maps import CHANNELS, SIDE
+from nonesuch.flip.pretraining import FlipLosses
+from nonesuch.loop.runs import CountedRecipe
+
+# Arguments of `nonesuch.flip.network.Flip`.
+FLIPS: dict[str, dict[str, Any]] = {
+    "flip_tiny": {
+        "image": {"channels": CHANNELS, "side": SIDE, "patch": 1, "width": 32, "depth": 1, "heads": 2},
+        "text": {"words": 400, "positions": 65, "width": 32, "depth": 2, "heads": 2, "dropout": 0.1},
+        "dim": 16,
+    },
+    "flip_small": {
+        "image": {"channels": CHANNELS, "side": SIDE, "patch": 1, "width": 128, "depth": 2, "heads": 4},
+        "text": {"words": 2_000, "positions": 65, "width": 128, "depth": 4, "heads": 4, "dropout": 0.1},
+        "dim": 128,
+    },
+    # ViT-B/16 and BERT-base; the vocabulary is BERT's with two tokens more, as in BLIP.
+    "flip_base": {
+        "image": {"channels": 3, "side": 224, "patch": 16, "width": 768, "depth": 12, "heads": 12},
+        "text": {"words": 30_524, "positions": 512, "width": 768, "depth": 12, "heads": 12, "dropout": 0.1},
+        "dim": 256,
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipRecipe(CountedRecipe):
+    """How FLIP is trained.
+
+    Attributes:
+        losses: see `FlipLosses`.
+        weight_decay: see `TrainSettings`.
+    """
+
+    losses: FlipLosses
+    weight_decay: float = 0.05
+
+    def settings_for(self, images: int) -> dict[str, Any]:
+        """The recipe's own numbers."""
+        return super().settings_for(images) | {"weight_decay": self.weight_decay}
+
+
+FLIP_RECIPES: dict[str, FlipRecipe] = {
+    "flip_tiny": FlipRecipe(
+        images=64,
+        batch=8,
+        lr=1e-3,
+        warmup=8,
+        ema_images=16,
+        losses=FlipLosses(queue=16, momentum=0.9, ramp=2_000, matching=0.1),
+    ),
+    "flip_small": FlipRecipe(
+        images=300_000,
+        batch=128,
+        lr=1e-3,
+        warmup=10_000,
+        ema_images=10_000,
+        losses=FlipLosses(queue=4_096, momentum=0.99, ramp=50_000, matched=0.25, matching_after=160_000),
+    ),
+}

@@ -1,0 +1,188 @@
+"""FLIP while it learns: momentum twins, queues of what they saw, and the losses of a batch."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nonesuch.flip.losses import Said, belonging, contrast, hard_negatives, matching
+from nonesuch.flip.network import Flip
+from nonesuch.flip.text import TextEncoder
+from nonesuch.loop import distributed
+from nonesuch.loop.trainer import Batch
+
+_TWINS = ("visual_encoder", "vision_proj", "text_encoder", "text_proj")
+_COLDEST, _HOTTEST = 0.001, 0.5  # limits of the temperature
+POSITIVES = ("facts", "equal", "diagonal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipLosses:
+    """How FLIP learns.
+
+    Attributes:
+        queue: image and text vectors that are remembered; a multiple of the batch.
+        momentum: of the twins.
+        alpha: share of the twins' opinion in a target; it grows from 0 over the first `ramp` images.
+        matching: weight of the matching loss; 0 leaves it out.
+        matched: share of a batch that the matching loss is of, to save time.
+        matching_after: images seen before the matching loss begins; until then pairs that are hard to tell are few.
+        positives: what counts as true of an image: `facts` (equal texts, and texts whose stated facts all hold),
+            `equal` texts, or the `diagonal` alone, as published.
+    """
+
+    queue: int
+    momentum: float = 0.995
+    alpha: float = 0.4
+    ramp: int = 1
+    matching: float = 1.0
+    matched: float = 1.0
+    matching_after: int = 0
+    positives: str = "facts"
+
+
+class FlipPretraining(nn.Module):
+    """The network with its twins and queues, in the published tensor names (`*_m`, `image_queue`, ...).
+
+    Args:
+        network: to be trained.
+        losses: the settings.
+        joint_token: the token that begins a text which is read together with an image.
+    """
+
+    image_queue: Tensor
+    text_queue: Tensor
+    said_queue: Tensor
+    ptr_queue: Tensor
+
+    def __init__(self, network: Flip, losses: FlipLosses, joint_token: int) -> None:
+        super().__init__()
+        self.network, self.losses, self.joint_token = network, losses, joint_token
+        self.twins = nn.ModuleDict({name: copy.deepcopy(getattr(network, name)) for name in _TWINS})
+        self.twins.requires_grad_(False)
+        dim = network.text_proj.out_features
+        # Nothing has been seen: such rows are left out of every loss.
+        self.register_buffer("image_queue", torch.zeros(losses.queue, dim))
+        self.register_buffer("text_queue", torch.zeros(losses.queue, dim))
+        self.register_buffer("said_queue", torch.zeros(len(Said._fields), losses.queue, dtype=torch.int64))
+        self.register_buffer("ptr_queue", torch.zeros(2, dtype=torch.int64))  # the next place; how many are filled
+
+    def train(self, mode: bool = True) -> "FlipPretraining":
+        """As `nn.Module.train`, but the twins never drop anything."""
+        super().train(mode)
+        self.twins.eval()
+        return self
+
+    @torch.no_grad()
+    def _move_twins(self) -> None:
+        for name, twin in self.twins.items():
+            ours = list(getattr(self.network, name).parameters())
+            torch._foreach_lerp_(list(twin.parameters()), ours, 1.0 - self.losses.momentum)
+
+    @torch.no_grad()
+    def _remember(self, images: Tensor, texts: Tensor, said: Said) -> None:
+        place, filled = self.ptr_queue.tolist()
+        rows = (place + torch.arange(len(images), device=images.device)) % self.losses.queue
+        self.image_queue[rows], self.text_queue[rows] = images, texts
+        self.said_queue[:, rows] = torch.stack(said)
+        self.ptr_queue[0] = (place + len(images)) % self.losses.queue
+        self.ptr_queue[1] = min(filled + len(images), self.losses.queue)
+
+    def forward(self, batch: Batch, seen: int) -> dict[str, Tensor]:
+        """The loss terms of a batch: `images`, `tokens`, `said` (B, 4) int64 (see `Said`), `draws` (B, 2) of [0, 1).
+
+        Under torchrun each process holds a part of the batch; vectors and encodings of all parts are gathered, so the
+        losses of several processes average to those of one.
+        """
+        network, settings = self.network, self.losses
+        with torch.no_grad():
+            network.temp.clamp_(_COLDEST, _HOTTEST)
+            self._move_twins()
+        tokens = batch["tokens"]
+        places = network.visual_encoder(batch["images"])
+        images, texts = network.image_vectors(places), network.text_vectors(tokens)
+        mine = Said(*batch["said"].unbind(1))
+        alls = Said(*(distributed.parts_of_all(part) for part in mine))
+        with torch.no_grad():
+            twin_images, twin_texts = self._twin_vectors(batch["images"], tokens)
+            all_images, all_texts = (distributed.parts_of_all(part) for part in (twin_images, twin_texts))
+            filled = int(self.ptr_queue[1])
+            remembered = self.said_queue[:, :filled]
+            known = Said(*(torch.cat([part, old]) for part, old in zip(alls, remembered, strict=True)))
+            candidates = (
+                torch.cat([all_images, self.image_queue[:filled]]),
+                torch.cat([all_texts, self.text_queue[:filled]]),
+            )
+            own = distributed.rank() * len(tokens) + torch.arange(len(tokens), device=tokens.device)
+            true_texts = self._belonging(known, mine, own).T  # of my images: (B, candidates)
+            true_images = self._belonging(mine, known, own)
+            teacher_images = twin_images @ candidates[1].T / network.temp
+            teacher_texts = twin_texts @ candidates[0].T / network.temp
+        alpha = settings.alpha * min(1.0, seen / settings.ramp)
+        of_images = contrast(images @ candidates[1].T / network.temp, teacher_images, true_texts, alpha)
+        of_texts = contrast(texts @ candidates[0].T / network.temp, teacher_texts, true_images, alpha)
+        terms = {"itc": (of_images + of_texts) / 2}
+        if settings.matching and seen >= settings.matching_after:
+            terms["itm"] = settings.matching * self._matching(batch, places, (images, texts), mine, alls, own)
+        self._remember(all_images, all_texts, alls)
+        return terms
+
+    def _belonging(self, texts: Said, images: Said, own: Tensor) -> Tensor:
+        """(T, I) bool: which texts are true of which images; each of mine of its own."""
+        kind = self.losses.positives
+        if kind == "diagonal":
+            return _diagonal(len(texts.number), len(images.number), own)
+        if kind == "equal":
+            return texts.number[:, None] == images.number[None, :]
+        return belonging(texts, images)
+
+    def _twin_vectors(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        twins = self.twins
+        seen = twins["vision_proj"](twins["visual_encoder"](images)[:, 0]).float()
+        encoder = twins["text_encoder"]
+        assert isinstance(encoder, TextEncoder)
+        read = twins["text_proj"](encoder.first(tokens)).float()
+        return nn.functional.normalize(seen, dim=1), nn.functional.normalize(read, dim=1)
+
+    def _matching(
+        self, batch: Batch, places: Tensor, vectors: tuple[Tensor, Tensor], mine: Said, alls: Said, own: Tensor
+    ) -> Tensor:
+        """Each text with its own image, with a hard negative image; each image with a hard negative text."""
+        count = max(round(self.losses.matched * len(own)), 1)
+        images, texts = vectors
+        tokens = batch["tokens"].clone()
+        tokens[:, 0] = self.joint_token
+        all_places, all_tokens = distributed.parts_of_all(places), distributed.parts_of_all(tokens)
+        with torch.no_grad():
+            all_images, all_texts = distributed.parts_of_all(images), distributed.parts_of_all(texts)
+            alike = mine.person[:, None] == alls.person[None, :]
+            true_texts = self._belonging(alls, mine, own).T | alike
+            true_images = self._belonging(mine, alls, own) | alike
+            draws = batch["draws"].unbind(1)
+            other_text = hard_negatives(images @ all_texts.T / self.network.temp, true_texts, draws[0])[:count]
+            other_image = hard_negatives(texts @ all_images.T / self.network.temp, true_images, draws[1])[:count]
+            ones = torch.ones_like(other_text)
+            counts = torch.cat([ones.bool(), ~true_texts.all(1)[:count], ~true_images.all(1)[:count]])
+        tokens, places = tokens[:count], places[:count]
+        logits = self.network.match(
+            torch.cat([tokens, all_tokens[other_text], tokens]),
+            torch.cat([places, places, all_places[other_image]]),
+        )
+        return matching(logits, torch.cat([ones, 0 * ones, 0 * ones]), counts)
+
+
+def _diagonal(texts: int, images: int, own: Tensor) -> Tensor:
+    found = torch.zeros(texts, images, dtype=torch.bool, device=own.device)
+    mine = torch.arange(len(own), device=own.device)
+    if texts == len(own):
+        found[mine, own] = True
+    else:
+        found[own, mine] = True
+    return found
+
+
+def own_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The network's tensors out of the state dict of a `FlipPretraining`."""
+    prefix = "network."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

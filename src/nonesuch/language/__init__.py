@@ -1,0 +1,1 @@
+"""Faces and words in one space: training, search, names."""
