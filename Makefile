@@ -32,7 +32,7 @@ lint: .venv/installed-for-tests
 	@touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,report,diffusers,test]"
+	$(BIN)/pip install --quiet --editable ".[onnx,lmdb,report,diffusers,llm,flip,test]"
 	@touch $@
 
 clean:

@@ -12,12 +12,16 @@ import torch
 from nonesuch.core import files, weights
 from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_path, as_paths
+from nonesuch.core.files import AnyPath, as_path, as_paths, path_or_none
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.weights import Card, read_card
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, Network
 from nonesuch.embedders.onnx import OnnxNetwork
 from nonesuch.embedders.onnx_export import export_onnx
+from nonesuch.flip.card import FlipCard
+from nonesuch.flip.checkpoints import WORDS, full_vocabulary, load_strictly, network_tensors
+from nonesuch.flip.network import Flip
+from nonesuch.flip.presets import FLIPS
 from nonesuch.generators.arc2face.generator import DISTILLED_SAMPLING, Arc2FaceCard
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.models import card_type, create_model, load_embedder, read_arc2face, shipped_names, weights_path
@@ -58,6 +62,7 @@ def import_weights(
     threshold: Mapping[str, float] | None = None,
     decodes: AnyPath = "",
     part: AnyPath | Sequence[AnyPath] = (),
+    vocabulary: AnyPath | None = None,
 ) -> Card:
     """Turn a published checkpoint into a weight file with a card beside it; none of its code is run.
 
@@ -73,14 +78,15 @@ def import_weights(
         decodes: the embedder whose vectors a generator takes, as a weight file or by name.
         part: further files of the same model, such as the encoder and the decoder of a latent diffusion, or LCM-LoRA,
             which is merged.
+        vocabulary: of a text-image model: its tokens, one a line, as BERT's vocab.txt.
 
     Returns:
         The card that was written.
 
     Raises:
         NonesuchError: the checkpoint is missing, does not fit the architecture or would run code, `out` is the
-            checkpoint itself, has another suffix or the name of another weight file's card, the model is neither an
-            embedder nor a generator, or an embedder, tried on random images, gives no vector for each.
+            checkpoint itself, has another suffix or the name of another weight file's card, the model is of a
+            kind that is not imported, or an embedder, tried on random images, gives no vector for each.
 
     Example:
         nonesuch.import_weights("magface.pth", "magface.safetensors", architecture="iresnet100", colour="bgr")
@@ -108,7 +114,9 @@ def import_weights(
     if architecture != "onnx" and issubclass(card_type(architecture), GeneratorCard):
         return _import_generator([checkpoint, *parts], out, common, str(decodes))
     if parts:
-        raise NonesuchError(f"--part {parts[0]}: an embedder is one file")
+        raise NonesuchError(f"--part {parts[0]}: such a model is one file")
+    if architecture != "onnx" and issubclass(card_type(architecture), FlipCard):
+        return _import_flip(checkpoint, out, common, path_or_none(vocabulary))
     preprocessing: dict[str, object] = {"size": CROP_SIZE, "colour": colour, "mean": mean, "std": std}
     common["thresholds"] = _by_rate(threshold or {})
     return _import_embedder(checkpoint, out, common, preprocessing)
@@ -149,6 +157,22 @@ def _import_generator(checkpoints: list[Path], out: Path, fields: dict[str, Any]
     return weights.save(out, tensors, card)
 
 
+def _import_flip(checkpoint: Path, out: Path, fields: dict[str, Any], vocabulary: Path | None) -> FlipCard:
+    if vocabulary is None:
+        raise NonesuchError("--vocabulary: name the list of tokens that the text encoder was trained with")
+    tensors = network_tensors(weights.load_checkpoint(checkpoint))
+    if WORDS not in tensors:
+        raise NonesuchError(f"{checkpoint}: not a checkpoint of FLIP: it lacks {WORDS}")
+    words = len(tensors[WORDS])
+    tokens = full_vocabulary(files.read_text(vocabulary).splitlines(), words, str(vocabulary))
+    sizes = {"text": FLIPS[fields["architecture"]]["text"] | {"words": words}}
+    network = create_model(fields["architecture"], **sizes)
+    assert isinstance(network, Flip)
+    load_strictly(network, tensors, str(checkpoint))
+    card = FlipCard(**fields, sizes=sizes, dim=network.text_proj.out_features, vocabulary=tokens)
+    return weights.save(out, network.state_dict(), card)
+
+
 def _import_embedder(
     checkpoint: Path, out: Path, fields: dict[str, Any], preprocessing: dict[str, object]
 ) -> EmbedderCard:
@@ -163,7 +187,7 @@ def _import_embedder(
             shutil.copyfile(checkpoint, temporary)
         return weights.write_card(out, card)
     if card_type(fields["architecture"]) is not EmbedderCard:
-        raise NonesuchError(f"--architecture {fields['architecture']}: neither an embedder nor a generator")
+        raise NonesuchError(f"--architecture {fields['architecture']}: of a kind that is not imported")
     network = create_model(fields["architecture"], pretrained=checkpoint).eval()
     with torch.inference_mode():
         width = network(torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)).shape[1]

@@ -108,7 +108,7 @@ def test_from_python_and_what_it_refuses(cli: Cli, tmp_path: Path) -> None:
     assert "is one of the files to read" in cli("import-weights", checkpoint, "--out", checkpoint, *options[:2]).error
     assert checkpoint.read_bytes() == before
     assert "write FMR=cosine" in cli("import-weights", checkpoint, "--out", by_command, *options[:-1], "high").error
-    with pytest.raises(NonesuchError, match="neither an embedder nor a generator"):
+    with pytest.raises(NonesuchError, match="of a kind that is not imported"):
         import_weights(checkpoint, by_python, architecture="perceiver_tiny")
 
 

@@ -51,6 +51,7 @@ def models(pattern: str) -> None:
     multiple=True,
     help="A further file or folder of the same model, such as a latent diffusion's VAE, or LCM-LoRA; repeatable.",
 )
+@click.option("--vocabulary", type=options.PATH, help="Text-image model: its tokens, one a line, as BERT's vocab.txt.")
 def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **given: Any) -> None:
     """Turn a published CHECKPOINT (.pth, .safetensors, .onnx) into a weight file with a card beside it.
 
@@ -68,6 +69,7 @@ def import_weights(checkpoint: Path, out: Path, threshold: tuple[str, ...], **gi
           --out idiff.safetensors --architecture idiff --decodes elasticface.safetensors
       nonesuch import-weights Arc2Face/arc2face --part Arc2Face/encoder --part stable-diffusion-v1-5/vae \\
           --out arc2face.safetensors --architecture arc2face --decodes arcface.onnx
+      nonesuch import-weights flip.pth --out flip.safetensors --architecture flip_base --vocabulary vocab.txt
     """
     cosines = options.name_numbers("--threshold", threshold, "FMR=cosine, such as 1e-4=0.38")
     card = weight_files.import_weights(checkpoint, out, threshold=cosines, **given)

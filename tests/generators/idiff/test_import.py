@@ -62,5 +62,5 @@ def test_files_that_are_not_enough(cli: Cli, files: dict[str, Path], tmp_path: P
     assert "two of the files hold" in twice
     assert "no such weight file" in cli("import-weights", files["ema"], "--part", tmp_path / "no", *options).error
     published = ["--out", out, "--architecture", "idiff_unet", "--decodes", "mobilefacenet"]
-    assert "neither an embedder nor a generator" in cli("import-weights", files["ema"], *published).error
+    assert "of a kind that is not imported" in cli("import-weights", files["ema"], *published).error
     assert not out.exists()
