@@ -138,7 +138,6 @@ def free_words(
     """Precision among the first ten of each free-worded query, judged by the labels."""
     with options.queries.open(encoding="utf-8") as handle:
         asked = list(csv.DictReader(handle))
-    labels = tables.read_columns(options.celeba.with_suffix(".csv.gz"), ["file"], numbers=None) if False else None
     truth = label_columns(options.celeba.with_suffix(".csv.gz"), [photograph.name for photograph in test.photographs])
     hits = np.stack([judged_hits(row["condition"], truth) for row in asked])
     table = Table("60 free-worded queries", "P@10", "share of queries with none", "a hit first")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_NEVER = -1e4  # a logit of what is left out
 _LEAST = 1e-4  # added to each weight of a hard negative, so that none is impossible
 
 
@@ -32,18 +33,20 @@ def belonging(texts: Said, images: Said) -> Tensor:
     return equal | ((missing == 0) & (texts.states != 0)[:, None])
 
 
-def contrast(logits: Tensor, teacher: Tensor, belongs: Tensor, alpha: float) -> Tensor:
+def contrast(logits: Tensor, teacher: Tensor, belongs: Tensor, apart: Tensor, alpha: float) -> Tensor:
     """Cross-entropy of each row with soft targets (ALBEF, equation 6).
 
     Args:
         logits: (B, N) similarities divided by the temperature.
         teacher: (B, N) those of the momentum encoders.
         belongs: (B, N) bool, at least one in each row.
+        apart: (B, N) bool, what is left out: neither right nor wrong; nothing that belongs.
         alpha: share of the teacher in the target; the rest is spread over what belongs.
 
     Returns:
         The mean over rows, a scalar.
     """
+    logits, teacher = logits.masked_fill(apart, _NEVER), teacher.masked_fill(apart, _NEVER)
     hard = belongs.to(logits.dtype) / belongs.sum(1, keepdim=True)
     target = alpha * teacher.softmax(1) + (1.0 - alpha) * hard
     return -(logits.log_softmax(1) * target).sum(1).mean()

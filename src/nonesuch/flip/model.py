@@ -85,7 +85,7 @@ class FlipModel:
         with torch.inference_mode(), autocast(self.device, self.dtype):
             for start in range(0, len(texts), _TEXTS):
                 tokens = self.pieces.encode(texts[start : start + _TEXTS]).to(self.device)
-                parts.append(self.network.text_vectors(tokens).cpu().numpy())
+                parts.append(self.network.text_vectors(self.network.text_encoder.first(tokens)).cpu().numpy())
         return np.concatenate(parts)
 
     def matches(self, texts: Sequence[str], places: Tensor) -> NDArray[np.float32]:

@@ -38,9 +38,9 @@ class Flip(nn.Module):
         """Output of the image encoder (B, 1 + places, width) -> (B, dim) unit vectors."""
         return F.normalize(self.vision_proj(places[:, 0]).float(), dim=1)
 
-    def text_vectors(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, L) that begin with [CLS] -> (B, dim) unit vectors."""
-        return F.normalize(self.text_proj(self.text_encoder.first(tokens)).float(), dim=1)
+    def text_vectors(self, read: Tensor) -> Tensor:
+        """What stands for each text (B, width), as `TextEncoder.first` gives it -> (B, dim) unit vectors."""
+        return F.normalize(self.text_proj(read).float(), dim=1)
 
     def match(self, tokens: Tensor, places: Tensor) -> Tensor:
         """Tokens (B, L) that begin with [ENC], and image encodings -> (B, 2) logits: another's text, this one's."""
@@ -48,4 +48,6 @@ class Flip(nn.Module):
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Cosines of images and texts, row by row: (B,)."""
-        return (self.image_vectors(self.visual_encoder(images)) * self.text_vectors(tokens)).sum(1)
+        return (
+            self.image_vectors(self.visual_encoder(images)) * self.text_vectors(self.text_encoder.first(tokens))
+        ).sum(1)
