@@ -19,6 +19,7 @@ FLOORS = [
     ["training"],
     ["steering"],
     ["dataset"],
+    ["language"],
     ["captions"],
     ["recognition"],
     ["evaluation"],
