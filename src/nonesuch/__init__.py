@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nonesuch.identities.embed_photographs import embed_photographs
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
+    from nonesuch.language.naming.name_faces import name_faces
     from nonesuch.models import create_model, list_models, load_detector, load_embedder, load_generator, load_perceiver
     from nonesuch.recognition.adapt_recogniser import adapt_recogniser
     from nonesuch.recognition.train_recogniser import train_recogniser
@@ -55,6 +56,7 @@ __all__ = [
     "load_embedder",
     "load_generator",
     "load_perceiver",
+    "name_faces",
     "perceive_faces",
     "report_captions",
     "sample_identities",
@@ -87,6 +89,7 @@ _PLACES = {
     "load_embedder": "models",
     "load_generator": "models",
     "load_perceiver": "models",
+    "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",

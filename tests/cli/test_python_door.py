@@ -24,6 +24,7 @@ FUNCTIONS = {
     "import-captions": "import_captions",
     "ask": "ask_face",
     "caption-report": "report_captions",
+    "name": "name_faces",
     "audit": "audit_datasets",
     "clean": "clean_labels",
     "recognize train": "train_recogniser",

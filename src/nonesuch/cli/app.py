@@ -28,6 +28,7 @@ _COMMANDS = {
     "import-captions": ("caption_exchange:import_captions", "Read captions of others, and their facts."),
     "ask": ("ask:ask", "Answer a question about a face of a picture."),
     "caption-report": ("captions:report", "Analyse captions: variety, length, how much is wrong."),
+    "name": ("naming:name", "Give the names of captions to faces."),
     "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),
