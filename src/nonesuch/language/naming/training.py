@@ -1,6 +1,6 @@
 """SECLA's training on records: one stage, or SECLA-B's two, the easy records first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,14 +131,15 @@ class NamingTask:
         In SECLA-B's second stage each image also has the null face, for the names whose face is elsewhere, and each
         image's faces are held against the known faces of its caption's names, with the null face for the other names.
         """
-        faces, there = self.towers.of_faces(batch["faces"]), batch["face_there"]
-        names = self.towers.of_names(batch["names"])
+        there = batch["face_there"]
+        faces = _through(self.towers.of_faces, batch["faces"], there)
+        names = _through(self.towers.of_names, batch["names"], batch["name_there"])
         if "known" not in batch:
             return _in_float32(faces, names, there, batch["name_there"])
-        null = self.towers.of_faces(self.towers.null_face).expand(len(faces), 1, -1)
+        null = self.towers.of_faces(self.towers.null_face[None]).expand(len(faces), 1, -1)
         always = there.new_ones(len(faces), 1)
         with_null = torch.cat([null, faces], 1), torch.cat([always, there], 1)
-        known = torch.cat([null, self.towers.of_faces(batch["known"])], 1)
+        known = torch.cat([null, _through(self.towers.of_faces, batch["known"], batch["known_there"])], 1)
         known_there = torch.cat([always, batch["known_there"]], 1)
         against_known = _in_float32(faces, known, there, known_there)
         return {
@@ -159,6 +160,14 @@ def known_faces(records: Sequence[Learned], faces: NDArray[np.float32]) -> dict[
             shown.setdefault(record.names[0], []).append(record.faces[0])
     means = {name: faces[rows].mean(0) for name, rows in shown.items()}
     return {name: mean / max(float(np.sqrt(np.square(mean).mean())), 1e-12) for name, mean in means.items()}
+
+
+def _through(tower: Callable[[Tensor], Tensor], vectors: Tensor, there: Tensor) -> Tensor:
+    """(B, K, D) through a tower, with zeros for padding, which is two thirds of all names and would cost as much."""
+    found = tower(vectors[there])
+    whole = found.new_zeros(*there.shape, found.shape[-1])
+    whole[there] = found
+    return whole
 
 
 def _in_float32(faces: Tensor, names: Tensor, face_there: Tensor, name_there: Tensor) -> dict[str, Tensor]:
