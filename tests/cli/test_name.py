@@ -16,7 +16,7 @@ from tests.language.naming.planted import PEOPLE, WIDTH, plant, write_records, w
 LONG = ("--epochs", 24, "--batch", 32, "--lr", 3e-3)
 
 
-@pytest.mark.parametrize(("method", "options"), [("em", ()), ("secla", LONG), ("secla-b", LONG)])
+@pytest.mark.parametrize(("method", "options"), [("em", ()), ("both", LONG), ("secla", LONG), ("secla-b", LONG)])
 def test_planted_names_are_found(cli: Cli, tmp_path: Path, method: str, options: tuple[object, ...]) -> None:
     records = plant(tmp_path, 140, held_out=0.2)
     given = ["name", tmp_path / "records.jsonl", "--vectors", tmp_path / "vectors.parquet", "--out", tmp_path / "named"]

@@ -21,10 +21,10 @@ from nonesuch.measures.figure import SHARE
     click.option(
         "--method",
         type=click.Choice(METHOD.words),
-        default="secla",
+        default="both",
         show_default=True,
         help="secla learns from all records at once, secla-b from those of one face and one name first, em compares "
-        "each face with the mean face of each name.",
+        "each face with the mean face of each name; both is secla with em.",
     ),
 )
 @section(

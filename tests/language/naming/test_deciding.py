@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import nonesuch
-from nonesuch.language.naming.deciding import Prior, decided, prior_of
+from nonesuch.language.naming.deciding import Prior, combined, decided, prior_of
 from nonesuch.language.naming.em import name_by_em
 from nonesuch.language.naming.network import NamingTowers
 from nonesuch.language.naming.records import Record
@@ -38,6 +38,15 @@ def test_the_prior_decides_where_nothing_is_known() -> None:
     records = [_record(str(row), (row,), "Ann") for row in range(4)] + [_record("x", (4, 5), "Ann")]
     evidence = [np.full((1, 1), 5.0)] * 3 + [np.zeros((1, 1)), np.array([[0.1], [0.2]])]
     assert decided(evidence, records).found == [[0], [0], [0], [0], [NOBODY, 0]]
+
+
+def test_two_kinds_of_evidence_add_up_the_second_by_half() -> None:
+    records = [_record(str(row), (row,), "Ann", "Bo") for row in range(3)]
+    by_means = decided([np.array([[3.0, 0.0]]), np.zeros((1, 2)), np.array([[1.0, 0.0]])], records)
+    by_towers = decided([np.zeros((1, 2)), np.array([[0.0, 4.0]]), np.array([[0.0, 4.0]])], records)
+    both = combined(by_means, by_towers, records)
+    assert [one.tolist() for one in both.evidence] == [[[3.0, 0.0]], [[0.0, 2.0]], [[1.0, 2.0]]]
+    assert both.found == [[0], [1], [1]]
 
 
 def test_em_leaves_the_record_out_that_it_judges() -> None:

@@ -11,6 +11,7 @@ from nonesuch.language.naming.records import Record
 from nonesuch.measures.naming import NOBODY
 
 ROUNDS = 30  # at most; fewer where no assignment changes any more
+_OF_TOWERS = 0.5  # weight of the towers' evidence beside that of mean faces
 _SHARES = (0.01, 0.99)  # within which shares are believed
 
 
@@ -39,10 +40,12 @@ class Named:
     Attributes:
         found: of each record, for each face the number of its name within the caption, or `NOBODY`.
         gains: of each record, (F, N) log-odds in nats of each face being each name's, over being nobody's.
+        evidence: the same without the prior: log-likelihood ratios, 0 where nothing is known.
     """
 
     found: list[list[int]]
     gains: list[NDArray[np.float64]]
+    evidence: list[NDArray[np.float64]]
 
     def score(self, record: int, face: int) -> float:
         """The log-odds of a face's name; of the best one where it got none, NaN where there is no name."""
@@ -58,7 +61,7 @@ def with_prior(evidence: Sequence[NDArray[np.float64]], prior: Prior) -> Named:
         evidence: of each record, (F, N) log-likelihood ratios in nats; 0 where nothing is known.
     """
     gains = [one + prior.log_odds for one in evidence]
-    return Named([one_to_one(one) for one in gains], gains)
+    return Named([one_to_one(one) for one in gains], gains, list(evidence))
 
 
 def prior_of(found: Sequence[Sequence[int]], records: Sequence[Record]) -> Prior:
@@ -80,3 +83,13 @@ def decided(evidence: Sequence[NDArray[np.float64]], records: Sequence[Record]) 
             break
         named = with_prior(evidence, prior)
     return named
+
+
+def combined(by_means: Named, by_towers: Named, records: Sequence[Record]) -> Named:
+    """Name all faces by two kinds of evidence on the same records, of which the second counts half.
+
+    Mean faces know people who come back, names' characters tell something of those who do not. Both saw the same
+    records, so their evidence is not independent, and all of it would count too much.
+    """
+    pairs = zip(by_means.evidence, by_towers.evidence, strict=True)
+    return decided([means + _OF_TOWERS * towers for means, towers in pairs], records)

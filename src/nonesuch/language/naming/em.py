@@ -67,7 +67,7 @@ def name_by_em(
     names = np.array([len(record.names) for record in records])
     weight = 1.0 / np.repeat(np.maximum(names, 1), np.diff(pairs.starts))
     own, other, prior = _FIRST_OWN, _FIRST_OTHER, Prior()
-    named = Named([], [])
+    named = Named([], [], [])
     for done in range(ROUNDS):
         cosines = _cosines(pairs, vectors, weight)
         if done:

@@ -10,7 +10,7 @@ from nonesuch.core import files, parquet
 from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
-from nonesuch.language.naming.deciding import ROUNDS, Named
+from nonesuch.language.naming.deciding import ROUNDS, Named, combined
 from nonesuch.language.naming.em import name_by_em
 from nonesuch.language.naming.records import FaceVectors, Record, read_records, read_vectors
 from nonesuch.language.naming.secla import SECLA, SECLA_B, name_by_secla
@@ -18,7 +18,8 @@ from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.runs import LIMITS, RunOptions, Schedule
 from nonesuch.measures.naming import NOBODY, LinkFigures, link_figures
 
-METHOD = Choice((SECLA, SECLA_B, "em"))
+BOTH, EM = "both", "em"
+METHOD = Choice((BOTH, SECLA, SECLA_B, EM))
 TABLE = "names.parquet"
 _SCHEMA = pa.schema(
     [
@@ -61,7 +62,7 @@ def name_faces(
     vectors: AnyPath,
     out: AnyPath,
     *,
-    method: str = SECLA,
+    method: str = BOTH,
     epochs: float | None = None,
     batch: int | None = None,
     lr: float | None = None,
@@ -81,7 +82,8 @@ def name_faces(
         out: folder to write: OUT/names.parquet has a row for each face with image, face (its number), file, name (null
             for nobody of the caption) and score (log-odds in nats of the name over nobody; of the best name where
             there is none; null without names).
-        method: "secla", "secla-b" (the records of one face and one name first), or "em" (mean face of each name).
+        method: "secla", "secla-b" (the records of one face and one name first), "em" (mean face of each name), or
+            "both", secla's evidence beside em's.
         epochs: passes over the records, in each stage; None here and below for what the method's recipe says.
         batch, lr: records per step, peak learning rate.
         seed: of everything random.
@@ -108,22 +110,23 @@ def name_faces(
         raise NonesuchError(f"{place}: a file; --out names a folder")
     schedule = Schedule(epochs=epochs, batch=batch, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype)
-    if method == "em":
-        named = name_by_em(known, faces.units, lambda done: on_progress("naming", done, ROUNDS))
-    else:
+    if method != EM:
         # What other captions or another embedder's vectors taught is not gone on with.
         what = {
             "embedder": faces.embedder_sha256,
             "records": files.sha256(source),
             "vectors": files.sha256(as_path(vectors)),
         }
-        made = not place.exists()
+        made, towers = not place.exists(), SECLA if method == BOTH else method
         try:
-            named = name_by_secla(known, faces.units, place, run, method, what, on_progress)
+            named = name_by_secla(known, faces.units, place, run, towers, what, on_progress)
         except NonesuchError:
             if made and place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
             raise
+    if method in (BOTH, EM):
+        by_means = name_by_em(known, faces.units, lambda done: on_progress("naming", done, ROUNDS))
+        named = by_means if method == EM else combined(by_means, named, known)
     files.make_folder(place)
     _write(place / TABLE, known, faces, named, method)
     figures, held_out = _figures(known, named)
