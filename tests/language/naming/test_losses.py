@@ -34,12 +34,6 @@ def test_losses_of_two_records_by_hand() -> None:
         (math.log(1 + math.exp(-0.5)) + math.log(1 + math.exp(-1.0))) / 2, abs=1e-12
     )
     assert losses["by_face"].item() == pytest.approx((math.log(1 + math.exp(-1.0)) + math.log(2)) / 2, abs=1e-12)
-    assert losses["image_by_name"].item() == pytest.approx(
-        (math.log(1 + math.exp(-0.5)) + math.log(1 + math.exp(-1.0))) / 2, abs=1e-12
-    )
-    assert losses["image_by_face"].item() == pytest.approx(
-        (math.log(1 + math.exp(0.5)) + math.log(1 + math.exp(-1.5))) / 2, abs=1e-12
-    )
     assert losses["equal"].item() == 0.0
 
 
@@ -51,7 +45,7 @@ def _by_loops(images: list[NDArray[np.float64]], captions: list[NDArray[np.float
         return float(np.mean([np.log(np.exp(row).sum()) - row[place] for place, row in enumerate(table)]))
 
     equal = 0.15 * float(np.mean((np.diag(by_name) - np.diag(by_face)) ** 2))
-    return [entropy(by_name), entropy(by_face), entropy(by_name.T), entropy(by_face.T), equal]
+    return [entropy(by_name), entropy(by_face), equal]
 
 
 @pytest.mark.parametrize("seed", range(5))

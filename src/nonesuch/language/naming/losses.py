@@ -1,7 +1,6 @@
 """SECLA's losses: an image's faces and its caption's names agree better than those of two different records.
 
-Source: SECLA, WACV 2023, with padding left out of every maximum and mean, and means over what is there. The published
-code looks for each image's caption alone; here each caption's image is looked for too, which names more held-out faces.
+Source: SECLA, WACV 2023, with padding left out of every maximum and mean, and means over what is there.
 """
 
 import torch
@@ -38,15 +37,13 @@ def alignment_losses(faces: Tensor, names: Tensor, face_there: Tensor, name_ther
     """The terms of SECLA's loss for a batch of records, image i with caption i; arguments as in `agreements`.
 
     Returns:
-        by_name, by_face: cross-entropy of each image's own caption, in nats; image_by_name, image_by_face: of each
-        caption's own image; equal: .15 times the mean square of the difference between both agreements of a record.
+        by_name, by_face: cross-entropy of each image's own caption, in nats; equal: .15 times the mean square of the
+        difference between both agreements of a record.
     """
     by_name, by_face = agreements(faces, names, face_there, name_there)
     own = torch.arange(len(by_name), device=by_name.device)
     return {
         "by_name": F.cross_entropy(by_name, own),
         "by_face": F.cross_entropy(by_face, own),
-        "image_by_name": F.cross_entropy(by_name.T, own),
-        "image_by_face": F.cross_entropy(by_face.T, own),
         "equal": _EQUAL * F.mse_loss(by_name.diagonal(), by_face.diagonal()),
     }

@@ -110,23 +110,13 @@ def name_faces(
         raise NonesuchError(f"{place}: a file; --out names a folder")
     schedule = Schedule(epochs=epochs, batch=batch, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype)
-    if method != EM:
-        # What other captions or another embedder's vectors taught is not gone on with.
-        what = {
-            "embedder": faces.embedder_sha256,
-            "records": files.sha256(source),
-            "vectors": files.sha256(as_path(vectors)),
-        }
-        made, towers = not place.exists(), SECLA if method == BOTH else method
-        try:
-            named = name_by_secla(known, faces.units, place, run, towers, what, on_progress)
-        except NonesuchError:
-            if made and place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
-            raise
-    if method in (BOTH, EM):
-        by_means = name_by_em(known, faces.units, lambda done: on_progress("naming", done, ROUNDS))
-        named = by_means if method == EM else combined(by_means, named, known)
+    # What other captions or another embedder's vectors taught is not gone on with.
+    what = {
+        "embedder": faces.embedder_sha256,
+        "records": files.sha256(source),
+        "vectors": files.sha256(as_path(vectors)),
+    }
+    named = _named(known, faces, place, run, method, what, on_progress)
     files.make_folder(place)
     _write(place / TABLE, known, faces, named, method)
     figures, held_out = _figures(known, named)
@@ -139,6 +129,31 @@ def name_faces(
         figures=figures,
         held_out=held_out,
     )
+
+
+def _named(
+    records: list[Record],
+    faces: FaceVectors,
+    out: Path,
+    run: RunOptions,
+    method: str,
+    what: dict[str, str],
+    on_progress: OnProgress,
+) -> Named:
+    """Name all faces by one method; arguments as in `name_by_secla`."""
+    if method == EM:
+        return name_by_em(records, faces.units, lambda done: on_progress("naming", done, ROUNDS))
+    made = not out.exists()
+    try:
+        named = name_by_secla(records, faces.units, out, run, SECLA if method == BOTH else method, what, on_progress)
+    except NonesuchError:
+        if made and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        raise
+    if method != BOTH:
+        return named
+    by_means = name_by_em(records, faces.units, lambda done: on_progress("naming", done, ROUNDS))
+    return combined(by_means, named, records)
 
 
 def _write(path: Path, records: list[Record], faces: FaceVectors, named: Named, method: str) -> None:
