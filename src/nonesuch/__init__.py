@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nonesuch.identities.embed_photographs import embed_photographs
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
+    from nonesuch.language.naming.name_faces import name_faces
     from nonesuch.language.search_faces import search_faces
     from nonesuch.language.train_flip import train_flip
     from nonesuch.models import (
@@ -66,6 +67,7 @@ __all__ = [
     "load_flip",
     "load_generator",
     "load_perceiver",
+    "name_faces",
     "perceive_faces",
     "report_captions",
     "sample_identities",
@@ -101,6 +103,7 @@ _PLACES = {
     "load_flip": "models",
     "load_generator": "models",
     "load_perceiver": "models",
+    "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",

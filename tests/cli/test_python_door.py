@@ -26,6 +26,7 @@ FUNCTIONS = {
     "caption-report": "report_captions",
     "search": "search_faces",
     "flip train": "train_flip",
+    "name": "name_faces",
     "audit": "audit_datasets",
     "clean": "clean_labels",
     "recognize train": "train_recogniser",

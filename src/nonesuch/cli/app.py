@@ -30,6 +30,7 @@ _COMMANDS = {
     "caption-report": ("captions:report", "Analyse captions: variety, length, how much is wrong."),
     "search": ("flip:search", "Find images by a description or by an image."),
     "flip": ("flip:flip", "Train models that put faces and words in one space."),
+    "name": ("naming:name", "Give the names of captions to faces."),
     "audit": ("audit:audit", "Judge what a dataset is worth: report, figures, verdict."),
     "clean": ("cleaning:clean", "Find wrong labels, split identities, duplicates."),
     "recognize": ("recognition:recognize", "Train recognisers on labelled faces."),

@@ -55,11 +55,19 @@ FLIP_RECIPES: dict[str, FlipRecipe] = {
         losses=FlipLosses(queue=16, momentum=0.9, ramp=2_000, matching=0.1),
     ),
     "flip_small": FlipRecipe(
-        images=300_000,
-        batch=128,
+        images=260_000,
+        batch=64,
         lr=1e-3,
-        warmup=10_000,
+        warmup=2_000,
         ema_images=10_000,
-        losses=FlipLosses(queue=4_096, momentum=0.99, ramp=50_000, matched=0.25, matching_after=160_000),
+        losses=FlipLosses(
+            queue=4_096,
+            momentum=0.99,
+            twins_after=80_000,
+            ramp=50_000,
+            facts=10.0,
+            matched=0.25,
+            matching_after=180_000,
+        ),
     ),
 }
