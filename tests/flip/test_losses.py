@@ -23,14 +23,18 @@ def test_texts_belong_where_they_are_equal_or_all_that_they_state_holds() -> Non
 def test_contrast_is_the_cross_entropy_with_soft_targets() -> None:
     rng = np.random.default_rng(0)
     logits, teacher = rng.normal(size=(3, 5)), rng.normal(size=(3, 5))
-    belongs = np.array([[1, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 1, 1]], dtype=bool)
+    belongs = np.array([[1, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 1, 0]], dtype=bool)
+    apart = np.array([[0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=bool)
     total = 0.0
     for row in range(3):
-        of_twins = [math.exp(value) / sum(map(math.exp, teacher[row])) for value in teacher[row]]
-        for column in range(5):
-            target = 0.3 * of_twins[column] + 0.7 * belongs[row, column] / belongs[row].sum()
-            total -= target * (logits[row, column] - math.log(sum(map(math.exp, logits[row]))))
-    found = contrast(*(torch.from_numpy(part) for part in (logits, teacher, belongs)), alpha=0.3)
+        there = [column for column in range(5) if not apart[row, column]]
+        of_twins = sum(math.exp(teacher[row, column]) for column in there)
+        ours = math.log(sum(math.exp(logits[row, column]) for column in there))
+        for column in there:
+            soft = math.exp(teacher[row, column]) / of_twins
+            target = 0.3 * soft + 0.7 * belongs[row, column] / belongs[row].sum()
+            total -= target * (logits[row, column] - ours)
+    found = contrast(*(torch.from_numpy(part) for part in (logits, teacher, belongs, apart)), alpha=0.3)
     assert found.item() == pytest.approx(total / 3, rel=1e-12)
 
 

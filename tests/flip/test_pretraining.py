@@ -73,7 +73,7 @@ def test_the_contrast_counts_equal_texts_as_asked(positives: str) -> None:
     network = ours.network
     with torch.no_grad():
         images = network.image_vectors(network.visual_encoder(one["images"])).double()
-        texts = network.text_vectors(one["tokens"]).double()
+        texts = network.text_vectors(network.text_encoder.first(one["tokens"])).double()
     found = ours(one, seen=0)["itc"].item()
     logits = (images @ texts.T / 0.07).tolist()
     total = 0.0

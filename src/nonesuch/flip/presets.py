@@ -52,7 +52,9 @@ FLIP_RECIPES: dict[str, FlipRecipe] = {
         lr=1e-3,
         warmup=8,
         ema_images=16,
-        losses=FlipLosses(queue=16, momentum=0.9, ramp=2_000, matching=0.1),
+        losses=FlipLosses(
+            queue=16, momentum=0.9, twins_after=5_200, ramp=2_000, facts=1.0, matching=0.1, matching_after=5_200
+        ),
     ),
     "flip_small": FlipRecipe(
         images=260_000,

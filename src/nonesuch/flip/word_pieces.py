@@ -1,5 +1,6 @@
 """Texts as tokens: WordPiece, with a vocabulary of its own or a given one, by the `tokenizers` library."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -84,12 +85,16 @@ def plain(text: str) -> str:
 
 
 def learned(texts: Iterable[str], most: int) -> list[str]:
-    """A vocabulary of at most `most` tokens that cuts these texts into few pieces, special tokens first."""
+    """A vocabulary of at most `most` tokens: the special ones, all characters, and the most frequent words.
+
+    The library's own training breaks ties differently each time; this gives the same texts the same tokens.
+    """
     library = _library()
-    cutter = library.Tokenizer(library.models.WordPiece(unk_token=UNKNOWN))
-    cutter.normalizer = library.normalizers.BertNormalizer(lowercase=True)
-    cutter.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
-    trainer = library.trainers.WordPieceTrainer(vocab_size=most, special_tokens=list(SPECIAL), show_progress=False)
-    cutter.train_from_iterator(map(plain, texts), trainer)
-    found: dict[str, int] = cutter.get_vocab()
-    return sorted(found, key=found.__getitem__)
+    normal, cutter = library.normalizers.BertNormalizer(lowercase=True), library.pre_tokenizers.BertPreTokenizer()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(word for word, _ in cutter.pre_tokenize_str(normal.normalize_str(plain(text))))
+    letters = sorted({letter for word in counts for letter in word})
+    pieces = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
+    words = sorted((word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word))
+    return [*pieces, *words[: max(most - len(pieces), 0)]]
