@@ -15,6 +15,7 @@ from torch import nn
 import nonesuch
 from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.augmentation import DRAWS, disturbed
+from nonesuch.core.rand_augment import OPERATIONS
 from nonesuch.formats.crops import Crops
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
@@ -29,7 +30,6 @@ from nonesuch.perception.alignment import TEMPLATE
 from nonesuch.perception.attributes import ATTRIBUTES
 from nonesuch.perception.labels import LANDMARKS
 from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS, Augmentation
-from nonesuch.recognition.rand_augment import OPERATIONS
 from nonesuch.recognition.recipes import HEADS, create_head
 from nonesuch.recognition.task import Recogniser, RecogniserTask
 from nonesuch.steering.least_age import LeastAge

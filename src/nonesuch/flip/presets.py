@@ -1,6 +1,6 @@
 """Named sizes of FLIP, and how each is trained. The tiny one is for tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nonesuch.flip.maps import CHANNELS, SIDE
@@ -35,14 +35,29 @@ class FlipRecipe(CountedRecipe):
     Attributes:
         losses: see `FlipLosses`.
         weight_decay: see `TrainSettings`.
+        epochs: instead of `images` and `warmup`: passes over the data. The rate warms up over the first and falls by a
+            tenth with each; the twins' opinion grows over two. 0 for none of this.
     """
 
     losses: FlipLosses
     weight_decay: float = 0.05
+    epochs: int = 0
+
+    def images_over(self, size: int) -> int:
+        """The recipe's own number, or its epochs'."""
+        return self.epochs * size if self.epochs else self.images
 
     def settings_for(self, images: int) -> dict[str, Any]:
         """The recipe's own numbers."""
-        return super().settings_for(images) | {"weight_decay": self.weight_decay}
+        settings = super().settings_for(images) | {"weight_decay": self.weight_decay}
+        if self.epochs:
+            epoch = max(images // self.epochs, 1)
+            settings |= {"warmup": epoch, "tenth_off": epoch}
+        return settings
+
+    def losses_over(self, images: int) -> FlipLosses:
+        """The losses of a run of so many images."""
+        return replace(self.losses, ramp=max(2 * images // self.epochs, 1)) if self.epochs else self.losses
 
 
 FLIP_RECIPES: dict[str, FlipRecipe] = {
@@ -71,5 +86,9 @@ FLIP_RECIPES: dict[str, FlipRecipe] = {
             matched=0.25,
             matching_after=180_000,
         ),
+    ),
+    # As published, for 8 processes of 80 pairs; its positives are --positives diagonal.
+    "flip_base": FlipRecipe(
+        images=0, warmup=0, batch=640, lr=3e-5, epochs=15, ema_images=0, losses=FlipLosses(queue=61_440)
     ),
 }

@@ -13,6 +13,7 @@ from nonesuch.core import files
 from nonesuch.core.seeding import Stream, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.flip.maps import CHANNELS, SIDE, embedder_maps
+from nonesuch.flip.pixels import DRAWS, disturbed, prepared
 from nonesuch.flip.word_pieces import WordPieces
 from nonesuch.language.captioned_images import CaptionedImages
 from nonesuch.language.wording import Wording
@@ -31,23 +32,25 @@ class FlipSamples:
 
     Attributes:
         captioned: the images and what is known of them.
-        maps: (2N, 896, 7, 7) float16, of each image and its mirror image.
+        maps: (2N, 896, 7, 7) float16, of each image and its mirror image; None where the model sees pixels.
         wording, pieces: how they are spoken of, and how texts become tokens.
+        side: of the images that the model sees, in pixels or places.
         fixed_length: whether all texts are padded to the longest that is allowed, as several processes need it.
     """
 
     captioned: CaptionedImages
-    maps: NDArray[np.float16]
+    maps: NDArray[np.float16] | None
     wording: Wording
     pieces: WordPieces
+    side: int
     fixed_length: bool = False
 
     def __len__(self) -> int:
         return len(self.captioned.photographs)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """images (B, 896, 7, 7), tokens (B, L), said (B, 4) int64 as `nonesuch.flip.losses.Said`, draws (B, 2)."""
-        draws = np.stack([uniform(seed, Stream.AUGMENTATION, 3) for seed in seeds])
+        """images (B, channels, side, side); tokens (B, L) int64; said (B, 4) int64, see `Said`; draws (B, 2)."""
+        draws = np.stack([uniform(seed, Stream.AUGMENTATION, 3 + DRAWS) for seed in seeds])
         mirrored = draws[:, 2] < 0.5
         texts, said = [], []
         for place, (index, seed) in enumerate(zip(indices, seeds, strict=True)):
@@ -63,11 +66,21 @@ class FlipSamples:
         if self.fixed_length:
             tokens = torch.nn.functional.pad(tokens, (0, self.pieces.longest - tokens.shape[1]))
         return {
-            "images": torch.from_numpy(self.maps[2 * indices + mirrored].astype(np.float32)),
+            "images": self._images(indices, mirrored, draws[:, 3:]),
             "tokens": tokens,
             "said": torch.tensor(said, dtype=torch.int64),
             "draws": torch.from_numpy(draws[:, :2]),
         }
+
+    def _images(
+        self, indices: NDArray[np.int64], mirrored: NDArray[np.bool_], draws: NDArray[np.float64]
+    ) -> torch.Tensor:
+        if self.maps is not None:
+            return torch.from_numpy(self.maps[2 * indices + mirrored].astype(np.float32))
+        crops = np.stack([self.captioned.photographs[index].read_crop() for index in indices])
+        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float()
+        pixels = torch.where(torch.from_numpy(mirrored)[:, None, None, None], pixels.flip(3), pixels)
+        return prepared(disturbed(pixels, torch.from_numpy(draws).float()), self.side)
 
 
 def number_of(text: str) -> int:

@@ -59,10 +59,7 @@ def vectors_of_source(
     rows = np.zeros(len(source.photographs), dtype=bool)
     vectors = np.empty((len(source.photographs), model.card.dim), dtype=np.float32)
     for part, span in enumerate(store.spans):
-        column = store.read(GROUP, part)["vector"]
-        there = column.is_valid().to_numpy()
-        rows[span] = there
-        vectors[span][there] = _numbers(column).reshape(-1, model.card.dim)
+        rows[span], vectors[span] = vectors_in(store.read(GROUP, part)["vector"], model.card.dim)
     if not rows.any():
         raise NonesuchError(f"{source.path}: none of {len(rows):,} images shows a face")
     found = vectors if rows.all() else vectors[rows]
@@ -82,6 +79,10 @@ def _make(
     source.columns.write(GROUP, part, model.card.sha256, pa.concat_tables(tables_made))
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float16]:
+def vectors_in(column: pa.ChunkedArray, dim: int) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which of N images have a vector, and the (N, dim) vectors, 0 where there is none."""
+    there = column.is_valid().to_numpy()
     parts = [chunk.drop_null().flatten().to_numpy() for chunk in column.chunks]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float16)
+    found = np.zeros((len(column), dim), dtype=np.float32)
+    found[there] = np.concatenate(parts).reshape(-1, dim) if parts else 0.0
+    return there, found

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nonesuch.captions.grammar import Grammar, grammar_file
 from nonesuch.core import files, weights
 from nonesuch.core.arguments import Choice, checked
+from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths, as_texts, path_or_none
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.flip.card import FlipCard
+from nonesuch.flip.maps import CHANNELS
 from nonesuch.flip.network import Flip
 from nonesuch.flip.presets import FLIP_RECIPES, FLIPS, FlipRecipe
 from nonesuch.flip.pretraining import POSITIVES, FlipPretraining, own_tensors
@@ -141,11 +144,16 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
         captioned = _kept(given)
         images = images_of_run(folder, listing(captioned.photographs))
         settings = run.settings(recipe, len(images))
+        if settings.batch > recipe.losses.queue:
+            raise NonesuchError(
+                f"--batch {settings.batch}: the queue of {preset} remembers {recipe.losses.queue}; give less"
+            )
         pieces = _pieces(given, captioned, preset, run.seed)
-        below = load_embedder("mobilefacenet", str(place))
+        sees_maps = FLIPS[preset]["image"]["channels"] == CHANNELS
+        below = load_embedder("mobilefacenet", str(place)) if sees_maps else None
         what = {
             "preset": preset,
-            "embedder": below.card.sha256,
+            "embedder": below.card.sha256 if below else "",
             "data": listing_signature(images.table),
             "captions": captioned.signature,
             "wording": given.wording.signature,
@@ -158,12 +166,11 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
         assert isinstance(network, Flip)
         with run.claimed(folder, settings, what, images):
             check_every_crop(captioned.photographs, folder, on_progress)
-            maps = folder / MAPS
-            distributed.first_does(lambda: store_maps(maps, captioned, below, on_progress))
-            stored = np.load(maps, mmap_mode="r", allow_pickle=False)
-            losses = replace(recipe.losses, positives=given.positives)
+            stored = _stored_maps(folder / MAPS, captioned, below, on_progress) if below else None
+            losses = replace(recipe.losses_over(settings.images), positives=given.positives)
             task = FlipTask(FlipPretraining(network, losses, pieces.number[JOINT]).to(place))
-            samples = FlipSamples(captioned, stored, given.wording, pieces, distributed.world_size() > 1)
+            side = network.visual_encoder.side
+            samples = FlipSamples(captioned, stored, given.wording, pieces, side, distributed.world_size() > 1)
             card = _card(given, captioned, network, pieces, below, sizes, run)
             trainer = Trainer(task, PlacedSamples(samples, stand_ins(images.rows)), settings, folder, place, what)
 
@@ -172,6 +179,14 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
 
             trainer.run(lambda progress: progress.tell(on_progress), export)
     return Trained(given.path, trainer.seen)
+
+
+def _stored_maps(
+    path: Path, captioned: CaptionedImages, embedder: Embedder, on_progress: OnProgress
+) -> NDArray[np.float16]:
+    distributed.first_does(lambda: store_maps(path, captioned, embedder, on_progress))
+    stored: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return stored
 
 
 def _kept(given: _Given) -> CaptionedImages:
@@ -200,7 +215,7 @@ def _card(
     captioned: CaptionedImages,
     network: Flip,
     pieces: WordPieces,
-    embedder: Embedder,
+    embedder: Embedder | None,
     sizes: dict[str, Any],
     run: RunOptions,
 ) -> FlipCard:
@@ -216,6 +231,6 @@ def _card(
         training_data=f"{len(captioned.photographs):,} images from {names}; {words}. {run.about_data}".strip(),
         dim=network.text_proj.out_features,
         vocabulary=list(pieces.number),
-        embedder=embedder.name,
-        embedder_sha256=embedder.card.sha256,
+        embedder=embedder.name if embedder else "",
+        embedder_sha256=embedder.card.sha256 if embedder else "",
     )

@@ -21,7 +21,7 @@ VECTORS = "vectors.parquet"  # of a generator's photographs, made before there i
 LATENTS = "latents.npy"  # of a diffusion's photographs, likewise
 _CLAIM = {SETTINGS, IMAGES, locks.LOCK}  # all that a claim leaves
 _DIVERGED, _FIXED = "diverged", "length_fixed"
-_FOLLOW_THE_LENGTH = ("warmup", "milestones", "ema_images")
+_FOLLOW_THE_LENGTH = ("warmup", "milestones", "tenth_off", "ema_images")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from nonesuch.loop import distributed
 AtLeast0 = Annotated[int, Meta(ge=0)]
 AtLeast1 = Annotated[int, Meta(ge=1)]
 
+_LEAST_RATE = 1e-6
 _SECONDS = "NONESUCH_CHECKPOINT_SECONDS"  # of the environment
 
 
@@ -42,6 +43,8 @@ class TrainSettings:
         milestones: instead of the cosine: numbers of images; after each the rate falls to a tenth.
         period: instead of one cosine: images of the first of several, each twice as long as the one before and from
             the peak again (warm restarts, arXiv 1608.03983); 0 for one.
+        tenth_off: instead of the cosine: after each so many images the rate falls by a tenth, to 1e-6 at least; 0 for
+            never.
         optimizer: "adamw", or "sgd" with momentum 0.9.
         betas: of AdamW.
         weight_decay: spares biases and norms.
@@ -58,6 +61,7 @@ class TrainSettings:
     warmup: AtLeast0 = 0
     milestones: tuple[int, ...] = ()
     period: AtLeast0 = 0
+    tenth_off: AtLeast0 = 0
     optimizer: Annotated[str, Meta(pattern="^(adamw|sgd)$")] = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: Annotated[float, Meta(ge=0)] = 0.01
@@ -83,6 +87,8 @@ class TrainSettings:
             return self.lr
         if self.milestones:
             return self.lr * 0.1 ** sum(seen >= milestone for milestone in self.milestones)
+        if self.tenth_off:
+            return max(self.lr * 0.9 ** (seen // self.tenth_off), _LEAST_RATE)
         done = (seen - self.warmup) / max(self.images - self.warmup, 1)
         if self.period:
             # The n-th period begins after period * (2^n - 1) images.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
-from nonesuch.recognition.rand_augment import DRAWS_EACH, MOST_OPERATIONS, rand_augmented
+from nonesuch.core.rand_augment import DRAWS_EACH, MOST_OPERATIONS, rand_augmented
 
 _RAND_AUGMENT = 16  # the first of its draws
 AUGMENTATION_DRAWS = _RAND_AUGMENT + DRAWS_EACH * MOST_OPERATIONS
@@ -30,7 +30,7 @@ class Augmentation:
     Attributes:
         mirror, crop, low_resolution, photometric, erase: shares in 0..1.
         rand_augment: number N of operations and magnitude M of RandAugment, on all images; see
-            `nonesuch.recognition.rand_augment`.
+            `nonesuch.core.rand_augment`.
 
     Raises:
         NonesuchError: N or M is out of range.

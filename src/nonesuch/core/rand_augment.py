@@ -7,7 +7,7 @@ is black.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,9 @@ DRAWS_EACH = 2  # which operation, and its sign
 _FULL = 30.0
 
 
-def rand_augmented(images: Tensor, draws: Tensor, operations: int, magnitude: float) -> Tensor:
+def rand_augmented(
+    images: Tensor, draws: Tensor, operations: int, magnitude: float, among: Sequence[str] = ()
+) -> Tensor:
     """Changed copies of images.
 
     Args:
@@ -26,6 +28,7 @@ def rand_augmented(images: Tensor, draws: Tensor, operations: int, magnitude: fl
         draws: (B, at least DRAWS_EACH * operations) in [0, 1).
         operations: N, in a row, at most MOST_OPERATIONS.
         magnitude: M, 0..30.
+        among: names of `OPERATIONS` that are drawn from; all where none is named.
 
     Returns:
         (B, 3, H, W) in [-1, 1].
@@ -33,11 +36,12 @@ def rand_augmented(images: Tensor, draws: Tensor, operations: int, magnitude: fl
     if not operations:
         return images
     levels = (images + 1.0) * 127.5
+    drawn = [OPERATIONS[name] for name in among or OPERATIONS]
     strength = magnitude / _FULL
     for number in range(operations):
-        which = (draws[:, DRAWS_EACH * number] * len(OPERATIONS)).long()
+        which = (draws[:, DRAWS_EACH * number] * len(drawn)).long()
         signed = torch.where(draws[:, DRAWS_EACH * number + 1] < 0.5, -strength, strength)
-        for place, operation in enumerate(OPERATIONS.values()):
+        for place, operation in enumerate(drawn):
             rows = torch.nonzero(which == place)[:, 0]
             if len(rows):
                 levels[rows] = operation(levels[rows], signed[rows]).clamp(0.0, 255.0)

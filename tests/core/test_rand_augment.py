@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from nonesuch.recognition.rand_augment import OPERATIONS, rand_augmented
+from nonesuch.core.rand_augment import OPERATIONS, rand_augmented
 
 
 def _images(count: int = 4) -> torch.Tensor:
