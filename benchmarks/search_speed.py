@@ -21,7 +21,7 @@ from rich.table import Table
 from nonesuch import load_flip
 from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import parquet
-from nonesuch.language.image_vectors import vectors_in
+from nonesuch.dataset.text_image_vectors import vectors_in
 from nonesuch.language.search_faces import best
 
 console = Console(highlight=False, width=120)

@@ -4,13 +4,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from torch import Tensor
 
+import nonesuch
 from nonesuch.flip.pretraining import FlipPretraining
+from nonesuch.formats.columns import read_columns
+from nonesuch.formats.readers import find
 from nonesuch.loop.trainer import Batch
 from tests.conftest import Cli, succeed
 from tests.people import planted_person
@@ -105,6 +109,7 @@ def test_a_dataset_keeps_its_vectors_and_is_learned_from(
     assert len(list(Path("faces/columns/text_image").glob("*.parquet"))) == 3
     assert not Path("search_cache").exists()
     assert cli("verify", "faces").status == 0
+    _check_relevance(cli, trained)
     outcome = cli("flip", "train", "run", "--data", "faces", "--preset", "flip_tiny", "--batch", 4, "--images-seen", 8)
     assert outcome.status == 0, outcome.err
     # Another model's vectors are not taken for this one's.
@@ -113,6 +118,24 @@ def test_a_dataset_keeps_its_vectors_and_is_learned_from(
     card = json.loads(Path("run/flip_tiny.json").read_text())
     columns = pq.read_schema("faces/columns/text_image/000000.parquet").metadata
     assert card["sha256"].encode() in columns.values()
+
+
+def _check_relevance(cli: Cli, trained: Path) -> None:
+    """The report's cosines are those of each caption's vector with that of the image which the shards hold."""
+    report = cli("caption-report", "faces", "--relevance", trained, "--json", "found.json", "--out", "page.html")
+    assert report.status == 0, report.err
+    assert "cosine with the own image" in report.out
+    found = json.loads(Path("found.json").read_text())[0]["relevance"]
+    captions = read_columns(Path("faces"), "captions")["caption"].to_pylist()
+    crops = np.stack([photograph.read_crop() for photograph in find(Path("faces"))])
+    model = nonesuch.load_flip(trained, "cpu")
+    cosines = model.text_vectors(captions).astype(np.float64) @ model.image_vectors(crops).T.astype(np.float64)
+    assert found["own"] == pytest.approx(np.trace(cosines) / 6, abs=2e-3)
+    assert cosines.min() - 2e-3 <= found["other"] <= cosines.max() + 2e-3
+    assert found["first"] * 6 * 2 == pytest.approx(round(found["first"] * 12))
+    text = Path("captions.txt")
+    text.write_text("A man.\n")
+    assert "holds no images" in cli("caption-report", text, "--relevance", trained, "--out", "page.html").err
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(cli: Cli, faces: Path, tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def calibrate(out: Path, data: tuple[Path, ...], split: tuple[str, ...], **chose
     help="english, german, celebahq, or a .lark file; of several the one that understands most of a caption reads it.",
 )
 @click.option("--likelihood", type=options.PATH, help="Folder of transformers, which says how natural captions are.")
+@click.option("--relevance", help="Text-image model (flip_small, or a file), which says how well captions fit images.")
 @click.option(
     "--most", type=click.IntRange(1), default=100_000, show_default=True, help="Captions of each IN, the first ones."
 )
@@ -161,11 +162,13 @@ def report(sources: tuple[Path, ...], **chosen: Any) -> None:
 
     IN is a dataset with captions, a table that `caption --out` wrote, or a text file with a caption on each line (also
     .gz). The page shows how the number of different runs of four words grows with the captions. With --likelihood, a
-    language model (nonesuch[llm]) tells how natural captions are beside those of the first IN of the same facts.
+    language model (nonesuch[llm]) tells how natural captions are beside those of the first IN of the same facts; with
+    --relevance a text-image model (nonesuch[flip]) tells how well a dataset's captions fit its images.
 
     \b
     Examples:
       nonesuch caption-report faces
+      nonesuch caption-report faces --relevance flip_small
       nonesuch caption-report faces celebahq_captions.txt.gz --out both.html
     """
     with progress_bar() as bar:

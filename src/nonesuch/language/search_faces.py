@@ -12,11 +12,11 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.core.images import Pixels
 from nonesuch.core.notices import notice
+from nonesuch.dataset.text_image_vectors import vectors_of_source
 from nonesuch.flip.model import FlipModel
 from nonesuch.formats import image_file
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.source import Source
-from nonesuch.language.image_vectors import vectors_of_source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_flip
 from nonesuch.pages.contact_sheet import write_contact_sheet

@@ -46,6 +46,26 @@ _LABELS: tuple[_Row, ...] = (
         "of facts that the labels tell and that captions of this source ever state",
     ),
 )
+_RELEVANCE: tuple[_Row, ...] = (
+    (
+        "cosine with the own image",
+        ".3f",
+        lambda one: one.relevance.own if one.relevance else None,
+        "mean, by a text-image model (FLIP score)",
+    ),
+    (
+        "with another image",
+        ".3f",
+        lambda one: one.relevance.other if one.relevance else None,
+        "of the same source, drawn",
+    ),
+    (
+        "fit the own one better",
+        ".1%",
+        lambda one: one.relevance.first if one.relevance else None,
+        "share of the captions; 50% by chance",
+    ),
+)
 
 
 def figure_sections(figures: Sequence[CaptionFigures]) -> list[Section]:
@@ -57,6 +77,7 @@ def figure_sections(figures: Sequence[CaptionFigures]) -> list[Section]:
         section("Words", _lines(_WORDS, figures)),
         section("Variety", _lines(_VARIETY, figures)),
         section("Naturalness", _lines(natural, figures)),
+        section("Relevance", _lines(_RELEVANCE, figures)),
         section("Truth", _lines((*truth, *_LABELS), figures)),
         section("Captions that state a fact", _lines(shares, figures)),
     ]

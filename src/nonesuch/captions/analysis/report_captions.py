@@ -1,15 +1,18 @@
 """What captions are worth: how varied, how long, how readable, and how often they say what is not so."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.captions.analysis.caption_texts import CaptionTexts, read_captions
 from nonesuch.captions.analysis.naturalness import Naturalness, Texts, compared
+from nonesuch.captions.analysis.relevance import Relevance
+from nonesuch.captions.analysis.relevance import relevance as fitting
 from nonesuch.captions.facts import NAMES, as_bits, names
 from nonesuch.captions.known import Labels, read_labels
 from nonesuch.captions.local_model import LocalModel
@@ -19,9 +22,12 @@ from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.notices import notice
 from nonesuch.core.seeding import Stream, permutation
+from nonesuch.flip.model import FlipModel
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.texts import TextFigures, growth, self_bleu, text_figures
+from nonesuch.models import load_detector, load_flip
 from nonesuch.pages.writers import writer
+from nonesuch.perception.detection import Detector
 
 _BLEU, _READ = 500, 2000  # captions, drawn by a seed, that self-BLEU compares, and that are read back
 _POINTS = 24  # of the curve
@@ -74,6 +80,7 @@ class CaptionFigures:
         read_back: by what wrote the captions: "grammar", "rewritten", "text".
         naturalness: by the same; of the first kind of the first source, beside which the others are, there is none.
         labels: None where no labels were given, or none is of these images.
+        relevance: None where no text-image model was given, or the source holds no images.
         shares: by fact, the share of captions that state it; of plain text, in sentences that are understood.
     """
 
@@ -87,6 +94,7 @@ class CaptionFigures:
     read_back: dict[str, ReadBack]
     naturalness: dict[str, Naturalness]
     labels: AgainstLabels | None
+    relevance: Relevance | None
     shares: dict[str, float]
 
 
@@ -103,6 +111,11 @@ class ReportedCaptions:
     figures: tuple[CaptionFigures, ...]
 
 
+class _Judge(NamedTuple):
+    model: FlipModel
+    detector: Detector
+
+
 @checked(most=AT_LEAST_1)
 def report_captions(
     sources: AnyPath | Sequence[AnyPath],
@@ -111,6 +124,7 @@ def report_captions(
     labels: AnyPath | None = None,
     reader: AnyPath | Sequence[AnyPath] = READERS,
     likelihood: AnyPath | None = None,
+    relevance: str | Path | None = None,
     most: int = 100_000,
     json: AnyPath | None = None,
     on_progress: OnProgress = no_progress,
@@ -126,6 +140,8 @@ def report_captions(
             the one that understands most of a caption reads it.
         likelihood: a folder of transformers (needs `nonesuch[llm]`), whose language model says how natural captions are
             beside those of the first source that state the same facts.
+        relevance: a text-image model, by name ("flip_small") or file, which says how well a dataset's captions fit its
+            images; their vectors are kept beside its shards.
         most: captions of each source that are looked at, the first ones.
         json: file for the figures.
         on_progress: told how many sources are done.
@@ -140,13 +156,15 @@ def report_captions(
     reads = SentenceReader(as_paths(reader))
     known = read_labels(as_path(labels)) if labels is not None else None
     model = LocalModel(as_path(likelihood), option="--likelihood").load() if likelihood is not None else None
+    judge = _Judge(load_flip(relevance), load_detector()) if relevance is not None else None
     figures = []
     texts: list[dict[str, Texts]] = []
     for number, path in enumerate(paths):
         on_progress("reading captions", number, len(paths))
         found = read_captions(path, most)
         drawn = permutation(0, Stream.SPLIT, len(found.texts))
-        figures.append(_figures(found, drawn, reads, known))
+        fit = fitting(path, found, judge.model, judge.detector, partial(on_progress, "looking")) if judge else None
+        figures.append(replace(_figures(found, drawn, reads, known), relevance=fit))
         texts.append(_by_facts(found, drawn[:_READ].tolist(), reads) if model is not None else {})
     if model is not None:
         _judge(figures, texts, model, on_progress)
@@ -178,6 +196,7 @@ def _figures(
         naturalness={},
         read_back=_read_back(found, drawn[:_READ].tolist(), reader),
         labels=_against(found, known) if known is not None and found.names else None,
+        relevance=None,
         shares={name: sum(name in one for one in facts) / len(facts) for name in NAMES},
     )
 
