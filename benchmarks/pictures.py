@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from sampled_people import perturbed, sample_people
 
-from nonesuch import load_embedder, load_generator, load_perceiver
+from nonesuch import load_embedder, load_flip, load_generator, load_perceiver
 from nonesuch.captions.grammar import LANGUAGES, Grammar
 from nonesuch.captions.thresholds import SHIPPED, read_thresholds
 from nonesuch.captions.writing import Captioner
@@ -31,6 +31,14 @@ from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
 CAPTIONED = 8  # images of `captions.jpg`
+FOUND = 8  # images of each search of `searches.jpg`
+SEARCHES = [
+    "a young woman with glasses, smiling",
+    "bearded bloke looking to the left",
+    "old man, grey hair",
+    "blonde with bangs",
+    "someone in a hat",
+]
 OTHER_FAMILY = "vec2face_small"
 
 
@@ -132,6 +140,23 @@ def captioned(generator: Generator, people: np.ndarray) -> Image.Image:
     return page
 
 
+def searched(generator: Generator, people: np.ndarray) -> Image.Image:
+    """What `nonesuch search` finds among two images of each person: the best for each query, in order."""
+    model = load_flip(device="cpu")
+    seeds = [derive_seed(0, number, image) for number in range(len(people)) for image in range(2)]
+    images = np.stack(render(generator, people.repeat(2, axis=0), seeds))
+    scores = model.text_vectors(SEARCHES) @ model.image_vectors(images).T
+    font, side = ImageFont.load_default(size=17), images.shape[1]
+    page = Image.new("RGB", (FOUND * (side + 2) - 2, len(SEARCHES) * (side + 30)), "white")
+    pen = ImageDraw.Draw(page)
+    for row, (query, each) in enumerate(zip(SEARCHES, scores, strict=True)):
+        top = row * (side + 30)
+        pen.text((2, top + 3), f"\u201c{query}\u201d", "black", font)
+        for place, number in enumerate(np.argsort(-each, kind="stable")[:FOUND]):
+            page.paste(Image.fromarray(images[number]), (place * (side + 2), top + 27))
+    return page
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -148,6 +173,7 @@ def main() -> None:
     for make in (variation, interpolation, sigma_ladder, families, best_and_worst):
         save(make.__name__, make(generator, people))
     captioned(generator, people).save(options.out / "captions.jpg", quality=90)
+    searched(generator, people).save(options.out / "searches.jpg", quality=85)
     save("steered_yaw", steered(generator, people, "yaw", (-40, -30, -20, -10, 0, 10, 20, 30, 40)))
     save("steered_age", steered(generator, people, "age", (20, 30, 40, 50, 60, 70)))
 
