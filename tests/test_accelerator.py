@@ -37,6 +37,7 @@ from nonesuch.steering.steerer import Steerer, SteerSettings
 from nonesuch.steering.wishes import parse_wish
 from tests.accelerator import DEVICE, accelerator, waits
 from tests.cards import write_tiny_idiff
+from tests.flip.test_pretraining import batch, learner
 from tests.people import faces_of_no_one, planted_person
 
 CPU = torch.device("cpu")
@@ -278,6 +279,18 @@ def test_training_of_a_perceiver(faces: Path, tmp_path: Path) -> None:
         return nonesuch.train_perceiver(out, faces / "faces.tar", device=device, **options).weights
 
     _trains(train, tmp_path)
+
+
+def test_losses_of_flip() -> None:
+    def work(device: torch.device) -> dict[str, torch.Tensor]:
+        ours = learner(facts=1.0, twins_after=4).eval().to(device)
+        for number in range(3):
+            terms = ours({name: tensor.to(device) for name, tensor in batch(number).items()}, seen=4 * number)
+        sum(terms.values()).backward()
+        gradients = [parameter.grad.sum() for parameter in ours.network.parameters() if parameter.grad is not None]
+        return {**terms, "queue": ours.text_queue, "gradients": torch.stack(gradients)}
+
+    _agrees(work)
 
 
 def test_steering_and_rendering(tiny_generator: Path) -> None:
