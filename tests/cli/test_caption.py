@@ -166,7 +166,7 @@ def test_wrong_inputs(cli: Cli, tmp_path: Path, dataset: Path, training_data: Pa
     out = tmp_path / "captions.parquet"
     assert "no such file or folder" in cli("caption", tmp_path / "nothing").error
     assert "name the table to write with --out" in cli("caption", training_data / "people.tar").error
-    assert "no such file; grammars that ship: english, german" in cli("caption", dataset, "--grammar", "klingon").error
+    assert "no such file; grammars that ship: english, everyday, german" in cli("caption", dataset, "--grammar", "klingon").error
     own = tmp_path / "own.txt"
     own.write_text((LANGUAGES / "english.txt").read_text(encoding="utf-8").replace("male = man", "mann = man", 1))
     assert "'mann' is no fact" in cli("caption", dataset, "--grammar", own).error

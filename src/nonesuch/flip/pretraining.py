@@ -25,7 +25,7 @@ class FlipLosses:
     """How FLIP learns.
 
     Attributes:
-        queue: image and text vectors that are remembered; a multiple of the batch.
+        queue: image and text vectors that are remembered; at least as many as a batch holds.
         momentum: of the twins.
         twins_after: images seen before twins and queue take part; until then the batch is compared with itself. Fresh
             encoders change so fast that the age of a remembered vector says more than what it shows.
@@ -52,7 +52,7 @@ class FlipLosses:
 
 
 class FlipPretraining(nn.Module):
-    """The network with its twins and queues, in the published tensor names (`*_m`, `image_queue`, ...).
+    """The network with its twins and queues, and the layers that name facts; only the network is kept in the end.
 
     Args:
         network: to be trained.

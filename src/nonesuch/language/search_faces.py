@@ -97,7 +97,7 @@ def search_faces(
             face, or a place cannot be written.
 
     Example:
-        nonesuch.search_faces("faces", "a young woman with glasses, smiling").hits[0].file
+        nonesuch.search_faces("faces", "a young woman with glasses, smiling").hits
     """
     if not query.strip() and like is None:
         raise NonesuchError("nothing to search for: give a description, or an image with --like")
