@@ -126,6 +126,15 @@ def test_each_fact_is_stated_once_and_nothing_else(language: str) -> None:
         (("language Test\n", "language Test\n  lost\n"), "line 2: an indented line belongs to a rule"),
         (("  <who> <face?> <hair?>", "  male = <who> <face?> <hair?>"), "caption is made of other rules"),
         (("oval_face = an oval face", "oval_face + big_nose = both"), "face has no words for oval_face"),
+        (
+            ("<who> <face?> <hair?>", "<who> <face?>\n  <who> <hair?>"),
+            "line 7: no wording of caption has words for every",
+        ),
+        (("<face?> <hair?>\n", "<face?> <hair?>\n  <who> <sex>\nsex\n  male = he\n"), "sex and who both state male"),
+        (
+            ("<hair?>\n", "<hair?>\n  <who> <waves>\nwaves\n  wavy_hair = waves\n"),
+            "line 9: this wording of caption has no",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, str], says: str) -> None:

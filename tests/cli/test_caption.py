@@ -166,7 +166,10 @@ def test_wrong_inputs(cli: Cli, tmp_path: Path, dataset: Path, training_data: Pa
     out = tmp_path / "captions.parquet"
     assert "no such file or folder" in cli("caption", tmp_path / "nothing").error
     assert "name the table to write with --out" in cli("caption", training_data / "people.tar").error
-    assert "no such file; grammars that ship: english, everyday, german" in cli("caption", dataset, "--grammar", "klingon").error
+    assert (
+        "no such file; grammars that ship: english, everyday, german"
+        in cli("caption", dataset, "--grammar", "klingon").error
+    )
     own = tmp_path / "own.txt"
     own.write_text((LANGUAGES / "english.txt").read_text(encoding="utf-8").replace("male = man", "mann = man", 1))
     assert "'mann' is no fact" in cli("caption", dataset, "--grammar", own).error
@@ -215,6 +218,8 @@ def test_rewriting_needs_a_server_and_a_reader(cli: Cli, dataset: Path, tmp_path
     own = tmp_path / "own.txt"
     own.write_text((LANGUAGES / "english.txt").read_text(encoding="utf-8"), encoding="utf-8")
     assert "is read back by own.lark beside the grammar" in cli("caption", dataset, "--grammar", own, *down).error
+    error = cli("caption", dataset, "--grammar", "everyday", *down).error
+    assert "read back by everyday.lark beside the grammar, and there is none: take --grammar english" in error
 
 
 def test_rewritten_captions_say_by_whom(cli: Cli, dataset: Path, scripted: Scripted) -> None:

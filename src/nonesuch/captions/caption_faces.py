@@ -84,7 +84,7 @@ def caption_faces(
         source: a dataset of ours, which gets columns; or an image, a folder, an uncompressed tar, or the table that
             `perceive_faces` made of these, which take `out`.
         out: Parquet table to write; None adds columns to the dataset.
-        grammar: "english", "german", or a file written as these are.
+        grammar: "english", "german", "everyday" (English as people search), or a file written as these are.
         precision: a fact is said where statements like it are right in at least this share of labelled photographs.
         thresholds: what `calibrate_captions` wrote; None for what ships, which is for the shipped heads.
         labels: table with a column `file` or `key` and true values, which take precedence over what is perceived.
@@ -146,7 +146,8 @@ def _rewriter(
     reader = words.path.with_suffix(".lark")
     if not reader.is_file():
         raise NonesuchError(
-            f"--rewrite: what a model answers is read back by {reader.name} beside the grammar; write one"
+            f"--rewrite: what a model answers is read back by {reader.name} beside the grammar, and there is none: "
+            "take --grammar english, or write one"
         )
     model.check()
     place = captions.with_suffix(".rewrites.jsonl") if captions.suffix else captions / "rewrites.jsonl"

@@ -10,6 +10,7 @@ from nonesuch.captions.grammar_file import ROOT, Form, GrammarError, GrammarFile
 _MOST_KEPT = 50_000  # words of a rule for some facts, in memory
 _CLOSING = ".,;:!?"
 _EXHAUSTIVE = 12  # facts of a rule up to which all their consistent sets are tried
+_FEW = 8  # facts of a rule up to which its words are worked out at once, and not where they are chosen
 
 
 class Article(NamedTuple):
@@ -81,7 +82,15 @@ class Compiler:
         self.can_say = self._domains[ROOT]
         self._reaches = {rule.name: [self._reach(wording) for wording in rule.wordings] for rule in file.rules.values()}
         self._slots = self._root_slots()
-        self._known: dict[tuple[str, int, int], Known | None] = {}
+        self._few = {name for name, domain in self._domains.items() if domain.bit_count() <= _FEW}
+        self._known: dict[tuple[str, int, int], Known | None] = {}  # of rules of few facts, which recur
+        self._known_of_many: dict[tuple[str, int, int], Known | None] = {}
+        self._items: dict[tuple[str, int, int, int], Way | None] = {}
+        self._sure: dict[str, bool] = {}
+        self._late: frozenset[str] = frozenset()
+        self._late = frozenset(
+            name for name, domain in self._domains.items() if domain.bit_count() > _FEW and self._never_lacks(name)
+        )
         self._roots: dict[tuple[int, int], Known] = {}
         self._check_words()
 
@@ -93,7 +102,7 @@ class Compiler:
         if found is None:
             rule, ways = self._file.rules[ROOT], []
             for wording in rule.wordings:
-                parts = self._filled(wording, facts, person, lambda rule, facts: self._slot(rule, facts, person))
+                parts = self._filled(wording, facts, person, self._slot)
                 if parts is not None:
                     ways.append((wording.weight, Way(0, parts)))
             found = self._roots[there, person] = _choice(ways)
@@ -110,13 +119,54 @@ class Compiler:
     def _words(self, rule: str, facts: int, person: int) -> Known | None:
         """Words of a rule for just these facts, kept; None where it has none."""
         key = rule, facts, person
-        if key in self._known:
-            return self._known[key]
+        known = self._known if rule in self._few else self._known_of_many
+        if key in known:
+            return known[key]
         found = self._compiled(self._file.rules[rule], facts, person)
-        if len(self._known) >= _MOST_KEPT:
-            self._known.clear()
-        self._known[key] = found
+        if len(known) >= _MOST_KEPT:
+            known.clear()
+        known[key] = found
         return found
+
+    def _later(self, rule: str, facts: int, person: int) -> Known | Slot | None:
+        """Words of a rule; of many facts, for which it surely has some, a place that is filled once it is chosen."""
+        if facts and rule in self._late:
+            return Slot(rule, facts)
+        return self._words(rule, facts, person)
+
+    def _never_lacks(self, name: str) -> bool:
+        """Whether a rule surely has words for each consistent set of its facts; for none it may lack them."""
+        found = self._sure.get(name)
+        if found is not None:
+            return found
+        domain, rule = self._domains[name], self._file.rules[name]
+        sure = [
+            reach
+            for wording, reach in zip(rule.wordings, self._reaches[name], strict=True)
+            if self._wording_never_lacks(wording, reach)
+        ]
+        if domain.bit_count() <= _FEW:
+            single = [1 << place for place in range(len(FACTS)) if domain >> place & 1]
+            sets = (sum(chosen) for count in range(1, len(single) + 1) for chosen in combinations(single, count))
+            found = all(self._words(name, facts, 0) is not None for facts in sets if consistent(facts))
+        elif rule.joints is None:
+            found = domain in sure
+        else:
+            apart = all(not one & other for one, other in combinations(set(self._reaches[name]), 2))
+            found = apart and set(sure) == set(self._reaches[name])
+        self._sure[name] = found
+        return found
+
+    def _wording_never_lacks(self, wording: Wording, reach: int) -> bool:
+        """The same of a wording, for the facts that it reaches."""
+        parts = [part for part in wording.parts if isinstance(part, Reference)]
+        if wording.states:
+            return not parts and wording.states.bit_count() == 1
+        alone = len(parts) == 1
+        return all(
+            self._never_lacks(part.rule) and (alone or part.optional or self._words(part.rule, 0, 0) is not None)
+            for part in parts
+        )
 
     def _slot(self, rule: str, facts: int, person: int) -> Slot | None:
         """A place for a rule's words; None where it states nothing and has no words for that."""
@@ -126,17 +176,24 @@ class Compiler:
         """The ways in which a rule states exactly these facts; None where it has none."""
         if rule.joints is None:
             ways = []
-            for wording in rule.wordings:
-                way = self._way(wording, facts, person)
-                if way is not None:
-                    ways.append((wording.weight, way))
+            for wording, reach in zip(rule.wordings, self._reaches[rule.name], strict=True):
+                if facts & ~reach == 0:
+                    way = self._way(wording, facts, person)
+                    if way is not None:
+                        ways.append((wording.weight, way))
             return _choice(ways) if ways else None
         items: dict[int, list[tuple[float, Way]]] = {}
-        for wording, reach in zip(rule.wordings, self._reaches[rule.name], strict=True):
-            mine = facts & reach
-            way = self._way(wording, mine, person) if mine else None
+        for number, reach in enumerate(self._reaches[rule.name]):
+            if not (mine := facts & reach):
+                continue
+            key = rule.name, number, mine, person
+            if key not in self._items:
+                if len(self._items) >= _MOST_KEPT:
+                    self._items.clear()
+                self._items[key] = self._way(rule.wordings[number], mine, person)
+            way = self._items[key]
             if way is not None:
-                items.setdefault(mine, []).append((wording.weight, way))
+                items.setdefault(mine, []).append((rule.wordings[number].weight, way))
         stated = sum(mine.bit_count() for mine in items)  # more than there are where two items state one
         if not items or stated != facts.bit_count():
             return None
@@ -147,11 +204,11 @@ class Compiler:
         if wording.states & ~facts:
             return None
         rest = facts & ~wording.states
-        parts = self._filled(wording, rest, person, lambda rule, facts: self._words(rule, facts, person))
+        parts = self._filled(wording, rest, person, self._later)
         return None if parts is None else Way(wording.states, parts)
 
     def _filled(
-        self, wording: Wording, facts: int, person: int, words: Callable[[str, int], Part | None]
+        self, wording: Wording, facts: int, person: int, words: Callable[[str, int, int], Part | None]
     ) -> tuple[Part, ...] | None:
         """A wording's parts, last first, with `words` for its rules; None unless they state exactly the facts."""
         parts: list[Part | None] = []  # None where a rule has nothing to say
@@ -163,7 +220,7 @@ class Compiler:
             else:
                 mine = facts & self._domains[part.rule]
                 facts &= ~mine
-                found = words(part.rule, mine) if mine or not part.optional else None
+                found = words(part.rule, mine, person) if mine or not part.optional else None
                 if found is None and (mine or not part.optional):
                     return None
                 parts.append(found)
@@ -229,11 +286,11 @@ class Compiler:
                     if consistent(sum(chosen)):
                         self.words(slot.rule, sum(chosen), 0)
         root = self._file.rules[ROOT]
-        shares = sum(slot.domain.bit_count() for slot in self._slots) > self.can_say.bit_count()
+        some_share = sum(slot.domain.bit_count() for slot in self._slots) > self.can_say.bit_count()
         always = False
         for wording, reach in zip(root.wordings, self._reaches[ROOT], strict=True):
             # Where rules of two wordings share facts, which of them have some does not tell what a third leaves unsaid.
-            if shares and reach != self.can_say:
+            if some_share and reach != self.can_say:
                 said = ", ".join(names(self.can_say & ~reach))
                 raise GrammarError(self._file.path, wording.line, f"this wording of {ROOT} has no words for {said}")
             needed = [part.rule for part in wording.parts if isinstance(part, Reference) and not part.optional]

@@ -23,7 +23,7 @@ from nonesuch.pages.writers import MISSING
 @click.argument("source", metavar="IN", type=options.PATH)
 @click.option("--out", type=options.PATH, help="Parquet table to write; without it, a dataset gets columns.")
 @click.option(
-    "--grammar", default="english", show_default=True, help="english, german, or a file written as these are."
+    "--grammar", default="english", show_default=True, help="english, german, everyday, or a file written as these are."
 )
 @click.option(
     "--precision",
