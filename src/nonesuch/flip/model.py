@@ -50,15 +50,6 @@ class FlipModel:
                 parts.append(self.network.visual_encoder(self._seen(crops[start : start + batch])).float())
         return torch.cat(parts) if parts else torch.zeros(0, 1, self.network.vision_proj.in_features)
 
-    def encode_maps(self, maps: NDArray[np.float16], batch: int = 256) -> Tensor:
-        """The same from feature maps (N, 896, 7, 7), where the model reads these."""
-        parts = []
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            for start in range(0, len(maps), batch):
-                part = torch.from_numpy(np.asarray(maps[start : start + batch], dtype=np.float32)).to(self.device)
-                parts.append(self.network.visual_encoder(part).float())
-        return torch.cat(parts)
-
     def image_vectors(self, crops: Pixels, batch: int = 64) -> NDArray[np.float32]:
         """(N, 112, 112, 3) uint8 aligned crops -> (N, dim) unit vectors.
 

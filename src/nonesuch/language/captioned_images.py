@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nonesuch.captions.analysis.caption_texts import caption_rows
 from nonesuch.captions.captioned import sound_captions
 from nonesuch.captions.facts import bits
-from nonesuch.core import files, parquet
+from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.photographs import Photograph, plain_name
 from nonesuch.formats.plan import Plan
 from nonesuch.formats.readers import find
-
-_COLUMNS = ("caption", "facts")
-_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,5 @@ def _told(tables: Sequence[Path]) -> dict[str, tuple[str, int]]:
 
 def _rows(path: Path) -> list[tuple[str, str, int]]:
     """Name, caption and facts of each row of a table of captions."""
-    try:
-        with parquet.reader(path) as table:
-            names = table.schema_arrow.names
-            key = next((name for name in ("file", "key") if name in names), None)
-            if key is None or not set(_COLUMNS) <= set(names):
-                raise NonesuchError(f"{path}: not a table of captions; it has {', '.join(names)}")
-            rows = [row for batch in parquet.batches(table, _ROWS, [key, *_COLUMNS]) for row in batch.to_pylist()]
-    except parquet.UNREADABLE as error:
-        raise NonesuchError(f"{path}: not readable as Parquet ({error})") from error
-    return [(plain_name(row[key]), row["caption"] or "", bits(row["facts"] or ())) for row in rows]
+    rows = caption_rows(path, ("caption", "facts"))
+    return [(plain_name(name), row["caption"] or "", bits(row["facts"] or ())) for name, row in rows]

@@ -1,9 +1,10 @@
 """Captions of any source, with the facts that they are said to state: what a report looks at."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,21 +84,31 @@ def _quality(folder: Path) -> float:
 
 
 def _add_table(found: CaptionTexts, path: Path, most: int) -> None:
+    for name, row in caption_rows(path, _COLUMNS):
+        found.images += 1
+        if row["caption"] is None or len(found.texts) >= most:
+            continue
+        found.names.append(name)
+        found.texts.append(row["caption"])
+        found.facts.append(frozenset(row["facts"] or ()))
+        found.rewritten.append(row["rewritten_by"] is not None)
+
+
+def caption_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The image's name and these columns of each row of a table of captions, some thousand in memory at a time.
+
+    Raises:
+        NonesuchError: it cannot be read, names no images or lacks a column.
+    """
     try:
         with parquet.reader(path) as table:
             there = table.schema_arrow.names
-            name = next((name for name in ("file", "key") if name in there), None)
-            if name is None or not set(_COLUMNS) <= set(there):
+            key = next((name for name in ("file", "key") if name in there), None)
+            if key is None or not set(columns) <= set(there):
                 raise NonesuchError(f"{path}: not a table of captions; it has {', '.join(there)}")
-            for batch in parquet.batches(table, _ROWS, [name, *_COLUMNS]):
+            for batch in parquet.batches(table, _ROWS, [key, *columns]):
                 for row in batch.to_pylist():
-                    found.images += 1
-                    if row["caption"] is None or len(found.texts) >= most:
-                        continue
-                    found.names.append(row[name])
-                    found.texts.append(row["caption"])
-                    found.facts.append(frozenset(row["facts"] or ()))
-                    found.rewritten.append(row["rewritten_by"] is not None)
+                    yield row[key], row
     except parquet.UNREADABLE as error:
         raise NonesuchError(f"{path}: not readable as Parquet ({error})") from error
 
