@@ -133,6 +133,11 @@ def _check_relevance(cli: Cli, trained: Path) -> None:
     assert found["own"] == pytest.approx(np.trace(cosines) / 6, abs=2e-3)
     assert cosines.min() - 2e-3 <= found["other"] <= cosines.max() + 2e-3
     assert found["first"] * 6 * 2 == pytest.approx(round(found["first"] * 12))
+    audit = cli("audit", "faces", "--embedder", "mobilefacenet", "--relevance", trained, "--out", "audited")
+    assert audit.status == 0, audit.err
+    figures = json.loads(Path("audited/audit.json").read_text())["datasets"]["faces"]["relevance"]
+    assert {key: figures[key] for key in found} == pytest.approx(found)
+    assert "captions that fit their own image better" in Path("audited/report.html").read_text()
     text = Path("captions.txt")
     text.write_text("A man.\n")
     assert "holds no images" in cli("caption-report", text, "--relevance", trained, "--out", "page.html").err

@@ -52,6 +52,7 @@ def audit_datasets(
     brisque: tuple[AnyPath, AnyPath] | None = None,
     clip_iqa: tuple[AnyPath, AnyPath] | None = None,
     inception: AnyPath | None = None,
+    relevance: str | Path | None = None,
     align: bool = False,
     show_photographs: bool = False,
     device: str = "auto",
@@ -71,6 +72,8 @@ def audit_datasets(
         target: JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.
         brisque, clip_iqa, inception: weights that cannot ship: BRISQUE's allmodel and allrange; CLIP's image encoder
             and its two prompts; Inception, for FID against `against`; both networks as `.onnx`.
+        relevance: a text-image model, by name ("flip_small") or file, which says how well captions of datasets fit
+            their images; needs nonesuch[flip].
         align: detect and align 112x112 images too, which otherwise count as aligned.
         show_photographs: show thumbnails of photographs of real people too.
         device, dtype: of the networks.
@@ -90,7 +93,7 @@ def audit_datasets(
         raise NonesuchError(f"the report {MISSING}")
     folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
     sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
-    eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), align, device, dtype)
+    eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), relevance, align, device, dtype)
     with files.made_folder(folder):
         reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)
         found: dict[str, Any] = {"nonesuch": VERSION, "datasets": {}}
@@ -121,7 +124,11 @@ def _audited(
 ) -> tuple[Seen, dict[str, Any]]:
     total = len(source.photographs)
     seen = look(source, eyes, lambda done: on_progress(f"looking at {name}", done, total))
-    figures, images = audit(source, seen, eyes, reference, target, lambda what: on_progress(f"{name}: {what}", 0, 0))
+
+    def on_step(what: str, done: int, total: int, note: str = "") -> None:
+        on_progress(f"{name}: {what}", done, total, note)
+
+    figures, images = audit(source, seen, eyes, reference, target, on_step)
     written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
     return seen, {"source": str(source.path), "columns_written_to": str(written), **figures}
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nonesuch.audit.verdict import verdict
 from nonesuch.core import files, parquet, tables
 from nonesuch.formats.photographs import signature
 from nonesuch.formats.source import Source
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.consistency import consistency
 from nonesuch.measures.figure import plain
 from nonesuch.measures.leakage import Search
@@ -33,7 +34,7 @@ def audit(
     eyes: Eyes,
     reference: Reference | None,
     target: Mapping[str, Mapping[str, float]],
-    on_step: Callable[[str], None] = lambda what: None,
+    on_step: OnProgress = no_progress,
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Measure all figures of a dataset, ready for JSON, and what they say about each image, by column.
 
@@ -49,20 +50,21 @@ def audit(
     figures: dict[str, Any] = {"embedders": {}}
     images: dict[str, NDArray[Any]] = {}
     for name, embedder in eyes.embedders.items():
-        on_step(f"identities by {name}")
+        on_step(f"identities by {name}", 0, 0)
         each = consistency(seen.vectors[name], seen.identities)
         images[f"own_{name}"] = each.own
         images[f"other_{name}"] = np.where(np.isfinite(each.other), each.other, np.nan)
         among = None
         if reference is not None:
-            on_step(f"real photographs by {name}")
+            on_step(f"real photographs by {name}", 0, 0)
             among = Search(*nearest(seen.vectors[name], reference.training.vectors[name]))
             images[f"training_{name}"] = among.cosine
         view = EmbedderView(seen, name, known_thresholds(embedder.card), each, reference, among)
         figures["embedders"][name] = measured_by_embedder(view)
-    on_step("images")
+    on_step("images", 0, 0)
     judged = [judge.name for judge in eyes.judges]
-    figures |= measured_of_images(ImageView(source, seen, target, judged, reference, eyes.inception))
+    shown = ImageView(source, seen, target, judged, reference, eyes.inception, eyes.text_image, on_step)
+    figures |= measured_of_images(shown)
     found: dict[str, Any] = plain(figures)
     found["verdict"] = [dataclasses.asdict(light) for light in verdict(found)]
     return found, images

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.judges.pixels import VERSION as PIXELS_VERSION
 from nonesuch.audit.judges.pixels import measures
+from nonesuch.captions.analysis.relevance import RelevanceJudge
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
@@ -56,6 +57,7 @@ class Eyes:
         always_align: detect and align 112x112 images too, which otherwise count as aligned crops.
         judges: further measures of quality.
         inception: for the FID; its features are kept with the embeddings as `INCEPTION`.
+        text_image: tells how well captions fit the images.
         pixels: with a perceiver: measure pixels too, and ask whether crops show a face.
     """
 
@@ -66,11 +68,12 @@ class Eyes:
     always_align: bool = False
     judges: tuple[Judge, ...] = ()
     inception: Embedder | None = None
+    text_image: RelevanceJudge | None = None
     pixels: bool = True
 
     def for_reference(self) -> "Eyes":
         """The same without what is needed only for the audited datasets."""
-        return replace(self, pixels=False, judges=())
+        return replace(self, pixels=False, judges=(), text_image=None)
 
 
 @dataclass(frozen=True)

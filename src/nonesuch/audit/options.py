@@ -8,12 +8,13 @@ from nonesuch.audit.figures.images import check_target
 from nonesuch.audit.judges.brought_files import brisque_judge, clip_iqa_judge
 from nonesuch.audit.judges.inception import load_inception
 from nonesuch.audit.looking import INCEPTION, Eyes
+from nonesuch.captions.analysis.relevance import RelevanceJudge
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath
 from nonesuch.core.weights import read_card
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.models import card_type, load_detector, load_embedder, load_perceiver, shipped_weights
+from nonesuch.models import card_type, load_detector, load_embedder, load_flip, load_perceiver, shipped_weights
 
 
 def check_reference(
@@ -31,14 +32,16 @@ def load_eyes(
     brisque: tuple[AnyPath, AnyPath] | None,
     clip_iqa: tuple[AnyPath, AnyPath] | None,
     inception: Path | None,
+    relevance: str | Path | None,
     align: bool,
     device: str,
     dtype: str,
 ) -> Eyes:
     """Everything that looks at images; errors as in loading each."""
+    detector = load_detector(device)
     return Eyes(
         _embedders(embedders, device, dtype),
-        load_detector(device),
+        detector,
         read_card(shipped_weights("mtcnn"), card_type("mtcnn")).sha256,
         load_perceiver(device=device, dtype=dtype),
         align,
@@ -47,6 +50,7 @@ def load_eyes(
             *([] if clip_iqa is None else [clip_iqa_judge(Path(clip_iqa[0]), Path(clip_iqa[1]), device)]),
         ),
         None if inception is None else load_inception(inception, device),
+        None if relevance is None else RelevanceJudge(load_flip(relevance, device), detector),
     )
 
 

@@ -27,6 +27,7 @@ _SECTIONS = {
     "fid": "Does it look like real photographs?",
     "balance": "Who is shown?",
     "attributes": "A shared look",
+    "relevance": "Do captions fit?",
 }
 
 

@@ -44,6 +44,9 @@ _SIGNS = {"green": ("●", "green"), "amber": ("●", "yellow"), "red": ("●", 
         "--target", type=options.PATH, help='JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.'
     ),
     click.option(
+        "--relevance", help="Text-image model (flip_small, or a file), to say how well captions fit their images."
+    ),
+    click.option(
         "--align", is_flag=True, help="Detect and align 112x112 images too, which otherwise count as aligned."
     ),
 )

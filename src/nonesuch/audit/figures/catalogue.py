@@ -22,6 +22,13 @@ from nonesuch.audit.figures.images import balance_figures, quality_figures
 from nonesuch.audit.figures.leakage import LEAKAGE, leakage_figures
 from nonesuch.audit.figures.listed import Listed
 from nonesuch.audit.figures.real import control_figures, fid_figures, people_figures, realism_figures
+from nonesuch.audit.figures.relevance import (
+    CAPTIONS_FIRST,
+    CAPTIONS_OTHER,
+    CAPTIONS_OWN,
+    RELEVANCE_PART,
+    relevance_figures,
+)
 from nonesuch.audit.figures.view import EmbedderView, ImageView
 from nonesuch.audit.judges import brought_files as judges
 from nonesuch.core.errors import NonesuchError
@@ -78,6 +85,7 @@ OF_IMAGES: dict[str, Callable[[ImageView], Measured]] = {
     "quality": quality_figures,
     "fid": fid_figures,
     ATTRIBUTES_PART: attribute_figures,
+    RELEVANCE_PART: relevance_figures,
 }
 
 
@@ -183,5 +191,6 @@ IMAGE_FIGURES: tuple[Listed, ...] = (
     _mean("clipped", Better.LOWER, unit=SHARE),
     *(Listed("balance", measure) for measure in DISTANCES.values()),
     Listed(ATTRIBUTES_PART, OVER_FREQUENT),
+    *(Listed(RELEVANCE_PART, measure) for measure in (CAPTIONS_OWN, CAPTIONS_OTHER, CAPTIONS_FIRST)),
 )
 Found = Mapping[str, Figures]  # figures by dataset

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.reference import Reference
+from nonesuch.captions.analysis.relevance import RelevanceJudge
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.source import Source
+from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.consistency import Consistency
 from nonesuch.measures.leakage import Search
 
@@ -56,6 +58,8 @@ class ImageView:
         judged: columns of measures of quality whose files a user supplies.
         reference: real photographs, None where there are none.
         inception: the network of the FID, None where it was not given.
+        text_image: what tells how well captions fit, None where it was not given.
+        on_step: told what is being done.
     """
 
     source: Source
@@ -64,6 +68,8 @@ class ImageView:
     judged: Sequence[str] = ()
     reference: Reference | None = None
     inception: Embedder | None = None
+    text_image: RelevanceJudge | None = None
+    on_step: OnProgress = no_progress
 
 
 def photographs_of(view: EmbedderView | ImageView) -> Reference:

@@ -2,19 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from nonesuch.captions.analysis.caption_texts import CaptionTexts
-from nonesuch.core.notices import notice
 from nonesuch.core.seeding import Stream, permutation
 from nonesuch.dataset.text_image_vectors import vectors_of_source
 from nonesuch.flip.model import FlipModel
-from nonesuch.formats.manifest import is_dataset
 from nonesuch.formats.shards import key_of
 from nonesuch.formats.source import Source
 from nonesuch.perception.detection import Detector
+
+
+class RelevanceJudge(NamedTuple):
+    """What looks at images and reads captions.
+
+    Attributes:
+        model: the text-image model.
+        detector: finds the images that show a face.
+    """
+
+    model: FlipModel
+    detector: Detector
 
 
 @dataclass(frozen=True)
@@ -33,23 +43,26 @@ class Relevance:
 
 
 def relevance(
-    source: Path,
+    source: Source,
     found: CaptionTexts,
-    model: FlipModel,
-    detector: Detector,
+    judge: RelevanceJudge,
     on_image: Callable[[int, int], None] = lambda done, total: None,
-) -> Relevance | None:
-    """The relevance of a dataset's captions; None, and a notice, for a source without images.
+) -> Relevance:
+    """The relevance of captions of a dataset, whose vectors of images are kept beside its shards.
 
-    Errors as in `vectors_of_source`.
+    Args:
+        source: the dataset.
+        found: its captions.
+        judge: whose vectors are compared.
+        on_image: told how many images are done, and of how many.
+
+    Raises:
+        NonesuchError: no image shows a face, the dataset is incomplete or being written, or the disk is full.
     """
-    if not is_dataset(source):
-        notice(f"{source}: holds no images, so its captions' relevance is not known")
-        return None
-    seen = vectors_of_source(Source.at(source), model, detector, on_image)
+    seen = vectors_of_source(source, judge.model, judge.detector, on_image)
     place = {key_of(photograph.name): row for row, photograph in enumerate(seen.photographs)}
     pairs = [(text, place[name]) for text, name in zip(found.texts, found.names, strict=True) if name in place]
-    texts = model.text_vectors([text for text, _ in pairs])
+    texts = judge.model.text_vectors([text for text, _ in pairs])
     images = seen.vectors[[row for _, row in pairs]]
     order = permutation(0, Stream.SPLIT, len(pairs))
     others = np.empty_like(order)

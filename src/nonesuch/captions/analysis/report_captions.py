@@ -1,17 +1,17 @@
 """What captions are worth: how varied, how long, how readable, and how often they say what is not so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.captions.analysis.caption_texts import CaptionTexts, read_captions
 from nonesuch.captions.analysis.naturalness import Naturalness, Texts, compared
-from nonesuch.captions.analysis.relevance import Relevance
+from nonesuch.captions.analysis.relevance import Relevance, RelevanceJudge
 from nonesuch.captions.analysis.relevance import relevance as fitting
 from nonesuch.captions.facts import NAMES, as_bits, names
 from nonesuch.captions.known import Labels, read_labels
@@ -22,12 +22,12 @@ from nonesuch.core.arguments import AT_LEAST_1, checked
 from nonesuch.core.files import AnyPath, as_path, as_paths
 from nonesuch.core.notices import notice
 from nonesuch.core.seeding import Stream, permutation
-from nonesuch.flip.model import FlipModel
+from nonesuch.formats.manifest import is_dataset
+from nonesuch.formats.source import Source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.texts import TextFigures, growth, self_bleu, text_figures
 from nonesuch.models import load_detector, load_flip
 from nonesuch.pages.writers import writer
-from nonesuch.perception.detection import Detector
 
 _BLEU, _READ = 500, 2000  # captions, drawn by a seed, that self-BLEU compares, and that are read back
 _POINTS = 24  # of the curve
@@ -111,11 +111,6 @@ class ReportedCaptions:
     figures: tuple[CaptionFigures, ...]
 
 
-class _Judge(NamedTuple):
-    model: FlipModel
-    detector: Detector
-
-
 @checked(most=AT_LEAST_1)
 def report_captions(
     sources: AnyPath | Sequence[AnyPath],
@@ -156,14 +151,14 @@ def report_captions(
     reads = SentenceReader(as_paths(reader))
     known = read_labels(as_path(labels)) if labels is not None else None
     model = LocalModel(as_path(likelihood), option="--likelihood").load() if likelihood is not None else None
-    judge = _Judge(load_flip(relevance), load_detector()) if relevance is not None else None
+    judge = RelevanceJudge(load_flip(relevance), load_detector()) if relevance is not None else None
     figures = []
     texts: list[dict[str, Texts]] = []
     for number, path in enumerate(paths):
         on_progress("reading captions", number, len(paths))
         found = read_captions(path, most)
         drawn = permutation(0, Stream.SPLIT, len(found.texts))
-        fit = fitting(path, found, judge.model, judge.detector, partial(on_progress, "looking")) if judge else None
+        fit = _relevance(path, found, judge, partial(on_progress, "looking")) if judge else None
         figures.append(replace(_figures(found, drawn, reads, known), relevance=fit))
         texts.append(_by_facts(found, drawn[:_READ].tolist(), reads) if model is not None else {})
     if model is not None:
@@ -174,6 +169,15 @@ def report_captions(
     if write is not None:
         write(as_path(out), figures)
     return ReportedCaptions(None if write is None else as_path(out), tuple(figures))
+
+
+def _relevance(
+    path: Path, found: CaptionTexts, judge: RelevanceJudge, on_image: Callable[[int, int], None]
+) -> Relevance | None:
+    if not is_dataset(path):
+        notice(f"{path}: holds no images, so its captions' relevance is not known")
+        return None
+    return fitting(Source.at(path), found, judge, on_image)
 
 
 def _figures(
