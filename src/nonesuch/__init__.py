@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nonesuch.identities.fit_statistics import fit_statistics
     from nonesuch.identities.sample_identities import sample_identities
     from nonesuch.language.naming.name_faces import name_faces
+    from nonesuch.language.probe_attributes import probe_attributes
     from nonesuch.language.search_faces import search_faces
     from nonesuch.language.train_flip import train_flip
     from nonesuch.models import (
@@ -69,6 +70,7 @@ __all__ = [
     "load_perceiver",
     "name_faces",
     "perceive_faces",
+    "probe_attributes",
     "report_captions",
     "sample_identities",
     "search_faces",
@@ -105,6 +107,7 @@ _PLACES = {
     "load_perceiver": "models",
     "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
+    "probe_attributes": "language.probe_attributes",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
     "search_faces": "language.search_faces",

@@ -50,6 +50,11 @@ class FlipModel:
                 parts.append(self.network.visual_encoder(self._seen(crops[start : start + batch])).float())
         return torch.cat(parts) if parts else torch.zeros(0, 1, self.network.vision_proj.in_features)
 
+    def layers(self, crops: Pixels) -> list[Tensor]:
+        """(B, 112, 112, 3) uint8 aligned crops -> `VisionTransformer.states` of one batch."""
+        check_crops(crops, self.card.name)
+        return self.network.visual_encoder.vision_model.states(self._seen(crops))
+
     def image_vectors(self, crops: Pixels, batch: int = 64) -> NDArray[np.float32]:
         """(N, 112, 112, 3) uint8 aligned crops -> (N, dim) unit vectors.
 

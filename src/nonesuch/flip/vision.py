@@ -86,10 +86,15 @@ class VisionLayers(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(VisionBlock(width, heads) for _ in range(depth))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def states(self, x: Tensor) -> list[Tensor]:
+        """What goes in, and what comes out of each layer."""
+        states = [x]
         for layer in self.layers:
-            x = layer(x)
-        return x
+            states.append(layer(states[-1]))
+        return states
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.states(x)[-1]
 
 
 class VisionTransformer(nn.Module):
@@ -101,6 +106,10 @@ class VisionTransformer(nn.Module):
         self.pre_layrnorm = nn.LayerNorm(width)
         self.encoder = VisionLayers(width, depth, heads)
         self.post_layrnorm = nn.LayerNorm(width)
+
+    def states(self, x: Tensor) -> list[Tensor]:
+        """(B, 1 + places, width) before the first block and after each, none of them after the final norm."""
+        return self.encoder.states(self.pre_layrnorm(self.embeddings(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.post_layrnorm(self.encoder(self.pre_layrnorm(self.embeddings(x))))
