@@ -26,6 +26,7 @@ FUNCTIONS = {
     "caption-report": "report_captions",
     "search": "search_faces",
     "flip train": "train_flip",
+    "flip sketches": "evaluate_sketches",
     "name": "name_faces",
     "audit": "audit_datasets",
     "clean": "clean_labels",
@@ -51,7 +52,7 @@ def _command(name: str) -> click.Command:
 
 
 def test_every_command_has_its_function() -> None:
-    groups = {"recognize": ("train", "adapt"), "flip": ("train",)}
+    groups = {"recognize": ("train", "adapt"), "flip": ("train", "sketches")}
     inside = {f"{group} {name}" for group, names in groups.items() for name in names}
     commands = {name for name in _COMMANDS if name not in groups} | inside
     assert commands == set(FUNCTIONS)

@@ -1,5 +1,7 @@
 """Simulated drawings: ink where a photograph is dark and thin, drawn in the order that is promised."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def test_the_parts_of_a_face_are_drawn_in_their_order(stroked: Pixels) -> None:
     spans = [order[place][torch.isfinite(order[place])] for place in STROKES.values()]
     for name, span, place in zip(STROKES, spans, STROKES.values(), strict=True):
         assert len(span) > 0.7 * order[place].numel(), name
-    for earlier, later in zip(spans, spans[1:], strict=False):
+    for earlier, later in itertools.pairwise(spans):
         assert earlier.max() < later.min()
 
 

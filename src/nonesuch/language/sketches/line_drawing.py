@@ -8,7 +8,6 @@ all crops are aligned to.
 import math
 from functools import cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
