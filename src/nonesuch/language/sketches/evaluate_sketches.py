@@ -210,7 +210,7 @@ class _Ranks:
         frozen: by the encoder's own vectors.
         captions: by captions alone; None without any.
         by_share: by the layers, for each share of the caption.
-        first: (N, steps, FINDS) the first finds for the last share.
+        first: (N, steps, 3) the first finds for the last share.
     """
 
     frozen: NDArray[np.int64]
@@ -239,7 +239,8 @@ def _ranks(
     captions = None
     if by_text is not None:
         captions = ranks_of(by_text, np.arange(count))[:, None].repeat(steps, axis=1)
-    frozen, first = np.empty((count, steps), dtype=np.int64), np.empty((count, steps, FINDS), dtype=np.int64)
+    finds = min(FINDS, count)
+    frozen, first = np.empty((count, steps), dtype=np.int64), np.empty((count, steps, finds), dtype=np.int64)
     by_share = [np.empty((count, steps), dtype=np.int64) for _ in shares]
     for start, crops in _blocks(sought.photographs):
         on_progress("searching", start, count)
@@ -252,7 +253,7 @@ def _ranks(
         for share, ranks in zip(shares, by_share, strict=True):
             scores = by_drawing if by_text is None else (1.0 - share) * by_drawing + share * by_text[rows]
             ranks[block] = ranks_of(scores, rows).reshape(-1, steps)
-        first[block] = np.argsort(-scores, axis=1, kind="stable")[:, :FINDS].reshape(-1, steps, FINDS)
+        first[block] = np.argsort(-scores, axis=1, kind="stable")[:, :finds].reshape(-1, steps, finds)
     return _Ranks(frozen, captions, by_share, first)
 
 
