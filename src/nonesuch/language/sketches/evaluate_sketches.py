@@ -119,14 +119,15 @@ def evaluate_sketches(
     flip = load_flip(model, device, dtype)
     drawn = np.sort(permutation(derive_seed(seed), Stream.SPLIT, len(train))[:_LEARNED])
     learned, held_out = _by_people([train[row] for row in drawn], path, seed)
-    texts = {name: _texts(part, path, table, flip) for name, part in (("held out", held_out), ("test", test))}
+    held = _Sought(held_out, _texts(held_out, path, table, flip))
+    sought = _Sought(test, _texts(test, path, table, flip))
     layers = _layers(learned, flip, steps, seed, on_progress)
     share = 0.0
-    if texts["held out"] is not None:
-        found = _ranks(_Sought(held_out, texts["held out"]), flip, layers, _SHARES, steps, on_progress)
+    if table is not None:
+        found = _ranks(held, flip, layers, _SHARES, steps, on_progress)
         # Of equal ones the smallest: a drawing needs no more of the caption than helps.
         share = _SHARES[int(np.argmax([(1.0 / ranks).mean() for ranks in found.by_share]))]
-    found = _ranks(_Sought(test, texts["test"]), flip, layers, (0.0, share), steps, on_progress)
+    found = _ranks(sought, flip, layers, (0.0, share), steps, on_progress)
     result = _figures(found, test, len(learned), share)
     if picture is not None:
         write_sheet(test, found.by_share[-1], found.first, seed, picture)
