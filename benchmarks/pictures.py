@@ -24,6 +24,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb
+from nonesuch.language.sketches.line_drawing import drawing_order, drawn_until
 from nonesuch.measures.similarity import normalised
 from nonesuch.pages.contact_sheet import contact_sheet
 from nonesuch.steering.steerer import Steerer
@@ -31,6 +32,7 @@ from nonesuch.steering.wishes import parse_wish
 
 COLUMNS = 10
 CAPTIONED = 8  # images of `captions.jpg`
+DRAWN = 3  # people of `drawings.jpg`
 FOUND = 8  # images of each search of `searches.jpg`
 SEARCHES = [
     "a young woman with glasses, smiling",
@@ -140,6 +142,14 @@ def captioned(generator: Generator, people: np.ndarray) -> Image.Image:
     return page
 
 
+def drawings(generator: Generator, people: np.ndarray) -> list[list[Pixels]]:
+    """Rows of identities: an image, then its simulated drawing as it grows."""
+    images = np.stack(render(generator, people[:DRAWN], [derive_seed(0, number, 0) for number in range(DRAWN)]))
+    order, steps = drawing_order(images), COLUMNS - 1
+    grown = [drawn_until(order, step, steps) for step in range(1, steps + 1)]
+    return [list(row) for row in zip(images, *grown, strict=True)]
+
+
 def searched(generator: Generator, people: np.ndarray) -> Image.Image:
     """What `nonesuch search` finds among two images of each person: the best for each query, in order."""
     model = load_flip(device="cpu")
@@ -170,7 +180,7 @@ def main() -> None:
     def save(name: str, rows: list[list[Pixels]]) -> None:
         Image.fromarray(contact_sheet(rows)).save(options.out / f"{name}.jpg", quality=85)
 
-    for make in (variation, interpolation, sigma_ladder, families, best_and_worst):
+    for make in (variation, interpolation, sigma_ladder, families, best_and_worst, drawings):
         save(make.__name__, make(generator, people))
     captioned(generator, people).save(options.out / "captions.jpg", quality=90)
     searched(generator, people).save(options.out / "searches.jpg", quality=85)

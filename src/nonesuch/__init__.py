@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nonesuch.language.naming.name_faces import name_faces
     from nonesuch.language.probe_attributes import probe_attributes
     from nonesuch.language.search_faces import search_faces
+    from nonesuch.language.sketches.evaluate_sketches import evaluate_sketches
     from nonesuch.language.train_flip import train_flip
     from nonesuch.models import (
         create_model,
@@ -56,6 +57,7 @@ __all__ = [
     "create_model",
     "embed_photographs",
     "evaluate_embedders",
+    "evaluate_sketches",
     "export_captions",
     "export_weights",
     "fit_statistics",
@@ -93,6 +95,7 @@ _PLACES = {
     "create_model": "models",
     "embed_photographs": "identities.embed_photographs",
     "evaluate_embedders": "evaluation.evaluate_embedders",
+    "evaluate_sketches": "language.sketches.evaluate_sketches",
     "export_captions": "captions.exchange.export_captions",
     "export_weights": "weight_files",
     "fit_statistics": "identities.fit_statistics",

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "search": "search_faces",
     "flip train": "train_flip",
     "flip attributes": "probe_attributes",
+    "flip sketches": "evaluate_sketches",
     "name": "name_faces",
     "audit": "audit_datasets",
     "clean": "clean_labels",
@@ -52,7 +53,7 @@ def _command(name: str) -> click.Command:
 
 
 def test_every_command_has_its_function() -> None:
-    groups = {"recognize": ("train", "adapt"), "flip": ("attributes", "train")}
+    groups = {"recognize": ("train", "adapt"), "flip": ("attributes", "sketches", "train")}
     inside = {f"{group} {name}" for group, names in groups.items() for name in names}
     commands = {name for name in _COMMANDS if name not in groups} | inside
     assert commands == set(FUNCTIONS)

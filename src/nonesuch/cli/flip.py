@@ -12,8 +12,10 @@ from nonesuch.flip.presets import FLIP_RECIPES
 from nonesuch.flip.pretraining import POSITIVES
 from nonesuch.language.probe_attributes import ProbedAttributes, probe_attributes
 from nonesuch.language.search_faces import search_faces
+from nonesuch.language.sketches.evaluate_sketches import evaluate_sketches
 from nonesuch.language.train_flip import train_flip
 from nonesuch.loop.progress import progress_bar
+from nonesuch.measures.early_retrieval import EarlyFigures
 from nonesuch.perception.attributes import ATTRIBUTES
 
 _SHOWN = 10  # images that are named on the terminal
@@ -22,7 +24,7 @@ _SHOWN = 10  # images that are named on the terminal
 @click.group(invoke_without_command=True)
 @click.pass_context
 def flip(ctx: click.Context) -> None:
-    """Train models that put faces and words in one space.
+    """Train models of faces and words, and measure them.
 
     \b
     Example:
@@ -142,6 +144,67 @@ def _attribute_table(found: ProbedAttributes) -> Table:
             name.replace("_", " "), *cells, f"{100 * parts[2].accuracy:.1f}", end_section=name == ATTRIBUTES[-1]
         )
     return table
+
+
+@flip.command(cls=options.SectionedCommand)
+@click.argument("source", type=options.PATH)
+@section(
+    "What is drawn and sought",
+    click.option(
+        "--captions", type=options.PATH, help="Table of 'nonesuch caption --out' with a caption of each image."
+    ),
+    click.option("--model", default="flip_small", show_default=True, help="The text-image model, by name or file."),
+    click.option(
+        "--steps",
+        type=click.IntRange(2, 1_000),
+        default=20,
+        show_default=True,
+        help="Steps of a drawing; 70 in published figures.",
+    ),
+)
+@section(
+    "Results",
+    click.option("--json", type=options.PATH, help="File for the figures."),
+    click.option("--out", type=options.PATH, help="Picture to write (PNG): some drawings, ranks and first finds."),
+)
+@options.work
+def sketches(source: Path, **given: Any) -> None:
+    """Measure how early a drawing finds its photograph.
+
+    Drawings are simulated: lines of each photograph of SOURCE, drawn step by step, hair first and eyes last. The model
+    stays as it is; two linear layers learn on the part `train`, and the part `test` is searched with each drawing at
+    each step. The table beside SOURCE says in its column `split` which part an image is of.
+
+    m@A is the mean of (n - r) / (n - 1) over all steps, for the rank r among n photographs, m@B that of 1 / r. Early
+    steps count more in wm@A and wm@B. A@k is the share of finished drawings with a rank of at most k.
+
+    \b
+    Example:
+      nonesuch flip sketches celeba112.tar --captions celeba.parquet --out drawings.png
+    """
+    with progress_bar() as bar:
+        found = evaluate_sketches(source, on_progress=bar, **given)
+    rows: dict[str, EarlyFigures | None] = {
+        "chance": found.chance,
+        "frozen encoder": found.frozen,
+        "two linear layers": found.trained,
+        "caption alone": found.captions,
+        "drawing and caption": found.with_captions,
+    }
+    table = Table("simulated drawings", "m@A", "m@B", "wm@A", "wm@B", "A@1", "A@5", "A@10")
+    for name, figures in rows.items():
+        if figures is not None:
+            areas = (figures.m_a, figures.m_b, figures.wm_a, figures.wm_b)
+            finished = (f"{share:.1%}" for share in figures.finished.values())
+            table.add_row(name, *(f"{area:.3f}" for area in areas), *finished)
+    options.print_table(table)
+    share = "" if found.caption_share is None else f"; the caption's share is {found.caption_share:g}"
+    click.echo(
+        f"{found.photographs:,} photographs of {found.people:,} people, {found.steps} steps; learned from "
+        f"{found.learned_from:,} others{share}"
+    )
+    if found.sheet:
+        click.echo(f"{found.sheet}: the drawings, the ranks, the first finds")
 
 
 @click.command(cls=options.SectionedCommand)
