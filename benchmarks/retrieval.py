@@ -67,10 +67,11 @@ def shown(figures: dict[int, float]) -> list[str]:
     return [f"{value:.1%}" for value in figures.values()]
 
 
-def reranked(
+def judged_best(
     model: FlipModel, texts: list[str], places: torch.Tensor, cosines: NDArray[np.float32], most: int
-) -> NDArray[np.float32]:
-    """(T, I) scores whose best `most` of each row are ordered by the judge of pairs; also those of each column."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(T, I) logits of the judge of pairs for the best `most` of each row and of each column, -100 elsewhere; and which
+    are the best of each row, and of each column."""
     wanted = np.zeros(cosines.shape, dtype=bool)
     np.put_along_axis(wanted, np.argsort(-cosines, axis=1)[:, :most], True, axis=1)
     columns = np.zeros(cosines.shape, dtype=bool)
@@ -78,7 +79,7 @@ def reranked(
     rows, images = np.nonzero(wanted | columns)
     judged = np.full(cosines.shape, -100.0, dtype=np.float32)
     judged[rows, images] = model.matches([texts[row] for row in rows], places[images])
-    return judged + cosines, wanted, columns
+    return judged, wanted, columns
 
 
 def table_of(rows: list[tuple[str, dict[int, float], dict[int, float]]]) -> Table:
@@ -117,9 +118,12 @@ def main() -> None:
         rows.append((f"{name}, ITC", recall_at(cosines.T, hits), recall_at(cosines, hits)))
         found[name] = model, places
         if options.rerank and model is not fresh:
-            judged, of_texts, of_images = reranked(model, test.captions, places, cosines, options.rerank)
-            first_by_text, first_by_image = (np.where(kept, judged, cosines - 1e3) for kept in (of_texts, of_images))
-            rows.append((f"{name}, re-ranked", recall_at(first_by_image.T, hits), recall_at(first_by_text, hits)))
+            judged, of_texts, of_images = judged_best(model, test.captions, places, cosines, options.rerank)
+            # As published the logit counts beside the cosine itself; beside the cosine's own logit both are evidence.
+            for how, weight in (("re-ranked", 1.0), ("logits added", 1.0 / float(model.network.temp))):
+                scores = judged + weight * cosines
+                by_text, by_image = (np.where(kept, scores, cosines - 1e3) for kept in (of_texts, of_images))
+                rows.append((f"{name}, {how}", recall_at(by_image.T, hits), recall_at(by_text, hits)))
     for name, judge in (("bag of attributes", bag), ("bag, stated ones", stated_only)):
         scores = judge(probabilities, facts)
         rows.append((name, recall_at(scores.T, hits), recall_at(scores, hits)))

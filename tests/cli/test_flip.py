@@ -110,7 +110,8 @@ def test_a_dataset_keeps_its_vectors_and_is_learned_from(
     assert not Path("search_cache").exists()
     assert cli("verify", "faces").status == 0
     _check_relevance(cli, trained)
-    outcome = cli("flip", "train", "run", "--data", "faces", "--preset", "flip_tiny", "--batch", 4, "--images-seen", 8)
+    short = ("--preset", "flip_tiny", "--batch", 4, "--images-seen", 8, "--dtype", "bfloat16")
+    outcome = cli("flip", "train", "run", "--data", "faces", *short)
     assert outcome.status == 0, outcome.err
     # Another model's vectors are not taken for this one's.
     again = cli("search", "faces", "a woman", "--model", "run/flip_tiny.safetensors")

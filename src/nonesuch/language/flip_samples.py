@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nonesuch.captions.facts import bits
-from nonesuch.core import files
+from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import Stream, uniform
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.flip.maps import CHANNELS, SIDE, embedder_maps
@@ -19,9 +19,9 @@ from nonesuch.language.captioned_images import CaptionedImages
 from nonesuch.language.wording import Wording
 from nonesuch.loop.progress import OnProgress
 from nonesuch.loop.trainer import Batch
+from nonesuch.training.stored_encodings import stored_encodings
 
 MAPS = "maps.npy"  # in a run's folder: of each image and of its mirror image
-_AT_ONCE = 64
 _LEFT, _RIGHT = bits(["turned_left"]), bits(["turned_right"])
 _SIDES = _LEFT | _RIGHT
 
@@ -89,27 +89,16 @@ def number_of(text: str) -> int:
 
 
 def store_maps(path: Path, captioned: CaptionedImages, embedder: Embedder, on_progress: OnProgress) -> None:
-    """Feature maps of all images and their mirror images, in half precision; nothing is done where they are there."""
-    photographs = captioned.photographs
-    shape = (2 * len(photographs), CHANNELS, SIDE, SIDE)
-    if path.exists() and np.load(path, mmap_mode="r", allow_pickle=False).shape == shape:
-        return
-    with files.replacing(path) as temporary:
-        stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        for start in range(0, len(photographs), _AT_ONCE):
-            pixels = np.stack([item.read_crop() for item in photographs[start : start + _AT_ONCE]])
-            both = np.stack([pixels, pixels[:, :, ::-1]], axis=1).reshape(-1, *pixels.shape[1:])
-            stored[2 * start : 2 * start + len(both)] = maps_of(both, embedder)
-            on_progress("looking", start + len(pixels), len(photographs))
-        stored.flush()
+    """`stored_encodings` of all images: (2N, 896, 7, 7) feature maps of a frozen embedder, see `nonesuch.flip.maps`."""
 
+    def maps(crops: Pixels) -> NDArray[np.float16]:
+        both = np.stack([crops, crops[:, :, ::-1]], axis=1).reshape(-1, *crops.shape[1:])
+        pixels = torch.from_numpy(both).to(embedder.device).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            found: NDArray[np.float16] = embedder_maps(embedder, pixels).half().cpu().numpy()
+        return found
 
-def maps_of(crops: NDArray[np.uint8], embedder: Embedder) -> NDArray[np.float16]:
-    """(N, 112, 112, 3) uint8 crops -> (N, 896, 7, 7) feature maps of a frozen embedder, see `nonesuch.flip.maps`."""
-    pixels = torch.from_numpy(crops).to(embedder.device).permute(0, 3, 1, 2).float()
-    with torch.inference_mode():
-        found: NDArray[np.float16] = embedder_maps(embedder, pixels).half().cpu().numpy()
-    return found
+    stored_encodings(path, captioned.photographs, (CHANNELS, SIDE, SIDE), maps, "looking", on_progress)
 
 
 def _other_side(facts: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 from nonesuch.core import files, weights
 from nonesuch.core.devices import channels_last
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.images import Pixels
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import from_grey_levels
 from nonesuch.generators.idiff.diffusion_training import DiffusionTask, LatentSamples, scale_to_unit
@@ -27,8 +28,7 @@ from nonesuch.models import create_model, weights_path
 from nonesuch.training.first_stage_run import load_first_stage
 from nonesuch.training.generator_data import continued, fitted_statistics, generator_card
 from nonesuch.training.generator_run import Given, Material, card_before, losses_given
-
-_AT_ONCE = 32  # photographs encoded together
+from nonesuch.training.stored_encodings import stored_encodings
 
 
 class DiffusionTraining:
@@ -88,7 +88,10 @@ class _Begun:
     def samples(self, material: Material) -> Samples:
         """See `Begun.samples`."""
         path = material.out / LATENTS
-        distributed.first_does(lambda: self._encode_once(path, material))
+        shape = tuple(self.network.latent_shape)
+        distributed.first_does(
+            lambda: stored_encodings(path, material.photographs, shape, self._latents, "encoding", material.on_progress)
+        )
         latents = np.load(path, mmap_mode="r", allow_pickle=False)
         scale = self.recipe.latent_scale or scale_to_unit(latents)
         self.task.latent_scale = scale
@@ -107,21 +110,8 @@ class _Begun:
         fitted_statistics(material, self.judge, self.card.statistics)
         return material.placed(LatentSamples(latents, material.vectors, scale, self.recipe.without_identity))
 
-    def _encode_once(self, path: Path, material: Material) -> None:
-        """Latents of all photographs and their mirror images into the run's folder, in half precision."""
-        photographs = material.photographs
-        shape = (2 * len(photographs), *self.network.latent_shape)
-        if path.exists() and np.load(path, mmap_mode="r", allow_pickle=False).shape == shape:
-            return
-        with files.replacing(path) as temporary:
-            stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-            for start in range(0, len(photographs), _AT_ONCE):
-                pixels = np.stack([item.read_crop() for item in photographs[start : start + _AT_ONCE]])
-                stored[2 * start : 2 * start + 2 * len(pixels)] = self._latents(pixels)
-                material.on_progress("encoding", start + len(pixels), len(photographs))
-            stored.flush()
-
-    def _latents(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _latents(self, pixels: Pixels) -> NDArray[np.float32]:
+        """See `stored_encodings`."""
         images = from_crops(from_grey_levels(torch.from_numpy(pixels).to(self.place)), self.network.image_side)
         both = torch.stack([images, images.flip(3)], dim=1).flatten(0, 1)
         with torch.inference_mode():
