@@ -172,13 +172,13 @@ def test_training_photographs_of_other_sizes_are_skipped_with_the_mend(cli: Cli,
     assert "at least two people" in outcome.error
 
 
-@pytest.mark.parametrize("command", ["generate", "embed", "audit", "models"])
+@pytest.mark.parametrize("command", ["generate", "embed", "audit", "models", "flip attributes", "flip sketches"])
 def test_several_processes_do_not_write_the_same_thing(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    outcome = cli(command, *([] if command == "models" else [tmp_path / "faces"]))
+    outcome = cli(*command.split(), *([] if command == "models" else [tmp_path / "faces"]))
     assert outcome.status == 1
     assert f"{command}: torchrun would do the same work in every process" in outcome.error
     assert not any(tmp_path.iterdir())

@@ -8,11 +8,11 @@ from typing import NoReturn
 import click
 
 from nonesuch.cli.notices import notices_shown
+from nonesuch.cli.torchrun import refuse_torchrun
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.version import VERSION
 
 _INTERRUPTED = 130
-_SHARED = ("recognize", "flip", "train-generator", "train-perceiver")  # commands whose work torchrun's processes share
 
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
@@ -77,12 +77,8 @@ def app(ctx: click.Context) -> None:
       nonesuch generate faces --identities 100 --images 10
       nonesuch verify faces
     """
-    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-    if several and ctx.invoked_subcommand not in _SHARED:
-        raise NonesuchError(
-            f"{ctx.invoked_subcommand}: torchrun would do the same work in every process; start it without torchrun, "
-            f"which is for {', '.join(_SHARED)}"
-        )
+    if ctx.invoked_subcommand is not None:
+        refuse_torchrun(ctx.invoked_subcommand)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from nonesuch.cli import options
 from nonesuch.cli.options import section
+from nonesuch.cli.torchrun import refuse_torchrun
 from nonesuch.flip.presets import FLIP_RECIPES
 from nonesuch.flip.pretraining import POSITIVES
 from nonesuch.language.probe_attributes import ProbedAttributes, probe_attributes
@@ -32,6 +33,8 @@ def flip(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    else:
+        refuse_torchrun(f"flip {ctx.invoked_subcommand}")
 
 
 @flip.command(cls=options.SectionedCommand)
