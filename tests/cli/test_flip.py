@@ -103,6 +103,10 @@ def test_a_dataset_keeps_its_vectors_and_is_learned_from(
         "lacks the columns captions; run 'nonesuch caption faces'"
         in cli("flip", "train", "run", "--data", "faces", "--preset", "flip_tiny").error
     )
+    asked = cli("audit", "faces", "--embedder", "mobilefacenet", "--relevance", trained, "--out", "before")
+    assert (
+        "note: --relevance: faces: shard 000000: lacks the columns captions; run 'nonesuch caption faces'" in asked.err
+    )
     assert cli("caption", "faces", "--least", 0).status == 0
     found = cli("search", "faces", "a woman", "--model", trained)
     assert found.status == 0, found.err

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 from nonesuch.audit.figures.view import ImageView
-from nonesuch.captions.analysis.caption_texts import read_captions
+from nonesuch.captions.analysis.caption_texts import CaptionTexts, read_captions
 from nonesuch.captions.analysis.relevance import relevance
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.notices import notice
 from nonesuch.measures.figure import COSINE, SHARE, Better, Measure
 
 RELEVANCE_PART = "relevance"
@@ -48,8 +49,17 @@ def relevance_figures(view: ImageView) -> dict[str, Any]:
     """
     if view.text_image is None:
         raise NonesuchError(NO_TEXT_IMAGE)
+    try:
+        captions = _captions(view)
+    except NonesuchError as error:
+        notice(f"--relevance: {error}")
+        raise
+    on_image = partial(view.on_step, "captions beside images")
+    found = relevance(view.source, captions, view.text_image, on_image)
+    return {"model": view.text_image.model.card.sha256, **dataclasses.asdict(found)}
+
+
+def _captions(view: ImageView) -> CaptionTexts:
     if not view.source.is_dataset:
         raise NonesuchError(f"{view.source.path}: only a dataset of nonesuch holds captions")
-    on_image = partial(view.on_step, "captions beside images")
-    found = relevance(view.source, read_captions(view.source.path, _MOST), view.text_image, on_image)
-    return {"model": view.text_image.model.card.sha256, **dataclasses.asdict(found)}
+    return read_captions(view.source.path, _MOST)
