@@ -87,7 +87,7 @@ def probe_attributes(
         NonesuchError: the source lacks a part, its table the attributes, or a place cannot be written.
 
     Example:
-        nonesuch.probe_attributes("celeba112.tar").means["probe"].accuracy
+        nonesuch.probe_attributes("celeba112.tar").means
     """
     path = as_path(source)
     parts = {split: labelled([path], split) for split in ("train", "test")}
