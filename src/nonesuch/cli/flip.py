@@ -20,6 +20,8 @@ from nonesuch.measures.early_retrieval import EarlyFigures
 from nonesuch.perception.attributes import ATTRIBUTES
 
 _SHOWN = 10  # images that are named on the terminal
+_model = click.option("--model", default="flip_small", show_default=True, help="The text-image model, by name or file.")
+_json = click.option("--json", type=options.PATH, help="File for the figures.")
 
 
 @click.group(invoke_without_command=True)
@@ -110,10 +112,10 @@ def train(**given: Any) -> None:
         "--lr", type=click.FloatRange(0, min_open=True), default=0.3, show_default=True, help="Rate at the start."
     ),
 )
-@section("Results", click.option("--json", type=options.PATH, help="File for the figures."))
+@section("Results", _json)
 @section(
     "The work",
-    click.option("--model", default="flip_small", show_default=True, help="The text-image model, by name or file."),
+    _model,
     options.seed,
     options.device,
     options.dtype,
@@ -156,7 +158,7 @@ def _attribute_table(found: ProbedAttributes) -> Table:
     click.option(
         "--captions", type=options.PATH, help="Table of 'nonesuch caption --out' with a caption of each image."
     ),
-    click.option("--model", default="flip_small", show_default=True, help="The text-image model, by name or file."),
+    _model,
     click.option(
         "--steps",
         type=click.IntRange(2, 1_000),
@@ -167,7 +169,7 @@ def _attribute_table(found: ProbedAttributes) -> Table:
 )
 @section(
     "Results",
-    click.option("--json", type=options.PATH, help="File for the figures."),
+    _json,
     click.option("--out", type=options.PATH, help="Picture to write (PNG): some drawings, ranks and first finds."),
 )
 @options.work
@@ -239,7 +241,7 @@ def sketches(source: Path, **given: Any) -> None:
         show_default=True,
         help="Folder for the vectors of images that are no dataset of nonesuch.",
     ),
-    click.option("--model", default="flip_small", show_default=True, help="The text-image model, by name or file."),
+    _model,
     options.device,
     options.dtype,
 )

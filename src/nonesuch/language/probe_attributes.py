@@ -1,13 +1,11 @@
 """How much of CelebA's 40 attributes a frozen FLIP holds: a linear layer is trained on it and measured."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nonesuch.core import files
@@ -17,7 +15,7 @@ from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.flip.attribute_probe import AttributeProbe, summarised
 from nonesuch.flip.model import FlipModel
-from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.crops import CropReader
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.figure import plain
 from nonesuch.measures.labels import Rightness, rightness
@@ -94,11 +92,11 @@ def probe_attributes(
     if not all(np.isfinite(part.attributes).any() for part in parts.values()):
         raise NonesuchError(f"{path}: the table beside it does not name CelebA's 40 attributes")
     flip, perceiver = load_flip(model, device, dtype), load_perceiver(device=device, dtype=dtype)
-    seen, perceived = {}, []
+    read, seen, perceived = CropReader(), {}, []
     for split, part in parts.items():
         summaries = []
         for start in range(0, len(part.photographs), _AT_ONCE):
-            crops = _crops(part.photographs[start : start + _AT_ONCE])
+            crops = read(part.photographs[start : start + _AT_ONCE])
             summaries.append(summarised(flip, crops).half())
             if split == "test":
                 told = perceiver.perceive(crops, _AT_ONCE)
@@ -153,10 +151,6 @@ def _trained(
             schedule.step()
         on_progress(f"training the linear layer over {flip.card.name}", epoch + 1, epochs)
     return probe.eval()
-
-
-def _crops(photographs: Sequence[Photograph]) -> NDArray[np.uint8]:
-    return np.stack([photograph.read_crop() for photograph in photographs])
 
 
 def _figures(found: ProbedAttributes, flip: FlipModel, source: Path) -> dict[str, object]:

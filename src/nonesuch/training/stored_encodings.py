@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files
 from nonesuch.core.images import Pixels
+from nonesuch.formats.crops import CropReader
 from nonesuch.formats.photographs import Photograph
 from nonesuch.loop.progress import OnProgress
 
@@ -38,9 +39,9 @@ def stored_encodings(
     if path.exists() and np.load(path, mmap_mode="r", allow_pickle=False).shape == whole:
         return
     with files.replacing(path) as temporary:
-        stored = np.lib.format.open_memmap(temporary, "w+", np.float16, whole)
+        read, stored = CropReader(), np.lib.format.open_memmap(temporary, "w+", np.float16, whole)
         for start in range(0, len(photographs), _AT_ONCE):
-            pixels = np.stack([item.read_crop() for item in photographs[start : start + _AT_ONCE]])
+            pixels = read(photographs[start : start + _AT_ONCE])
             stored[2 * start : 2 * start + 2 * len(pixels)] = encode(pixels)
             on_progress(what, start + len(pixels), len(photographs))
         stored.flush()

@@ -32,39 +32,31 @@ _VARIETY: tuple[_Row, ...] = (
     ("distinct-4", ".4f", lambda one: one.text.distinct_4, _DISTINCT),
     ("self-BLEU", ".3f", lambda one: one.self_bleu, _BLEU),
 )
+
+
+def _of(part: str, name: str) -> Callable[[CaptionFigures], float | None]:
+    """A figure of a part that not every source has."""
+
+    def show(one: CaptionFigures) -> float | None:
+        found = getattr(one, part)
+        return None if found is None else getattr(found, name)
+
+    return show
+
+
 _LABELS: tuple[_Row, ...] = (
-    (
-        "stated and not so",
-        ".1%",
-        lambda one: one.labels.wrong if one.labels else None,
-        "of statements whose truth the labels tell",
-    ),
+    ("stated and not so", ".1%", _of("labels", "wrong"), "of statements whose truth the labels tell"),
     (
         "so and not stated",
         ".1%",
-        lambda one: one.labels.missing if one.labels else None,
+        _of("labels", "missing"),
         "of facts that the labels tell and that captions of this source ever state",
     ),
 )
 _RELEVANCE: tuple[_Row, ...] = (
-    (
-        "cosine with the own image",
-        ".3f",
-        lambda one: one.relevance.own if one.relevance else None,
-        "mean, by a text-image model (FLIP score)",
-    ),
-    (
-        "with another image",
-        ".3f",
-        lambda one: one.relevance.other if one.relevance else None,
-        "of the same source, drawn",
-    ),
-    (
-        "fit the own one better",
-        ".1%",
-        lambda one: one.relevance.first if one.relevance else None,
-        "share of the captions; 50% by chance",
-    ),
+    ("cosine with the own image", ".3f", _of("relevance", "own"), "mean, by a text-image model (FLIP score)"),
+    ("with another image", ".3f", _of("relevance", "other"), "of the same source, drawn"),
+    ("fit the own one better", ".1%", _of("relevance", "first"), "share of the captions; 50% by chance"),
 )
 
 
