@@ -86,4 +86,7 @@ def test_wrong_inputs_end_in_one_line(cli: Cli, tar: Path, tmp_path: Path) -> No
     ages = [f"{line.split(',')[0]},{line.split(',')[1]},30,1,1" for line in table.split("\n")[1:]]
     (tmp_path / "alone.csv").write_text("\n".join(["file,split,age,gender,ethnicity", *ages]))
     assert "does not name CelebA's 40 attributes" in cli("flip", "attributes", alone).error
+    outcome = cli("flip", "attributes", tar, "--json", tmp_path / "none" / "found.json")
+    assert "there is no folder" in outcome.error
+    assert "training" not in outcome.err  # before the work, not after it
     assert "--lr" in cli("flip", "attributes", tar, "--lr", 0).err

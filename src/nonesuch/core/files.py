@@ -167,6 +167,15 @@ def read_text(path: Path) -> str:
         raise NonesuchError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
 
+def check_outputs(paths: Sequence[Path]) -> None:
+    """To be called before long work. Raises NonesuchError where a file to write has no folder, or is one."""
+    for path in paths:
+        if not path.parent.is_dir():
+            raise NonesuchError(f"{path}: there is no folder {path.parent}; make it first")
+        if path.is_dir():
+            raise NonesuchError(f"{path}: is a folder; name a file")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented, replacing `path` in one step."""
     with replacing(path) as temporary:

@@ -143,7 +143,7 @@ def evaluate_embedders(
     write_report = None if report is None else writer("nonesuch.evaluation.report")
     if report is not None and write_report is None:
         raise NonesuchError(f"--report {MISSING}")
-    _check_outputs([path for path in outputs if path is not None])
+    files.check_outputs([path for path in outputs if path is not None])
     if not (names := list(dict.fromkeys(as_texts(embedder)))):
         raise NonesuchError("--embedder: name at least one")
     test, detector = protocol.benchmark(), load_detector(device)
@@ -173,11 +173,3 @@ def _timed(name: str, test: Benchmark, found: Embedded, flip: bool, align: bool,
     alone = load_embedder(name, "cpu", "float32" if dtype == "float16" else dtype, threads=1)
     times = pipeline_milliseconds(test.photographs, alone, load_detector("cpu"), flip, align, test.landmarks)
     return time_limit_figures(test, found, times)
-
-
-def _check_outputs(paths: Sequence[Path]) -> None:
-    for path in paths:
-        if not path.parent.is_dir():
-            raise NonesuchError(f"{path}: there is no folder {path.parent}; make it first")
-        if path.is_dir():
-            raise NonesuchError(f"{path}: is a folder; name a file")

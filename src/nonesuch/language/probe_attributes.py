@@ -11,7 +11,7 @@ from torch import Tensor
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, DTYPE, SEED, Number, checked
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.files import AnyPath, as_path
+from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.flip.attribute_probe import AttributeProbe, summarised
 from nonesuch.flip.model import FlipModel
@@ -87,7 +87,8 @@ def probe_attributes(
     Example:
         nonesuch.probe_attributes("celeba112.tar").means
     """
-    path = as_path(source)
+    path, written = as_path(source), path_or_none(json)
+    files.check_outputs([written] if written else [])
     parts = {split: labelled([path], split) for split in ("train", "test")}
     if not all(np.isfinite(part.attributes).any() for part in parts.values()):
         raise NonesuchError(f"{path}: the table beside it does not name CelebA's 40 attributes")
@@ -117,8 +118,8 @@ def probe_attributes(
             for answers in (said.numpy(), often, np.concatenate(perceived))
         ),
     )
-    if json is not None:
-        files.write_json(as_path(json), _figures(found, flip, path))
+    if written is not None:
+        files.write_json(written, _figures(found, flip, path))
     return found
 
 
