@@ -9,14 +9,15 @@ from nonesuch import load_generator
 from nonesuch.core.images import Pixels
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import draw_apart, pca_gaussian
+from nonesuch.identities.distributions import PcaGaussian
+from nonesuch.identities.sampling import draw_apart
 from nonesuch.identities.variation import perturb
 from nonesuch.models import ASSETS
 
 
 def faces_of_no_one(count: int, seed: int, images: int = 1, style_spread: float = 1.0, sigma: float = 0.0) -> Pixels:
     """(count * images, 112, 112, 3) uint8 by the default generator, those of a person one after the other."""
-    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
+    draw = PcaGaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
     vectors = draw_apart(draw, count, seed, 0.541).repeat(images, axis=0)
     seeds = np.arange(len(vectors), dtype=np.uint64)
     if sigma:

@@ -15,7 +15,7 @@ from nonesuch.core.weights import read_card
 from nonesuch.generators.idiff.distillation import pair_seed
 from nonesuch.generators.idiff.generator import IDiffCard
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import pca_gaussian
+from nonesuch.identities.distributions import PcaGaussian
 from nonesuch.models import weights_path
 from tests.cards import write_tiny_idiff
 from tests.conftest import Cli
@@ -75,7 +75,7 @@ def test_pairs_are_what_the_teacher_draws(cli: Cli, faces: Path, teacher: Path, 
     latents = np.load(tmp_path / "run" / "pairs" / "00000.npy")
     assert latents.shape == (12, 3, 28, 28)
     seeds = np.array([pair_seed(pair, 5) for pair in range(12)], dtype=np.uint64)
-    draw = pca_gaussian(statistics.load(tmp_path / "run" / "idiff_tiny_fast.statistics.safetensors"))
+    draw = PcaGaussian(statistics.load(tmp_path / "run" / "idiff_tiny_fast.statistics.safetensors"))
     generator = load_generator(teacher, "cpu").with_sampler("ddim,steps=2")
     images = generator.render(np.stack([draw(int(seed)) for seed in seeds]), seeds, 12)
     with torch.inference_mode():

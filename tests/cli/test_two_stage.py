@@ -57,6 +57,10 @@ def _rows(path: Path) -> tuple[np.ndarray, list[int]]:
     return np.array(table["embedding"].to_pylist(), dtype=np.float32), table["seed"].to_pylist()
 
 
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
 def test_vectors_are_those_of_images_of_nobody(cli: Cli, source: Path, tiny_generator: Path, tmp_path: Path) -> None:
     """One step of DDIM with the zero context, by hand: the clean latent that the first noise's prediction leaves."""
     out = tmp_path / "people.parquet"
@@ -97,6 +101,8 @@ def test_the_table_says_where_they_come_from_and_generates(
         "sampler": "ddim,steps=1,eta=0,guidance=1,negative=0,least_cosine=1",
         "max_similarity": 0.9999,
         "seed": 0,
+        "drawn": 2,
+        "closest": pytest.approx(_cosine(*_rows(out)[0]), abs=1e-6),
     }
     made = cli("generate", tmp_path / "faces", "--generator", tiny_generator, "--vectors", out, "--plan-only")
     assert made.status == 0, made.err

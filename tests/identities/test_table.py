@@ -12,7 +12,7 @@ from nonesuch.identities.sampling import KeptApart
 
 def test_round_trip_and_means(tmp_path: Path) -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
-    sample = KeptApart(vectors, np.array([0, 2**64 - 1, 5], dtype=np.uint64))
+    sample = KeptApart(vectors, np.array([0, 2**64 - 1, 5], dtype=np.uint64), 9, 0.25)
     table.write_sampled(tmp_path / "v.parquet", sample, "e", "hash", {"sampling": "sphere"})
     found = table.read(tmp_path / "v.parquet")
     assert np.array_equal(found.vectors, vectors)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from nonesuch.measures.similarity import greedily_separated, nearest, normalised
+from nonesuch.measures.similarity import nearest, normalised
 
 
 @pytest.fixture
@@ -31,17 +31,3 @@ def test_nearest_within_one_set_leaves_out_the_row_itself(vectors: np.ndarray, b
     assert np.allclose(cosine, full.max(1), atol=1e-6)
     assert np.array_equal(row, full.argmax(1))
     assert nearest(vectors[:1], vectors[:1], block, same=True)[0][0] == -np.inf
-
-
-@pytest.mark.parametrize("block", [3, 1000])
-def test_greedy_separation_equals_the_naive_loop(vectors: np.ndarray, block: int) -> None:
-    accepted, candidates = vectors[:20], vectors[20:]
-    kept: list[np.ndarray] = list(accepted)
-    expected = []
-    for candidate in candidates:
-        stays = cosine_similarity(candidate[None], np.stack(kept)).max() <= 0.5
-        expected.append(stays)
-        if stays:
-            kept.append(candidate)
-    assert 0 < sum(expected) < len(expected)
-    assert greedily_separated(candidates, accepted, 0.5, block).tolist() == expected

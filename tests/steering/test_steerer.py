@@ -11,7 +11,8 @@ from nonesuch import load_embedder, load_generator, load_perceiver
 from nonesuch.core.errors import NonesuchError
 from nonesuch.generators.generator import Generator, Latent, to_grey_levels
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import draw_apart, pca_gaussian
+from nonesuch.identities.distributions import PcaGaussian
+from nonesuch.identities.sampling import draw_apart
 from nonesuch.measures.similarity import normalised
 from nonesuch.models import ASSETS
 from nonesuch.perception.perceiver import Perceiver
@@ -34,7 +35,7 @@ def perceiver() -> Perceiver:
 
 @pytest.fixture(scope="module")
 def bases() -> np.ndarray:
-    draw = pca_gaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
+    draw = PcaGaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
     return draw_apart(draw, len(SEEDS), 3, 0.541)
 
 

@@ -29,22 +29,31 @@ from nonesuch.perception.faces import ALL, CLOSEST, FACE
     "or one that learned without identities too.",
 )
 @click.option("--embedder", help="Embedder for --from-unconditional, a name or a file.  [default: the generator's]")
+@click.option(
+    "--extend",
+    type=options.PATH,
+    help="A smaller table of the same options: its identities come first, and only those that are added are checked.",
+)
+@options.device
 def identities(out: Path, **chosen: Any) -> None:
     """Sample identity vectors and store them in the Parquet file OUT.
 
     No two are more alike than the threshold allows; if that many do not fit, the command says how many do. The
-    first n of a larger sample with the same seed are the sample of n.
+    first n of a larger sample with the same seed are the sample of n. A long sample is saved every minute; after a kill
+    the same command goes on.
 
     \b
-    Example:
+    Examples:
       nonesuch identities people.parquet --identities 1000 --fmr 1e-4
+      nonesuch identities more.parquet --identities 1200 --fmr 1e-4 --extend people.parquet
       nonesuch generate faces --vectors people.parquet --images 20
       nonesuch identities people.parquet --generator idiff.safetensors --from-unconditional unconditional.safetensors
     """
     with progress_bar() as bar:
         found = sample_identities(out, **chosen, on_progress=bar)
     click.echo(
-        f"{out}: {found.identities} identities of width {found.width}, no two above cosine {found.max_similarity:g}"
+        f"{out}: {found.identities} identities of width {found.width}, no two above cosine {found.max_similarity:g} "
+        f"(the closest two: {found.closest:.6f}), of {found.drawn:,} drawn"
     )
 
 

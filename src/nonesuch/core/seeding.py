@@ -9,8 +9,10 @@ through logarithm, sine and cosine, which may differ in the last of 53 bits betw
 import hashlib
 import math
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +92,27 @@ def normal(seed: int, stream: Stream, count: int) -> NDArray[np.float64]:
     radius = np.sqrt(-2.0 * np.log1p(-bits[:pairs]))
     angle = 2.0 * math.pi * bits[pairs:]
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+
+
+def normal_rows(seeds: Sequence[int], stream: Stream, count: int) -> NDArray[np.float32]:
+    """The draws of `normal` for each of many seeds, within 1e-4 of it, at a fraction of the time.
+
+    Returns:
+        (N, count).
+    """
+    pairs = (count + 1) // 2
+    raw = np.empty((len(seeds), 2 * pairs), dtype=np.uint64)
+    bits = np.random.Philox(key=np.array([0, int(stream)], dtype=np.uint64))
+    state: Any = bits.state
+    for row, seed in enumerate(seeds):
+        state["state"]["key"][0] = seed
+        bits.state = state
+        raw[row] = bits.random_raw(2 * pairs)
+    whole = raw >> np.uint64(11)
+    # Counted from 1 downwards, a draw near 1 keeps its digits in float32, and its logarithm is finite.
+    radius = np.sqrt(-2.0 * np.log((2**53 - whole[:, :pairs]).astype(np.float32) * np.float32(2.0**-53)))
+    angle = whole[:, pairs:].astype(np.float32) * np.float32(2.0 * math.pi * 2.0**-53)
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :count]
 
 
 def truncated_normal(seed: int, stream: Stream, mean: float, std: float, low: float, high: float) -> float:

@@ -18,7 +18,7 @@ from nonesuch.formats.readers import find
 from nonesuch.generators.generator import GeneratorCard, check_identity_vectors
 from nonesuch.identities import table
 from nonesuch.identities.embedding import Tally, embed_each
-from nonesuch.identities.sampling import draw_apart
+from nonesuch.identities.sampling import keep_apart, one_by_one
 from nonesuch.identities.source import IdentitySource
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.detection import Detector
@@ -55,10 +55,16 @@ def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge |
     """
 
     def fetch(on_progress: OnProgress) -> Vectors:
-        vectors = draw_apart(
-            source.draw, count, seed, source.max_cosine, lambda accepted: on_progress(accepted, count), least_age
+        kept = keep_apart(
+            one_by_one(source.draw),
+            count,
+            seed,
+            source.max_cosine,
+            rough=source.draw.rough,
+            admits=least_age,
+            on_block=lambda kept: on_progress(len(kept.vectors), count),
         )
-        return [""] * count, vectors
+        return [""] * count, kept.vectors
 
     record = {"identities": count, **source.record}
     return VectorSource(record if least_age is None else record | least_age.record(), False, fetch)

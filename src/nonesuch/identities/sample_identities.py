@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, COSINE, FMR, SEED, checked
+from nonesuch.core.devices import pick_device
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
-from nonesuch.identities import table
-from nonesuch.identities.sampling import Draws, keep_apart, one_by_one
+from nonesuch.identities.growing_table import GrowingTable
+from nonesuch.identities.sampling import Draws, KeptApart, keep_apart, one_by_one
 from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source, separation
 from nonesuch.identities.two_stage import two_stage
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -26,12 +28,16 @@ class SampledIdentities:
         identities: how many.
         width: of the vectors.
         max_similarity: cosine that no two exceed.
+        closest: the largest cosine of any two; -1 where there are no two.
+        drawn: candidates that were tried.
     """
 
     table: Path
     identities: int
     width: int
     max_similarity: float
+    closest: float
+    drawn: int
 
 
 @checked(identities=AT_LEAST_1, seed=SEED, sampling=SAMPLING, fmr=FMR, max_similarity=COSINE)
@@ -47,11 +53,14 @@ def sample_identities(
     fmr: float | None = None,
     from_unconditional: str | None = None,
     embedder: str | None = None,
+    extend: AnyPath | None = None,
+    device: str = "auto",
     on_progress: OnProgress = no_progress,
 ) -> SampledIdentities:
     """Sample vectors of people who don't exist, no two more alike than the threshold allows.
 
-    The first n of a larger sample with the same seed are the sample of n.
+    The first n of a larger sample with the same seed are the sample of n. A long sample is saved every minute beside
+    `out`; after a kill the same call goes on from there.
 
     Args:
         out: Parquet file to write; `generate_dataset` takes it as `vectors`.
@@ -62,6 +71,9 @@ def sample_identities(
         from_unconditional: a generator that draws images of nobody in particular, such as an unconditional IDiff-Face;
             the vectors are those of its images.
         embedder: embeds these images, a name or a file; None for the generator's embedder.
+        extend: a smaller sample that this function wrote with the same options: its identities come first, and only
+            those that are added are checked.
+        device: where candidates are compared.
         on_progress: told how many are accepted.
 
     Raises:
@@ -75,36 +87,59 @@ def sample_identities(
     card = read_model_card(path, GeneratorCard)
     wishes = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     known = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    draws, max_cosine, record = (
+    candidates = (
         _distribution(card, path, known, wishes, embedder)
         if from_unconditional is None
         else _two_stage(from_unconditional, card, wishes, embedder)
     )
+    out = as_path(out)
+    files.check_outputs([out])
+    growing = GrowingTable(out, card.embedder, card.embedder_sha256, {**candidates.record, "seed": seed})
+    start = growing.start(path_or_none(extend))
+    if extend is not None and start is not None and len(start.vectors) > identities:
+        raise NonesuchError(f"{extend}: holds {len(start.vectors):,} identities already; ask for more --identities")
+
+    def on_block(kept: KeptApart) -> None:
+        growing.save(kept)
+        on_progress("sampling", len(kept.vectors), identities)
+
     sample = keep_apart(
-        draws,
+        candidates.draws,
         identities,
         seed,
-        max_cosine,
-        lambda done: on_progress("sampling", done, identities),
+        candidates.max_cosine,
+        rough=candidates.rough,
         rendered=from_unconditional is not None,
+        start=start,
+        on_block=on_block,
+        device=pick_device(device),
     )
-    table.write_sampled(as_path(out), sample, card.embedder, card.embedder_sha256, {**record, "seed": seed})
-    return SampledIdentities(as_path(out), identities, sample.vectors.shape[1], max_cosine)
+    growing.finish(sample)
+    return SampledIdentities(
+        out, len(sample.vectors), sample.vectors.shape[1], candidates.max_cosine, sample.closest, sample.drawn
+    )
 
 
-_Source = tuple[Draws, float, dict[str, Any]]  # with the largest cosine, and the record of both
+@dataclass(frozen=True)
+class _Candidates:
+    """Where candidates come from; `record` is the same in words and numbers."""
+
+    draws: Draws
+    rough: Draws | None
+    max_cosine: float
+    record: dict[str, Any]
 
 
 def _distribution(
     card: GeneratorCard, path: Path, known: EmbedderCard | None, wishes: SamplingOptions, embedder: str | None
-) -> _Source:
+) -> _Candidates:
     if embedder is not None:
         raise NonesuchError("--embedder goes with --from-unconditional only")
     source = identity_source(card, path, known, wishes)
-    return one_by_one(source.draw), source.max_cosine, source.record
+    return _Candidates(one_by_one(source.draw), source.draw.rough, source.max_cosine, source.record)
 
 
-def _two_stage(unconditional: str, card: GeneratorCard, wishes: SamplingOptions, embedder: str | None) -> _Source:
+def _two_stage(unconditional: str, card: GeneratorCard, wishes: SamplingOptions, embedder: str | None) -> _Candidates:
     for name, value in (("--sampling", wishes.sampling), ("--statistics", wishes.statistics_file)):
         if value is not None:
             raise NonesuchError(f"{name} names a distribution, and --from-unconditional takes images; give one of them")
@@ -118,4 +153,4 @@ def _two_stage(unconditional: str, card: GeneratorCard, wishes: SamplingOptions,
         "sampler": model.sampler,
         "max_similarity": max_cosine,
     }
-    return two_stage(model, judge), max_cosine, record
+    return _Candidates(two_stage(model, judge), None, max_cosine, record)

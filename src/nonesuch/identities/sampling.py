@@ -1,27 +1,28 @@
 """New identities: vectors of people who do not exist, kept apart from one another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nonesuch.core import seeding
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.seeding import Stream
-from nonesuch.identities.statistics import Statistics
-from nonesuch.measures.similarity import greedily_separated
+from nonesuch.identities.distributions import Draw
+from nonesuch.identities.separation import Separation
 
-Draw = Callable[[int], NDArray[np.float32]]
 Draws = Callable[[Sequence[int]], NDArray[np.float32]]  # (N,) seeds -> (N, D), for what is cheaper together
 
 Admits = Callable[[NDArray[np.float32]], NDArray[np.bool_]]  # (N, D) candidates -> (N,) which may be taken
 
 RENDERED_BATCH = 16  # images that candidates render together
 
-_BLOCK = 1024
+_BLOCK, _LARGE_BLOCK = 1024, 8192
 _RENDERED_BLOCK = 64  # fewer where candidates must be rendered, so that few are in vain
-_MOST_DRAWS_PER_IDENTITY = 30
+_MOST_DRAWS_PER_IDENTITY = 100
 
 
 @dataclass(frozen=True)
@@ -31,45 +32,21 @@ class KeptApart:
     Attributes:
         vectors: (N, D) float32 raw.
         seeds: (N,) uint64, what each was drawn from.
+        drawn: candidates tried; the next is number `drawn`.
+        closest: the largest cosine of any two; -1 where there are no two.
     """
 
     vectors: NDArray[np.float32]
     seeds: NDArray[np.uint64]
-
-
-def pca_gaussian(statistics: Statistics) -> Draw:
-    """Draws from the Gaussian over real people's mean vectors, with its natural norm (Vec2Face, appendix A.1).
-
-    The result maps a seed to a (D,) float32 raw vector.
-    """
-
-    def draw(seed: int) -> NDArray[np.float32]:
-        weights = seeding.normal(seed, Stream.IDENTITY, len(statistics.spread)) * statistics.spread
-        return (statistics.mean + weights @ statistics.axes).astype(np.float32)
-
-    return draw
-
-
-def sphere(width: int, norm: float) -> Draw:
-    """Draws uniformly from the sphere of that radius; maps a seed to a (width,) float32 raw vector."""
-
-    def draw(seed: int) -> NDArray[np.float32]:
-        direction = seeding.normal(seed, Stream.IDENTITY, width)
-        return (norm * direction / np.linalg.norm(direction)).astype(np.float32)
-
-    return draw
+    drawn: int
+    closest: float
 
 
 def draw_apart(
-    draw: Draw,
-    count: int,
-    seed: int,
-    max_cosine: float,
-    on_progress: Callable[[int], None] = lambda accepted: None,
-    admits: Admits | None = None,
+    draw: Draw, count: int, seed: int, max_cosine: float, admits: Admits | None = None
 ) -> NDArray[np.float32]:
     """The vectors of `keep_apart`, for draws of one seed at a time; arguments and errors as there."""
-    return keep_apart(one_by_one(draw), count, seed, max_cosine, on_progress, admits).vectors
+    return keep_apart(one_by_one(draw), count, seed, max_cosine, admits=admits).vectors
 
 
 def one_by_one(draw: Draw) -> Draws:
@@ -82,22 +59,29 @@ def keep_apart(
     count: int,
     seed: int,
     max_cosine: float,
-    on_progress: Callable[[int], None] = lambda accepted: None,
+    *,
+    rough: Draws | None = None,
     admits: Admits | None = None,
     rendered: bool = False,
+    start: KeptApart | None = None,
+    on_block: Callable[[KeptApart], None] = lambda kept: None,
+    device: torch.device | str = "cpu",
 ) -> KeptApart:
     """Draw identities in turn and keep each whose cosine to all kept ones is at most `max_cosine`.
 
-    The check is exact. The first n of any larger sample with the same seed are the sample of n.
+    The check is exact, see `Separation`. The first n of any larger sample with the same seed are the sample of n.
 
     Args:
         draws: maps seeds to vectors.
         count: identities wanted.
         seed: of the sample; candidate k is drawn from (seed, k).
         max_cosine: largest cosine between two identities.
-        on_progress: told how many are accepted.
+        rough: cheaper draws of the same, see `Distribution.rough`; only who passes them is drawn by `draws`.
         admits: which candidates may be taken at all.
         rendered: whether a draw renders an image; fewer are then drawn in vain.
+        start: a sample of the same seed and of fewer, to go on from.
+        on_block: told what is kept so far, after each block of candidates.
+        device: where candidates are compared.
 
     Raises:
         NonesuchError: `count` identities do not fit; the message says how many did.
@@ -105,34 +89,69 @@ def keep_apart(
     if count < 1:
         raise NonesuchError(f"{count} identities: give a number of at least 1")
     costly = rendered or admits is not None
-    kept, kept_seeds = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.uint64)
-    drawn = fruitless = admitted = 0
+    kept, seeds = Separation(max_cosine, device), np.empty(count, dtype=np.uint64)
+    drawn = asked = admitted = fruitless = 0
+    if start is not None:
+        kept.join(start.vectors[:count])
+        seeds[: len(kept)], drawn, kept.closest = start.seeds[:count], start.drawn, start.closest
     enough = _BLOCK if costly else 10 * _BLOCK  # fruitless draws in a row: as good as full
-    while drawn < max(_MOST_DRAWS_PER_IDENTITY * count, enough) and fruitless < enough:
-        size = min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if costly else _BLOCK
-        seeds = [seeding.derive_seed(seed, k) for k in range(drawn, drawn + size)]
-        block, of_block = draws(seeds), np.array(seeds, dtype=np.uint64)
-        drawn += size
-        if admits is not None:
-            may = admits(block)
-            block, of_block = block[may], of_block[may]
-            admitted += len(block)
-        kept = kept.reshape(len(kept), block.shape[1])
-        stays = greedily_separated(block, kept, max_cosine)
-        kept, kept_seeds = np.concatenate([kept, block[stays]]), np.concatenate([kept_seeds, of_block[stays]])
-        fruitless = 0 if stays.any() else fruitless + size
-        on_progress(min(len(kept), count))
-        if len(kept) >= count:
-            return KeptApart(kept[:count], kept_seeds[:count])
-    if admits is not None and admitted < 0.1 * drawn:
+    most = max(_MOST_DRAWS_PER_IDENTITY * count, enough)
+    size = _BLOCK
+
+    def usual() -> int:
+        return min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if costly else size
+
+    with closing(_blocks(rough or draws, seed, drawn, usual, ahead=not costly)) as blocks:
+        while len(kept) < count and drawn < most and fruitless < enough:
+            of_block, block = next(blocks)
+            found = kept.screened(block)
+            rows = found.rows
+            exact = draws(of_block[rows].tolist()) if rough and len(rows) else block[rows]
+            fit = kept.fit(exact, found)
+            if admits is not None and fit.any():
+                asked += int(fit.sum())
+                fit[fit] = admits(exact[fit])
+                admitted += int(fit.sum())
+            before = len(kept)
+            joined = rows[fit][kept.admit(exact[fit], found.nearest[fit], count - before)]
+            seeds[before : len(kept)] = of_block[joined]
+            drawn += int(joined[-1]) + 1 if len(kept) == count else len(block)
+            fruitless = 0 if len(joined) else fruitless + len(block)
+            size = _LARGE_BLOCK if len(kept) > _LARGE_BLOCK and len(joined) < 0.2 * len(block) else _BLOCK
+            on_block(KeptApart(kept.vectors, seeds[: len(kept)], drawn, kept.closest))
+    if len(kept) == count:
+        return KeptApart(kept.vectors, seeds, drawn, kept.closest)
+    if asked and admitted < 0.1 * asked:
         raise NonesuchError(
-            f"only {len(kept)} of {count} identities found: {admitted} of {drawn:,} candidates were admitted; "
+            f"only {len(kept)} of {count} identities found: {admitted} of {asked:,} candidates were admitted; "
             "ask for fewer, or lower --min-age"
         )
     raise NonesuchError(
         f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "
         "ask for fewer, or allow a higher --max-similarity"
     )
+
+
+def _blocks(
+    draws: Draws, seed: int, first: int, size: Callable[[], int], ahead: bool
+) -> Generator[tuple[NDArray[np.uint64], NDArray[np.float32]], None, None]:
+    """Candidates from number `first` on, with their seeds; the next block is drawn while one is looked at."""
+
+    def block(first: int, count: int) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+        seeds = [seeding.derive_seed(seed, k) for k in range(first, first + count)]
+        return np.array(seeds, dtype=np.uint64), draws(seeds)
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = None
+        while True:
+            count = size()
+            following = pool.submit(block, first, count)
+            first += count
+            if not ahead:
+                yield following.result()
+            elif coming is not None:
+                yield coming.result()
+            coming = following
 
 
 def _whole_batches(images: int) -> int:

@@ -10,7 +10,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities import statistics
-from nonesuch.identities.sampling import Draw, pca_gaussian, sphere
+from nonesuch.identities.distributions import Distribution, PcaGaussian, Sphere
 
 DEFAULT_FMR = 1e-4
 SAMPLING = Choice(("pca", "sphere"))
@@ -26,7 +26,7 @@ class IdentitySource:
         record: the same in words and numbers, for a dataset's manifest.
     """
 
-    draw: Draw
+    draw: Distribution
     max_cosine: float
     record: dict[str, Any]
 
@@ -76,7 +76,7 @@ def identity_source(
     path = statistics_file or (weights.with_name(generator.statistics) if generator.statistics else None)
     if (sampling or ("pca" if path else "sphere")) == "sphere":
         record = {"sampling": "sphere", "max_similarity": max_cosine}
-        return IdentitySource(sphere(generator.feature_dim, generator.vector_norm), max_cosine, record)
+        return IdentitySource(Sphere(generator.feature_dim, generator.vector_norm), max_cosine, record)
     if sampling not in (None, "pca"):
         raise NonesuchError(f"--sampling {sampling}: unknown; use pca or sphere")
     if path is None:
@@ -91,7 +91,7 @@ def identity_source(
     if len(found.mean) != generator.feature_dim:
         raise NonesuchError(f"{path}: width {len(found.mean)}, {generator.name} takes {generator.feature_dim}")
     record = {"sampling": "pca", "statistics_sha256": files.sha256(path), "max_similarity": max_cosine}
-    return IdentitySource(pca_gaussian(found), max_cosine, record)
+    return IdentitySource(PcaGaussian(found), max_cosine, record)
 
 
 def separation(generator: GeneratorCard, embedder: EmbedderCard | None, options: SamplingOptions) -> float:

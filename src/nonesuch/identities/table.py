@@ -62,23 +62,44 @@ def write_sampled(
     """Write sampled identity vectors; row i is identity "i".
 
     Args:
-        record: what determines the sample besides the embedder, JSON-ready; kept in the table's metadata as `sampled`.
+        record: what determines the sample besides the embedder, JSON-ready; kept in the table's metadata as `sampled`,
+            with how many candidates were drawn and the largest cosine of two.
 
     Raises:
         NonesuchError: the place cannot be written.
     """
-    count = len(sample.vectors)
+    count, width = sample.vectors.shape
+    ends = np.arange(0, (count + 1) * width, width, dtype=np.int32)
     columns = [
         pa.nulls(count, pa.string()),
         pa.array([str(row) for row in range(count)]),
-        pa.array(list(sample.vectors), pa.list_(pa.float32())),
+        pa.ListArray.from_arrays(ends, sample.vectors.ravel()),
         pa.nulls(count, pa.bool_()),
         pa.array(sample.seeds),
     ]
-    about = table_metadata(embedder, embedder_sha256, SAMPLED) | {b"sampled": json.dumps(record).encode()}
+    told = {**record, "drawn": sample.drawn, "closest": sample.closest}
+    about = table_metadata(embedder, embedder_sha256, SAMPLED) | {b"sampled": json.dumps(told).encode()}
     schema = OF_SAMPLES.with_metadata(about)
     with files.replacing(path) as temporary:
         parquet.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def read_sampled(path: Path) -> tuple[KeptApart, dict[str, Any]]:
+    """What `write_sampled` wrote, and the record without what belongs to the sample.
+
+    Raises:
+        NonesuchError: errors as in `read`; or the table is no such sample, or of a version that did not say how many
+            candidates it drew.
+    """
+    found = read(path)
+    columns = parquet.read_checked(path, "Parquet table")
+    record = json.loads((columns.schema.metadata or {}).get(b"sampled", b"{}"))
+    if found.origin != SAMPLED or "seed" not in columns.column_names or not {"drawn", "closest"} <= set(record):
+        raise NonesuchError(f"{path}: no sample that can grow; sample it anew with 'nonesuch identities'")
+    seeds = columns["seed"].to_numpy()
+    if len(seeds) != len(found.vectors):
+        raise NonesuchError(f"{path}: rows without a vector; sample it anew with 'nonesuch identities'")
+    return KeptApart(found.vectors, seeds, record.pop("drawn"), record.pop("closest")), record
 
 
 def read(path: Path) -> VectorTable:

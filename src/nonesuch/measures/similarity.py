@@ -52,29 +52,6 @@ def nearest(
     return best, where
 
 
-def greedily_separated(
-    candidates: Vectors, accepted: Vectors, max_cosine: float, block: int = 2048
-) -> NDArray[np.bool_]:
-    """Which candidates stay if each must be at most `max_cosine` from all accepted rows and all earlier survivors.
-
-    Args:
-        candidates: (N, D); they are taken in order.
-        accepted: (A, D) rows that already stay.
-
-    Returns:
-        (N,) True for those that stay.
-    """
-    candidates, accepted = normalised(candidates), normalised(accepted)
-    stays = np.ones(len(candidates), dtype=bool)
-    for _, cosines in _against(candidates, accepted, block):
-        stays &= cosines.max(1, initial=-np.inf) <= max_cosine
-    close = candidates @ candidates.T > max_cosine
-    for row in range(len(candidates)):
-        if stays[row]:
-            stays[row] = not np.any(close[row, :row] & stays[:row])
-    return stays
-
-
 def _against(rows: Vectors, gallery: Vectors, block: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for column in range(0, len(gallery), block):
         yield column, rows @ gallery[column : column + block].T

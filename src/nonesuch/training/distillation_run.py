@@ -20,7 +20,7 @@ from nonesuch.generators.idiff.distillation import DistillationTask, PairSamples
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
 from nonesuch.generators.idiff.network import FirstStage
 from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
-from nonesuch.identities.sampling import Draw, pca_gaussian
+from nonesuch.identities.distributions import Draw, PcaGaussian
 from nonesuch.loop import distributed
 from nonesuch.loop.runs import recipe_named
 from nonesuch.loop.trainer import Samples
@@ -120,7 +120,7 @@ class _Begun:
         if self.stage_card is not None:
             data = f"{self.card.training_data} First stage: {self.stage_card.training_data}"
             self.card = dataclasses.replace(self.card, training_data=data)
-        draw = pca_gaussian(fitted_statistics(material, self.judge, card.statistics))
+        draw = PcaGaussian(fitted_statistics(material, self.judge, card.statistics))
         folder, seed = material.out / _PAIRS, material.run.seed
         distributed.first_does(lambda: self._draw_pairs(folder, draw, material))
         if self.recipe.losses.steady:

@@ -14,7 +14,7 @@ from nonesuch.generators.vec2face.generator import Vec2FaceCard, Vec2FaceGenerat
 from nonesuch.generators.vec2face.network import Vec2Face
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.generators.vec2face.training import GeneratorTask, PhotographSamples
-from nonesuch.identities.sampling import pca_gaussian
+from nonesuch.identities.distributions import PcaGaussian
 from nonesuch.loop.trainer import Samples
 from nonesuch.models import create_model, load_detector
 from nonesuch.perception.detection import Detector
@@ -70,7 +70,7 @@ class _Begun:
         if self.before is not None:
             self.card = continued(self.card, self.before)
         fitted = fitted_statistics(material, self.judge, self.card.statistics)
-        draw = pca_gaussian(fitted) if recipe.losses.need_sampled_people else None
+        draw = PcaGaussian(fitted) if recipe.losses.need_sampled_people else None
         scale, width = self.card.vector_scale, self.task.generator.style_dim
         samples = PhotographSamples(
             material.crops, material.vectors, scale, recipe.mask, width, draw, recipe.prior_share

@@ -19,7 +19,7 @@ from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.core.seeding import Stream, derive_seed
 from nonesuch.generators.generator import to_grey_levels
 from nonesuch.generators.idiff.generator import IDiffCard, IDiffGenerator
-from nonesuch.identities.sampling import Draw
+from nonesuch.identities.distributions import Draw
 from nonesuch.identities.source import SamplingOptions, identity_source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_generator, load_perceiver, read_model_card, shipped_embedder_card, weights_path
