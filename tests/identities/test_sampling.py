@@ -74,7 +74,7 @@ def test_only_admitted_candidates_are_taken_and_others_stand_in_nobodys_way() ->
 
 
 def test_too_few_admitted_candidates_are_named() -> None:
-    with pytest.raises(NonesuchError, match=r"0 of 1,024 candidates were admitted"):
+    with pytest.raises(NonesuchError, match=r"0 of 10,240 candidates were admitted"):
         draw_apart(Sphere(8, 1.0), 5, 3, 0.6, admits=lambda vectors: vectors[:, 0] > 2.0)
 
 

@@ -9,6 +9,7 @@ from nonesuch.cli import options
 from nonesuch.identities.embed_photographs import embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.sample_identities import sample_identities
+from nonesuch.identities.source import DEFAULT_FMR
 from nonesuch.loop.progress import progress_bar
 from nonesuch.perception.faces import ALL, CLOSEST, FACE
 
@@ -34,6 +35,19 @@ from nonesuch.perception.faces import ALL, CLOSEST, FACE
     type=options.PATH,
     help="A smaller table of the same options: its identities come first, and only those that are added are checked.",
 )
+@click.option(
+    "--away-from",
+    type=options.PATH,
+    multiple=True,
+    help="Match none of these people: a table of vectors of 'embed' or 'identities', or a dataset; repeatable.",
+)
+@click.option(
+    "--away-fmr",
+    type=float,
+    default=DEFAULT_FMR,
+    show_default=True,
+    help="False match rate of --away-from's embedder at which two match.",
+)
 @options.device
 def identities(out: Path, **chosen: Any) -> None:
     """Sample identity vectors and store them in the Parquet file OUT.
@@ -45,6 +59,7 @@ def identities(out: Path, **chosen: Any) -> None:
     \b
     Examples:
       nonesuch identities people.parquet --identities 1000 --fmr 1e-4
+      nonesuch identities apart.parquet --away-from staff.parquet
       nonesuch identities more.parquet --identities 1200 --fmr 1e-4 --extend people.parquet
       nonesuch generate faces --vectors people.parquet --images 20
       nonesuch identities people.parquet --generator idiff.safetensors --from-unconditional unconditional.safetensors

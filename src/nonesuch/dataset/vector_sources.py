@@ -62,6 +62,7 @@ def sampled(source: IdentitySource, count: int, seed: int, least_age: LeastAge |
             source.max_cosine,
             rough=source.draw.rough,
             admits=least_age,
+            rendered=least_age is not None,
             on_block=lambda kept: on_progress(len(kept.vectors), count),
         )
         return [""] * count, kept.vectors
@@ -92,7 +93,9 @@ def from_table(path: Path, generator: GeneratorCard) -> VectorSource:
             f"{generator.name} decodes those of {generator.embedder} ({generator.embedder_sha256[:8] or 'no hash'}); "
             "make them with that embedder"
         )
-    record = {"vectors_sha256": files.sha256(path)}
+    record: dict[str, Any] = {"vectors_sha256": files.sha256(path)}
+    if certified := found.sampled.get("away_from"):
+        record["away_from"] = certified
     return VectorSource(record, found.origin != table.SAMPLED, lambda on_progress: table.per_identity(found))
 
 

@@ -1,5 +1,6 @@
 """Sampling identity vectors into a table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
+from nonesuch.identities.away_from import AwayFrom
 from nonesuch.identities.growing_table import GrowingTable
 from nonesuch.identities.sampling import Draws, KeptApart, keep_apart, one_by_one
-from nonesuch.identities.source import SAMPLING, SamplingOptions, identity_source, separation
+from nonesuch.identities.source import DEFAULT_FMR, SAMPLING, SamplingOptions, identity_source, separation
 from nonesuch.identities.two_stage import two_stage
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_embedder_of, load_generator, read_model_card, shipped_embedder_card, weights_path
@@ -40,7 +42,7 @@ class SampledIdentities:
     drawn: int
 
 
-@checked(identities=AT_LEAST_1, seed=SEED, sampling=SAMPLING, fmr=FMR, max_similarity=COSINE)
+@checked(identities=AT_LEAST_1, seed=SEED, sampling=SAMPLING, fmr=FMR, away_fmr=FMR, max_similarity=COSINE)
 def sample_identities(
     out: AnyPath,
     *,
@@ -54,6 +56,8 @@ def sample_identities(
     from_unconditional: str | None = None,
     embedder: str | None = None,
     extend: AnyPath | None = None,
+    away_from: AnyPath | Sequence[AnyPath] = (),
+    away_fmr: float = DEFAULT_FMR,
     device: str = "auto",
     on_progress: OnProgress = no_progress,
 ) -> SampledIdentities:
@@ -73,7 +77,10 @@ def sample_identities(
         embedder: embeds these images, a name or a file; None for the generator's embedder.
         extend: a smaller sample that this function wrote with the same options: its identities come first, and only
             those that are added are checked.
-        device: where candidates are compared.
+        away_from: tables of vectors of people whom no identity may match, or datasets of ours; see
+            `nonesuch.identities.away_from.AwayFrom`. The table says so, and so do datasets that are made of it.
+        away_fmr: false match rate at whose cosine two vectors match.
+        device: where candidates are compared, and rendered where that is needed.
         on_progress: told how many are accepted.
 
     Raises:
@@ -94,7 +101,12 @@ def sample_identities(
     )
     out = as_path(out)
     files.check_outputs([out])
-    growing = GrowingTable(out, card.embedder, card.embedder_sha256, {**candidates.record, "seed": seed})
+    record = {**candidates.record, "seed": seed}
+    away = None
+    if galleries := files.as_paths(away_from):
+        away = AwayFrom(galleries, away_fmr, generator, (card.embedder, card.embedder_sha256), device)
+        record["away_from"] = away.record()
+    growing = GrowingTable(out, card.embedder, card.embedder_sha256, record)
     start = growing.start(path_or_none(extend))
     if extend is not None and start is not None and len(start.vectors) > identities:
         raise NonesuchError(f"{extend}: holds {len(start.vectors):,} identities already; ask for more --identities")
@@ -109,7 +121,8 @@ def sample_identities(
         seed,
         candidates.max_cosine,
         rough=candidates.rough,
-        rendered=from_unconditional is not None,
+        admits=away,
+        rendered=from_unconditional is not None or (away is not None and away.renders),
         start=start,
         on_block=on_block,
         device=pick_device(device),

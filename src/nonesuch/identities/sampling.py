@@ -78,7 +78,7 @@ def keep_apart(
         max_cosine: largest cosine between two identities.
         rough: cheaper draws of the same, see `Distribution.rough`; only who passes them is drawn by `draws`.
         admits: which candidates may be taken at all.
-        rendered: whether a draw renders an image; fewer are then drawn in vain.
+        rendered: whether a draw or `admits` renders images; fewer are then drawn in vain.
         start: a sample of the same seed and of fewer, to go on from.
         on_block: told what is kept so far, after each block of candidates.
         device: where candidates are compared.
@@ -88,20 +88,19 @@ def keep_apart(
     """
     if count < 1:
         raise NonesuchError(f"{count} identities: give a number of at least 1")
-    costly = rendered or admits is not None
     kept, seeds = Separation(max_cosine, device), np.empty(count, dtype=np.uint64)
     drawn = asked = admitted = fruitless = 0
     if start is not None:
         kept.join(start.vectors[:count])
         seeds[: len(kept)], drawn, kept.closest = start.seeds[:count], start.drawn, start.closest
-    enough = _BLOCK if costly else 10 * _BLOCK  # fruitless draws in a row: as good as full
+    enough = _BLOCK if rendered else 10 * _BLOCK  # fruitless draws in a row: as good as full
     most = max(_MOST_DRAWS_PER_IDENTITY * count, enough)
     size = _BLOCK
 
     def usual() -> int:
-        return min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if costly else size
+        return min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if rendered else size
 
-    with closing(_blocks(rough or draws, seed, drawn, usual, ahead=not costly)) as blocks:
+    with closing(_blocks(rough or draws, seed, drawn, usual, ahead=not rendered)) as blocks:
         while len(kept) < count and drawn < most and fruitless < enough:
             of_block, block = next(blocks)
             found = kept.screened(block)
@@ -124,7 +123,7 @@ def keep_apart(
     if asked and admitted < 0.1 * asked:
         raise NonesuchError(
             f"only {len(kept)} of {count} identities found: {admitted} of {asked:,} candidates were admitted; "
-            "ask for fewer, or lower --min-age"
+            "ask for fewer, or admit more: lower --min-age, or raise --away-fmr"
         )
     raise NonesuchError(
         f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "

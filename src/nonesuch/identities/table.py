@@ -1,8 +1,9 @@
 """Tables of vectors: Parquet files that say which embedder made them and whether they come from real people."""
 
+import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class VectorTable:
         vectors: (N, D) float32.
         embedder, embedder_sha256: the embedder that made them; "" where the file does not say, as contexts do not.
         origin: "sampled" or "photographs".
+        sampled: what determines a sample, as `write_sampled` was told; empty for other tables.
     """
 
     identities: list[str]
@@ -48,6 +50,7 @@ class VectorTable:
     embedder: str
     embedder_sha256: str
     origin: str
+    sampled: dict[str, Any] = field(default_factory=dict)
 
 
 def table_metadata(embedder: str, embedder_sha256: str, origin: str) -> dict[bytes, bytes]:
@@ -92,8 +95,7 @@ def read_sampled(path: Path) -> tuple[KeptApart, dict[str, Any]]:
             candidates it drew.
     """
     found = read(path)
-    columns = parquet.read_checked(path, "Parquet table")
-    record = json.loads((columns.schema.metadata or {}).get(b"sampled", b"{}"))
+    columns, record = parquet.read_checked(path, "Parquet table"), dict(found.sampled)
     if found.origin != SAMPLED or "seed" not in columns.column_names or not {"drawn", "closest"} <= set(record):
         raise NonesuchError(f"{path}: no sample that can grow; sample it anew with 'nonesuch identities'")
     seeds = columns["seed"].to_numpy()
@@ -145,7 +147,15 @@ def read(path: Path) -> VectorTable:
         fields.get("embedder_sha256", ""),
         # A table that does not say it was sampled may show anyone.
         fields.get("origin", PHOTOGRAPHS),
+        _sampled(fields.get("sampled", "{}"), path),
     )
+
+
+def _sampled(told: str, path: Path) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        if isinstance(found := json.loads(told), dict):
+            return found
+    raise NonesuchError(f"{path}: damaged: what it says of its sample is no JSON; copy it again")
 
 
 def per_identity(table: VectorTable) -> tuple[list[str], NDArray[np.float32]]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
-from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.generators.generator import Generator
+from nonesuch.identities.plain_images import plain_images
 from nonesuch.perception.perceiver import Perceiver
 from nonesuch.steering.wishes import Wish, parse_wish, reach
 
@@ -30,10 +31,9 @@ class LeastAge:
         return {"min_age": self.years, "min_age_perceiver_sha256": self.perceiver.card.sha256}
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-        seeds = np.zeros(len(vectors), dtype=np.uint64)
+        images = plain_images(self.generator, vectors)
         with exact(), one_core(self.generator.device):
-            crops = to_grey_levels(self.generator.render(vectors, seeds, 16, style_spread=0.0))
-            return np.asarray(self.perceiver.perceive(crops)["age"] >= self.years)
+            return np.asarray(self.perceiver.perceive(images)["age"] >= self.years)
 
 
 def least_age_wish(years: float, wishes: Sequence[Wish]) -> Wish:
