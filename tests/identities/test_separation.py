@@ -66,7 +66,9 @@ def test_pairs_near_the_limit_are_decided_in_double_precision() -> None:
         assert found.doubtful.tolist() == [[0, 0]]
         assert kept.fit(other[None], found).tolist() == [stays]
         alone = Separation(limit)
-        assert alone.admit(np.stack([first, other]), np.array([-1, -1])).tolist() == [True, stays]
+        assert alone.admit(
+            np.stack([first, other]), np.array([-1, -1]), np.zeros(2, dtype=int), np.array([9])
+        ).tolist() == [True, stays]
 
 
 @pytest.mark.usefixtures("small_blocks")

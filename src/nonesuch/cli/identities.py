@@ -48,6 +48,13 @@ from nonesuch.perception.faces import ALL, CLOSEST, FACE
     show_default=True,
     help="False match rate of --away-from's embedder at which two match.",
 )
+@click.option(
+    "--quota",
+    metavar="SHARE%: CONDITION",
+    multiple=True,
+    help="Which share of the identities shows what, in the perceiver's eyes; the condition is SQL over the columns of "
+    "'perceive'; repeatable.",
+)
 @options.device
 def identities(out: Path, **chosen: Any) -> None:
     """Sample identity vectors and store them in the Parquet file OUT.
@@ -59,6 +66,7 @@ def identities(out: Path, **chosen: Any) -> None:
     \b
     Examples:
       nonesuch identities people.parquet --identities 1000 --fmr 1e-4
+      nonesuch identities people.parquet --quota "30%: ethnicity = 'Asian' and gender = 'female' and age < 60"
       nonesuch identities apart.parquet --away-from staff.parquet
       nonesuch identities more.parquet --identities 1200 --fmr 1e-4 --extend people.parquet
       nonesuch generate faces --vectors people.parquet --images 20

@@ -7,6 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from nonesuch.core import parquet, tables
+from nonesuch.core.conditions import rows_that_meet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats.columns import MADE_BY, columns_file, columns_problem
 from nonesuch.formats.photographs import plain_name
@@ -31,19 +32,9 @@ def select(source: Source, condition: str) -> Source:
     with duckdb.connect() as connection:
         ours = source.is_dataset
         joined, key, missing = (_of_dataset if ours else _of_table)(connection, source.path)
-        try:
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            duckdb.SQLExpression(condition)  # one expression and nothing after it, otherwise an error
-            found = connection.execute(f"SELECT {key} FROM {joined} WHERE ({condition})").fetchall()
-        except duckdb.Error as error:
-            told = str(error).splitlines()
-            candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))
-            raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
-        except RuntimeError as error:  # how DuckDB reports Ctrl-C
-            raise KeyboardInterrupt from error
+        found = rows_that_meet(connection, key, joined, condition, "--where", missing)
     name_of = key_of if ours else plain_name
-    names = {row[0] if ours else plain_name(row[0]) for row in found if row[0] is not None}
+    names = {str(name) if ours else plain_name(str(name)) for name in found if name is not None}
     kept = [item for item in source.photographs if name_of(item.name) in names]
     if not kept:
         raise NonesuchError(

@@ -27,16 +27,21 @@ class GrowingTable:
         self.unfinished = out.with_name(f"{out.stem}.unfinished{out.suffix}")
         self._next = time.monotonic() + _EVERY_SECONDS
 
-    def start(self, extend: Path | None) -> KeptApart | None:
+    def start(self, extend: Path | None, identities: int) -> KeptApart | None:
         """What is there already: the larger of an unfinished table and one to extend; None where there is neither.
 
         Raises:
-            NonesuchError: it cannot be read, or is a sample of other options.
+            NonesuchError: it cannot be read, is a sample of other options, or of more than `identities`.
         """
         paths = [path for path in (self.unfinished, extend) if path is not None and (path == extend or path.exists())]
         starts = [self._read(path) for path in paths]
         if self.unfinished in paths:
             notice(f"{self.unfinished}: goes on from {len(starts[0].vectors):,} identities")
+        for path, start in zip(paths, starts, strict=True):
+            if len(start.vectors) > identities:
+                raise NonesuchError(
+                    f"{path}: holds {len(start.vectors):,} identities already; ask for more --identities"
+                )
         return max(starts, key=lambda start: start.drawn, default=None)
 
     def _read(self, path: Path) -> KeptApart:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.images import Pixels
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.sampling import RENDERED_BATCH
+
+RENDERED_BATCH = 16  # images that candidates render together
 
 
 def plain_images(generator: Generator, vectors: NDArray[np.float32]) -> Pixels:

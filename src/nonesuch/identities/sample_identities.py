@@ -14,11 +14,19 @@ from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities.away_from import AwayFrom
 from nonesuch.identities.growing_table import GrowingTable
+from nonesuch.identities.quotas import Quotas
 from nonesuch.identities.sampling import Draws, KeptApart, keep_apart, one_by_one
 from nonesuch.identities.source import DEFAULT_FMR, SAMPLING, SamplingOptions, identity_source, separation
 from nonesuch.identities.two_stage import two_stage
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.models import load_embedder_of, load_generator, read_model_card, shipped_embedder_card, weights_path
+from nonesuch.models import (
+    load_embedder_of,
+    load_generator,
+    load_perceiver,
+    read_model_card,
+    shipped_embedder_card,
+    weights_path,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ def sample_identities(
     extend: AnyPath | None = None,
     away_from: AnyPath | Sequence[AnyPath] = (),
     away_fmr: float = DEFAULT_FMR,
+    quota: str | Sequence[str] = (),
     device: str = "auto",
     on_progress: OnProgress = no_progress,
 ) -> SampledIdentities:
@@ -75,11 +84,12 @@ def sample_identities(
         from_unconditional: a generator that draws images of nobody in particular, such as an unconditional IDiff-Face;
             the vectors are those of its images.
         embedder: embeds these images, a name or a file; None for the generator's embedder.
-        extend: a smaller sample that this function wrote with the same options: its identities come first, and only
-            those that are added are checked.
+        extend: a smaller sample of the same options: its identities come first, only those that are added are checked.
         away_from: tables of vectors of people whom no identity may match, or datasets of ours; see
             `nonesuch.identities.away_from.AwayFrom`. The table says so, and so do datasets that are made of it.
         away_fmr: false match rate at whose cosine two vectors match.
+        quota: which share of the identities shows what in the perceiver's eyes, as "SHARE%: CONDITION"; see
+            `nonesuch.identities.quotas.Quotas`. A smaller sample is then no part of a larger one.
         device: where candidates are compared, and rendered where that is needed.
         on_progress: told how many are accepted.
 
@@ -90,26 +100,15 @@ def sample_identities(
     Example:
         nonesuch.sample_identities("people.parquet", identities=10_000, fmr=1e-5)
     """
-    path = weights_path(generator)
-    card = read_model_card(path, GeneratorCard)
     wishes = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
-    known = shipped_embedder_card(card.embedder, card.embedder_sha256)
-    candidates = (
-        _distribution(card, path, known, wishes, embedder)
-        if from_unconditional is None
-        else _two_stage(from_unconditional, card, wishes, embedder)
-    )
+    card, candidates = _candidates(generator, from_unconditional, wishes, embedder)
     out = as_path(out)
     files.check_outputs([out])
     record = {**candidates.record, "seed": seed}
-    away = None
-    if galleries := files.as_paths(away_from):
-        away = AwayFrom(galleries, away_fmr, generator, (card.embedder, card.embedder_sha256), device)
-        record["away_from"] = away.record()
+    away, quotas = _admission(card, generator, files.as_paths(away_from), away_fmr, files.as_texts(quota), device)
+    record |= ({"away_from": away.record()} if away else {}) | (quotas.record() if quotas else {})
     growing = GrowingTable(out, card.embedder, card.embedder_sha256, record)
-    start = growing.start(path_or_none(extend))
-    if extend is not None and start is not None and len(start.vectors) > identities:
-        raise NonesuchError(f"{extend}: holds {len(start.vectors):,} identities already; ask for more --identities")
+    start = growing.start(path_or_none(extend), identities)
 
     def on_block(kept: KeptApart) -> None:
         growing.save(kept)
@@ -122,7 +121,8 @@ def sample_identities(
         candidates.max_cosine,
         rough=candidates.rough,
         admits=away,
-        rendered=from_unconditional is not None or (away is not None and away.renders),
+        quotas=quotas,
+        rendered=from_unconditional is not None or quotas is not None or (away is not None and away.renders),
         start=start,
         on_block=on_block,
         device=pick_device(device),
@@ -141,6 +141,27 @@ class _Candidates:
     rough: Draws | None
     max_cosine: float
     record: dict[str, Any]
+
+
+def _admission(
+    card: GeneratorCard, generator: str, galleries: list[Path], away_fmr: float, texts: list[str], device: str
+) -> tuple[AwayFrom | None, Quotas | None]:
+    """Who may be taken at all, and how many of whom; None where that is open."""
+    own = (card.embedder, card.embedder_sha256)
+    away = AwayFrom(galleries, away_fmr, generator, own, device) if galleries else None
+    quotas = Quotas(texts, load_generator(generator, device), load_perceiver(device=device)) if texts else None
+    return away, quotas
+
+
+def _candidates(
+    generator: str, unconditional: str | None, wishes: SamplingOptions, embedder: str | None
+) -> tuple[GeneratorCard, _Candidates]:
+    path = weights_path(generator)
+    card = read_model_card(path, GeneratorCard)
+    if unconditional is not None:
+        return card, _two_stage(unconditional, card, wishes, embedder)
+    known = shipped_embedder_card(card.embedder, card.embedder_sha256)
+    return card, _distribution(card, path, known, wishes, embedder)
 
 
 def _distribution(

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from nonesuch.core import seeding
 from nonesuch.core.errors import NonesuchError
 from nonesuch.identities.distributions import Draw
+from nonesuch.identities.plain_images import RENDERED_BATCH
+from nonesuch.identities.quotas import Quotas
 from nonesuch.identities.separation import Separation
 
 Draws = Callable[[Sequence[int]], NDArray[np.float32]]  # (N,) seeds -> (N, D), for what is cheaper together
 
 Admits = Callable[[NDArray[np.float32]], NDArray[np.bool_]]  # (N, D) candidates -> (N,) which may be taken
-
-RENDERED_BATCH = 16  # images that candidates render together
 
 _BLOCK, _LARGE_BLOCK = 1024, 8192
 _RENDERED_BLOCK = 64  # fewer where candidates must be rendered, so that few are in vain
@@ -62,6 +62,7 @@ def keep_apart(
     *,
     rough: Draws | None = None,
     admits: Admits | None = None,
+    quotas: Quotas | None = None,
     rendered: bool = False,
     start: KeptApart | None = None,
     on_block: Callable[[KeptApart], None] = lambda kept: None,
@@ -78,6 +79,7 @@ def keep_apart(
         max_cosine: largest cosine between two identities.
         rough: cheaper draws of the same, see `Distribution.rough`; only who passes them is drawn by `draws`.
         admits: which candidates may be taken at all.
+        quotas: how many of whom; a smaller sample is then no part of a larger one.
         rendered: whether a draw or `admits` renders images; fewer are then drawn in vain.
         start: a sample of the same seed and of fewer, to go on from.
         on_block: told what is kept so far, after each block of candidates.
@@ -90,18 +92,19 @@ def keep_apart(
         raise NonesuchError(f"{count} identities: give a number of at least 1")
     kept, seeds = Separation(max_cosine, device), np.empty(count, dtype=np.uint64)
     drawn = asked = admitted = fruitless = 0
+    room = np.array([count]) if quotas is None else quotas.room(count)
     if start is not None:
         kept.join(start.vectors[:count])
         seeds[: len(kept)], drawn, kept.closest = start.seeds[:count], start.drawn, start.closest
+        room -= np.bincount(_groups(start.vectors[:count], quotas), minlength=len(room))
     enough = _BLOCK if rendered else 10 * _BLOCK  # fruitless draws in a row: as good as full
-    most = max(_MOST_DRAWS_PER_IDENTITY * count, enough)
     size = _BLOCK
 
     def usual() -> int:
         return min(_RENDERED_BLOCK, _whole_batches(count - len(kept))) if rendered else size
 
     with closing(_blocks(rough or draws, seed, drawn, usual, ahead=not rendered)) as blocks:
-        while len(kept) < count and drawn < most and fruitless < enough:
+        while len(kept) < count and drawn < max(_MOST_DRAWS_PER_IDENTITY * count, enough) and fruitless < enough:
             of_block, block = next(blocks)
             found = kept.screened(block)
             rows = found.rows
@@ -111,23 +114,25 @@ def keep_apart(
                 asked += int(fit.sum())
                 fit[fit] = admits(exact[fit])
                 admitted += int(fit.sum())
-            before = len(kept)
-            joined = rows[fit][kept.admit(exact[fit], found.nearest[fit], count - before)]
-            seeds[before : len(kept)] = of_block[joined]
+            groups = _groups(exact[fit], quotas)
+            joined = rows[fit][kept.admit(exact[fit], found.nearest[fit], groups, room)]
+            seeds[len(kept) - len(joined) : len(kept)] = of_block[joined]
             drawn += int(joined[-1]) + 1 if len(kept) == count else len(block)
             fruitless = 0 if len(joined) else fruitless + len(block)
             size = _LARGE_BLOCK if len(kept) > _LARGE_BLOCK and len(joined) < 0.2 * len(block) else _BLOCK
             on_block(KeptApart(kept.vectors, seeds[: len(kept)], drawn, kept.closest))
     if len(kept) == count:
         return KeptApart(kept.vectors, seeds, drawn, kept.closest)
+    told = f"only {len(kept)} of {count} identities"
     if asked and admitted < 0.1 * asked:
         raise NonesuchError(
-            f"only {len(kept)} of {count} identities found: {admitted} of {asked:,} candidates were admitted; "
-            "ask for fewer, or admit more: lower --min-age, or raise --away-fmr"
+            f"{told} found: {admitted} of {asked:,} candidates were admitted; ask for fewer, or admit more: lower "
+            "--min-age, or raise --away-fmr"
         )
+    missing = "" if quotas is None else f"; of the quotas are missing {quotas.missing(room)}"
     raise NonesuchError(
-        f"only {len(kept)} of {count} identities fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws); "
-        "ask for fewer, or allow a higher --max-similarity"
+        f"{told} fit at a cosine of at most {max_cosine:g} (after {drawn:,} draws){missing}; "
+        f"ask for fewer, or allow a higher --max-similarity{' or a smaller --quota' if missing else ''}"
     )
 
 
@@ -151,6 +156,10 @@ def _blocks(
             elif coming is not None:
                 yield coming.result()
             coming = following
+
+
+def _groups(vectors: NDArray[np.float32], quotas: Quotas | None) -> NDArray[np.int64]:
+    return np.zeros(len(vectors), dtype=np.int64) if quotas is None or not len(vectors) else quotas.groups(vectors)
 
 
 def _whole_batches(images: int) -> int:

@@ -103,13 +103,18 @@ class Separation:
         return fit
 
     def admit(
-        self, candidates: NDArray[np.float32], nearest: NDArray[np.int64], most: int | None = None
+        self,
+        candidates: NDArray[np.float32],
+        nearest: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        room: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Let those of (S, D) candidates that fit all members join, in order, unless an earlier one is too much alike.
 
         Args:
             nearest: (S,) the member most like each, as `screened` says.
-            most: how many may join.
+            groups: (S,) to which group each belongs.
+            room: (G,) how many of each group may join; less by those who do.
 
         Returns:
             (S,) who joined.
@@ -119,10 +124,9 @@ class Separation:
         cosines = unit @ unit.T
         close = cosines > self.max_cosine
         joins = np.zeros(len(unit), dtype=bool)
-        left = len(unit) if most is None else most
-        for row in range(len(unit)):
-            joins[row] = left > 0 and not np.any(close[row, :row] & joins[:row])
-            left -= int(joins[row])
+        for row, group in enumerate(groups):
+            joins[row] = room[group] > 0 and not np.any(close[row, :row] & joins[:row])
+            room[group] -= joins[row]
         old = joins & (nearest >= 0)
         among = np.tril(cosines[np.ix_(joins, joins)], -1)[np.tril_indices(int(joins.sum()), -1)]
         to_old = _cosines(candidates[old], self.members[nearest[old]])

@@ -9,7 +9,8 @@ from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.sampling import RENDERED_BATCH, Draws
+from nonesuch.identities.plain_images import RENDERED_BATCH
+from nonesuch.identities.sampling import Draws
 
 
 def two_stage(generator: Generator, embedder: Embedder) -> Draws:
