@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from nonesuch.core import parquet, tables
 from nonesuch.core.errors import NonesuchError
@@ -28,9 +30,30 @@ def select(source: Source, condition: str) -> Source:
     Raises:
         NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
     """
+    ours = source.is_dataset
+    found, missing = _meeting(source.path, ours, condition)
+    name_of = key_of if ours else plain_name
+    names = {name if ours else plain_name(name) for name in found if name is not None}
+    kept = [item for item in source.photographs if name_of(item.name) in names]
+    if not kept:
+        raise NonesuchError(
+            f"--where {condition!r}: none of the {len(source.photographs)} images of {source.path} meets it{missing}"
+        )
+    return replace(source, photographs=kept)
+
+
+def chosen_keys(dataset: Path, condition: str) -> NDArray[np.bytes_]:
+    """(K,) the keys, ascending, of a dataset's images whose columns meet a condition; it and errors as in `select`."""
+    found, missing = _meeting(dataset, True, condition)
+    if not found:
+        raise NonesuchError(f"--where {condition!r}: none of the images of {dataset} meets it{missing}")
+    return np.sort(np.array(found, dtype=np.bytes_))
+
+
+def _meeting(path: Path, ours: bool, condition: str) -> tuple[list[str | None], str]:
+    """Keys or files of the images that meet a condition; and the groups of columns that are not whole, in words."""
     with duckdb.connect() as connection:
-        ours = source.is_dataset
-        joined, key, missing = (_of_dataset if ours else _of_table)(connection, source.path)
+        joined, key, missing = (_of_dataset if ours else _of_table)(connection, path)
         try:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -42,14 +65,7 @@ def select(source: Source, condition: str) -> Source:
             raise NonesuchError(f"--where {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
         except RuntimeError as error:  # how DuckDB reports Ctrl-C
             raise KeyboardInterrupt from error
-    name_of = key_of if ours else plain_name
-    names = {row[0] if ours else plain_name(row[0]) for row in found if row[0] is not None}
-    kept = [item for item in source.photographs if name_of(item.name) in names]
-    if not kept:
-        raise NonesuchError(
-            f"--where {condition!r}: none of the {len(source.photographs)} images of {source.path} meets it{missing}"
-        )
-    return replace(source, photographs=kept)
+    return [row[0] for row in found], missing
 
 
 def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str, str]:
