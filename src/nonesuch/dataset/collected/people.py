@@ -30,7 +30,6 @@ def side_by_side(sources: Sequence[SourceDataset], same_names: bool) -> list[Cop
     """
     people: list[CopiedPerson] = []
     by_name: dict[str, int] = {}
-    free = 0
     for number, source in enumerate(sources):
         found = _by_label(source, number)
         for label in sorted(found):
@@ -38,11 +37,11 @@ def side_by_side(sources: Sequence[SourceDataset], same_names: bool) -> list[Cop
             place = by_name.get(name) if same_names and name else None
             if place is None:
                 by_name[name] = len(people)
-                people.append(CopiedPerson(free + label, name, tuple(pieces)))
+                free = people[-1].label + 1 if number else label
+                people.append(CopiedPerson(free, name, tuple(pieces)))
             else:
                 known = people[place]
                 people[place] = replace(known, pieces=(*known.pieces, *_behind(known.pieces, pieces)))
-        free = people[-1].label + 1
     return people
 
 
