@@ -13,8 +13,11 @@ from PIL import Image
 
 from nonesuch.core import images as codec
 from nonesuch.formats.relabelling import Label, write
+from nonesuch.perception.alignment import align
 from tests.collected import images, index, jpeg, manifest, members, names, write_people
 from tests.conftest import Cli, succeed
+from tests.formats.test_lmdb_records import npy
+from tests.formats.test_lmdb_records import write as write_lmdb
 from tests.people import faces_of_no_one
 
 
@@ -144,6 +147,25 @@ def test_faces_are_aligned_and_what_has_none_is_named(cli: Cli, photographs: Pat
     assert (manifest(out)["identities"], manifest(out)["images"]) == (3, 4)
     again = cli("import", photographs, out, "--align", "--shard-images", 1, "--device", "cpu")
     assert again.err.count("skipped: ") == 3
+
+
+def test_a_known_face_is_the_one_that_is_taken(cli: Cli, photographs: Path, tmp_path: Path) -> None:
+    """The manifest of `clean` says which face of several is meant."""
+    points = ((160.0, 150.0), (240.0, 152.0), (200.0, 200.0), (165.0, 240.0), (235.0, 241.0))
+    write(tmp_path / "cleaned.parquet", photographs, [("ann/1.png", Label("ann", "ann", points))], {})
+    assert cli("import", tmp_path / "cleaned.parquet", tmp_path / "out").status == 0
+    crop = align(np.asarray(Image.open(photographs / "ann" / "1.png")), np.array(points))
+    assert images(tmp_path / "out") == {"0000000/00000": codec.encode(crop, "jpeg", 95)}
+    assert manifest(tmp_path / "out")["made_from"][0]["name"] == "cleaned.parquet"
+
+
+def test_an_lmdb_set(cli: Cli, tmp_path: Path) -> None:
+    vector = npy(np.zeros(4, np.float32))
+    write_lmdb(tmp_path / "in.lmdb", [[jpeg(row), vector, label] for row, label in enumerate((5, 2, 5))])
+    assert cli("import", tmp_path / "in.lmdb", tmp_path / "out").status == 0
+    assert [(row["label"], row["file"]) for row in index(tmp_path / "out")] == [(2, "1"), (5, "0"), (5, "2")]
+    assert list(images(tmp_path / "out").values()) == [jpeg(1), jpeg(0), jpeg(2)]
+    assert cli("verify", tmp_path / "out").status == 0
 
 
 def test_nothing_to_take(cli: Cli, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Block:
 
 
 class Person(Protocol):
-    """An identity of the new dataset: its label, its name, and how many images the source has of it."""
+    """An identity of the new dataset: its label, its name, how many images the source has of it, their numbers."""
 
     @property
     def label(self) -> int: ...
@@ -60,6 +60,9 @@ class Person(Protocol):
     def name(self) -> str: ...
     @property
     def images(self) -> int: ...
+    @property
+    def numbers(self) -> int:
+        """Number above those of all its images."""
 
 
 class Contents(Protocol):
@@ -90,8 +93,8 @@ def check_counts(people: Sequence[Person]) -> None:
     if people and people[-1].label >= MOST_IDENTITIES:
         raise NonesuchError(f"{len(people):,} identities; a dataset holds at most {MOST_IDENTITIES:,}, make several")
     for person in people:
-        if person.images > MOST_IMAGES:
+        if person.numbers > MOST_IMAGES:
             raise NonesuchError(
-                f"identity {person.name or person.label} has {person.images:,} images; at most {MOST_IMAGES:,} have a "
+                f"identity {person.name or person.label} has {person.numbers:,} images; at most {MOST_IMAGES:,} have a "
                 "place, leave some out"
             )

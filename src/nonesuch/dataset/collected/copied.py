@@ -104,6 +104,10 @@ class CopiedPerson:
     def images(self) -> int:
         return sum(piece.images for piece in self.pieces)
 
+    @property
+    def numbers(self) -> int:
+        return max(piece.last + piece.shift for piece in self.pieces) + 1
+
 
 class DatasetContents:
     """Images of datasets, see `Contents`.

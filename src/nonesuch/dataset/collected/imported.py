@@ -30,6 +30,10 @@ class ImportedPerson:
     def images(self) -> int:
         return len(self.photographs)
 
+    @property
+    def numbers(self) -> int:
+        return len(self.photographs)
+
 
 class PhotographContents:
     """Photographs, see `Contents`. An image that is no readable image, or shows no face, is left out.

@@ -41,7 +41,7 @@ def side_by_side(sources: Sequence[SourceDataset], same_names: bool) -> list[Cop
                 people.append(CopiedPerson(free, name, tuple(pieces)))
             else:
                 known = people[place]
-                people[place] = replace(known, pieces=(*known.pieces, *_behind(known.pieces, pieces)))
+                people[place] = replace(known, pieces=(*known.pieces, *_behind(known, pieces)))
     return people
 
 
@@ -61,7 +61,6 @@ def _first_images(label: int, name: str, pieces: Sequence[Piece], images: int | 
     return CopiedPerson(label, name, tuple(taken))
 
 
-def _behind(known: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
+def _behind(known: CopiedPerson, pieces: Sequence[Piece]) -> list[Piece]:
     """Pieces whose images get numbers behind those that are known."""
-    shift = max(piece.last + piece.shift for piece in known) + 1
-    return [replace(piece, shift=shift) for piece in pieces]
+    return [replace(piece, shift=known.numbers) for piece in pieces]
