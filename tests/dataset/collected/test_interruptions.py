@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nonesuch.core import files
+from nonesuch.formats import manifest as manifests
 from tests.collected import images, jpeg, manifest, write_people
 from tests.conftest import Cli, succeed
 from tests.faults import files_of_at_most
@@ -145,3 +146,10 @@ def test_a_source_that_is_cut_off(cli: Cli, tmp_path: Path) -> None:
     assert outcome.status == 1
     assert "in.tar" in outcome.error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_second_writer_is_kept_out(cli: Cli, many: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with manifests.locked(tmp_path / "out"):
+        assert "another process is writing here" in cli("import", many / "in", tmp_path / "out").error
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lock"]

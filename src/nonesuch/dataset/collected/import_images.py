@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from nonesuch.core import images
 from nonesuch.core.arguments import AT_LEAST_1, Choice, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
@@ -89,7 +88,7 @@ def import_images(
         "licence": licence,
         "shard_images": shard_images,
     }
-    render = {"codec": codec, "quality": quality, "encoder": images.codec_version(codec)}
+    render = {"codec": codec, "quality": quality}
     contents = PhotographContents(place, found, load_detector(device) if align else None, codec, quality)
     manifest = draft([imported_part(place, licence)], options, render)
     made = collect(folder, manifest, contents, shard_images, _WHAT, on_progress)
