@@ -47,7 +47,7 @@ def chosen_keys(dataset: Path, condition: str) -> NDArray[np.bytes_]:
     found, missing = _meeting(dataset, True, condition)
     if not found:
         raise NonesuchError(f"--where {condition!r}: none of the images of {dataset} meets it{missing}")
-    return np.sort(np.array(found, dtype=np.bytes_))
+    return np.sort(np.array([key.encode() for key in found if key is not None]))
 
 
 def _meeting(path: Path, ours: bool, condition: str) -> tuple[list[str | None], str]:

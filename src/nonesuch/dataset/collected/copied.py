@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files, parquet, tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CODECS
+from nonesuch.core.images import CODECS, check_size
 from nonesuch.dataset.collected.contents import AT_ONCE, Block, CollectedImage
 from nonesuch.dataset.collected.provenance import parts_of
 from nonesuch.formats import manifest as manifests
@@ -181,6 +181,7 @@ class _Shard:
         try:
             with self._tar.open("rb") as handle:
                 for row in self._index.take(pa.array(rows)).to_pylist():
+                    check_size(row["size"], f"{self._tar}:{row['key']}")
                     handle.seek(row["offset"])
                     data = handle.read(row["size"])
                     if hashlib.sha256(data).digest() != row["sha256"]:
@@ -207,7 +208,7 @@ def _counts(index: pa.Table, chosen: NDArray[np.bytes_] | None) -> NDArray[np.bo
     """Which rows of an index count."""
     if chosen is None:
         return np.ones(len(index), dtype=bool)
-    keys = np.array(index["key"].to_pylist(), dtype=np.bytes_)
+    keys = np.array([key.encode() for key in index["key"].to_pylist()])
     place = np.minimum(np.searchsorted(chosen, keys), len(chosen) - 1)
     return chosen[place] == keys
 
