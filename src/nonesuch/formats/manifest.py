@@ -135,7 +135,10 @@ class Manifest:
     @property
     def brought_columns(self) -> list[str]:
         """Groups of columns that the dataset was made with, which belong to it as its images do."""
-        return ["steering"] if "steering" in self.options else list(self.options.get("columns", ()))
+        if "steering" in self.options:
+            return ["steering"]
+        told = self.options.get("columns")
+        return [str(name) for name in told] if isinstance(told, list) else []
 
 
 def is_dataset(path: Path) -> bool:

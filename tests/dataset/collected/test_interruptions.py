@@ -100,6 +100,9 @@ def test_verify_knows_the_parts_and_the_columns(cli: Cli, small: Path) -> None:
     changed = table.set_column(table.column_names.index("part"), field, pa.array([0, 1], field.type))
     pq.write_table(changed, path)
     assert "part 0: 5 images come from it, the manifest says 6" in cli("verify", small).err
+    copied = cli("subset", small, small.parent / "unknown", "--images", 2)
+    assert "000000.tar: its index names parts that the manifest lacks; see 'nonesuch verify'" in copied.error
+    assert not (small.parent / "unknown").exists()
     pq.write_table(table, path)
     assert cli("verify", small).status == 0
     assert cli("perceive", small, "--device", "cpu").status == 0

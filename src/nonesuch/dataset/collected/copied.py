@@ -170,6 +170,9 @@ class _Shard:
         there = pa.array(_counts(index, source.chosen))
         self._index = index.filter(there)
         self._suffix = CODECS[source.manifest.render["codec"]]
+        parts = self._index["part"].to_numpy() if "part" in index.column_names else np.zeros(0)
+        if len(parts) and not 0 <= parts.min() <= parts.max() < len(source.manifest.made_from):
+            raise NonesuchError(f"{self._tar}: its index names parts that the manifest lacks; see 'nonesuch verify'")
         self.labels: NDArray[np.int64] = self._index["label"].to_numpy()
         self.columns: dict[str, pa.Table] = {}
         for group in groups:
