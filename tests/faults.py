@@ -31,3 +31,16 @@ def read_only(folder: Path) -> Iterator[None]:
             assert libc.capset(header, data) == 0
         for place in places:
             place.chmod(0o755)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Inside the block no file can grow beyond so many bytes, as on a full disk."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from nonesuch.captions.exchange.export_captions import export_captions
     from nonesuch.captions.exchange.import_captions import import_captions
     from nonesuch.cleaning.clean_labels import clean_labels
+    from nonesuch.dataset.collected.import_images import import_images
+    from nonesuch.dataset.collected.merge_datasets import merge_datasets
+    from nonesuch.dataset.collected.split_dataset import split_dataset
+    from nonesuch.dataset.collected.subset_dataset import subset_dataset
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
     from nonesuch.dataset.verify_dataset import verify_dataset
@@ -63,6 +67,7 @@ __all__ = [
     "fit_statistics",
     "generate_dataset",
     "import_captions",
+    "import_images",
     "import_weights",
     "list_models",
     "load_detector",
@@ -70,12 +75,15 @@ __all__ = [
     "load_flip",
     "load_generator",
     "load_perceiver",
+    "merge_datasets",
     "name_faces",
     "perceive_faces",
     "probe_attributes",
     "report_captions",
     "sample_identities",
     "search_faces",
+    "split_dataset",
+    "subset_dataset",
     "train_flip",
     "train_generator",
     "train_perceiver",
@@ -101,6 +109,7 @@ _PLACES = {
     "fit_statistics": "identities.fit_statistics",
     "generate_dataset": "dataset.generate_dataset",
     "import_captions": "captions.exchange.import_captions",
+    "import_images": "dataset.collected.import_images",
     "import_weights": "weight_files",
     "list_models": "models",
     "load_detector": "models",
@@ -108,12 +117,15 @@ _PLACES = {
     "load_flip": "models",
     "load_generator": "models",
     "load_perceiver": "models",
+    "merge_datasets": "dataset.collected.merge_datasets",
     "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "probe_attributes": "language.probe_attributes",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
     "search_faces": "language.search_faces",
+    "split_dataset": "dataset.collected.split_dataset",
+    "subset_dataset": "dataset.collected.subset_dataset",
     "train_flip": "language.train_flip",
     "train_generator": "training.train_generator",
     "train_perceiver": "training.train_perceiver",

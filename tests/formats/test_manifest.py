@@ -45,6 +45,30 @@ def test_every_setting_tells_datasets_apart(tmp_path: Path, changed: dict, said:
     assert manifests.have_one_plan(OURS, other) is one_plan
 
 
+PART: manifests.Part = {
+    "name": "in", "manifest_sha256": "", "description": "", "shows_real_people": None, "licence": "l",
+    "generator": None, "options": {}, "identities": 3, "images": 6, "through": [],
+}  # fmt: skip
+
+
+def test_a_dataset_has_a_generator_or_parts(tmp_path: Path) -> None:
+    manifests.write(tmp_path, OURS)
+    assert "made_from" not in json.loads((tmp_path / MANIFEST).read_text())  # as before there were any
+    collected = replace(OURS, generator=None, made_from=[PART], render={"codec": "png"})
+    manifests.write(tmp_path, collected)
+    assert manifests.read(tmp_path) == collected
+    for wrong in (replace(collected, generator=MADE_BY), replace(OURS, generator=None)):
+        manifests.write(tmp_path, wrong)
+        with pytest.raises(NonesuchError, match="neither a generator nor parts, or both"):
+            manifests.read(tmp_path)
+
+
+def test_columns_that_belong_to_a_dataset() -> None:
+    assert OURS.brought_columns == []
+    assert replace(OURS, options={"steering": {}}).brought_columns == ["steering"]
+    assert replace(OURS, options={"columns": ["perception", "steering"]}).brought_columns == ["perception", "steering"]
+
+
 def test_the_plan_is_the_one_that_was_promised(shards: Path) -> None:
     hashes = {"plan_sha256": files.sha256(shards / PLAN), "identities_sha256": files.sha256(shards / IDENTITIES)}
     ours = replace(OURS, **hashes)

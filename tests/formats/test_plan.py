@@ -76,3 +76,19 @@ def test_files_that_are_no_plan(shards: Path) -> None:
     (shards / PLAN).write_bytes(whole[:4] + bytes(40) + whole[44:])
     with pytest.raises(NonesuchError, match="the plan is damaged at shard 0"):
         Plan(shards).read(0)
+
+
+def test_images_that_were_not_generated(shards: Path) -> None:
+    """They are listed without seeds and vectors, which nobody can then ask for."""
+    _change(shards / PLAN, _with("seed", [None, 1, 2, 3]))
+    assert Plan(shards).tables(0)[0]["seed"].to_pylist() == [None, 1, 2, 3]
+    with pytest.raises(NonesuchError, match="lacks a value at shard 0"):
+        Plan(shards).read(0)
+    assert Plan(shards).has_vectors
+    _change(shards / PLAN, _with("seed", [0, 1, 2, 3]))
+    _change(shards / IDENTITIES, lambda table: table.drop_columns(["embedding"]))
+    plan = Plan(shards)
+    assert not plan.has_vectors
+    assert sorted(plan.tables(0)[1]["identity"].to_pylist()) == [4, 9]
+    with pytest.raises(NonesuchError, match="holds no vectors"):
+        plan.read(0)

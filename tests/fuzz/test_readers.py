@@ -32,7 +32,7 @@ from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.plan import Plan
 from nonesuch.formats.readers import find
 from nonesuch.formats.relabelling import Label
-from nonesuch.formats.shards import INDEX_SCHEMA, TAR_HASH, read_index
+from nonesuch.formats.shards import COLLECTED_SCHEMA, INDEX_SCHEMA, TAR_HASH, read_index
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities import statistics, table
 from nonesuch.models import ASSETS
@@ -71,10 +71,10 @@ def _vectors() -> bytes:
     return _parquet(columns, {b"embedder": b"e", b"embedder_sha256": b"", b"origin": b"sampled"})
 
 
-def _index() -> bytes:
-    values = {"sha256": b"0" * 32, "key": "k"}
-    columns = {field.name: pa.array([values.get(field.name, 1)], field.type) for field in INDEX_SCHEMA}
-    return _parquet(columns, {TAR_HASH: b"0"}, INDEX_SCHEMA)
+def _index(schema: pa.Schema = INDEX_SCHEMA) -> bytes:
+    values = {"sha256": b"0" * 32, "key": "k", "file": "a.jpg"}
+    columns = {field.name: pa.array([values.get(field.name, 1)], field.type) for field in schema}
+    return _parquet(columns, {TAR_HASH: b"0"}, schema)
 
 
 def _contexts(packed: bool) -> bytes:
@@ -168,6 +168,7 @@ READERS: dict[str, tuple[Callable[[Path], object], str, Callable[[Path], bytes]]
     "contexts": (table.read, "c.npy", lambda path: _contexts(True)),
     "contexts before zip": (table.read, "c.npy", lambda path: _contexts(False)),
     "index": (read_index, "i.parquet", lambda path: _index()),
+    "collected_index": (read_index, "i.parquet", lambda path: _index(COLLECTED_SCHEMA)),
     "plan": (_plan, "plan.parquet", lambda path: _index()),
     "cleaned": (find, "c.parquet", _manifest),
     "statistics": (statistics.load, "s.safetensors", _statistics),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nonesuch.captions.funnel import EVERY, sifted
@@ -65,7 +66,7 @@ def caption_dataset(
 ) -> CaptionCounts:
     """Add captions to each shard that lacks them; shards that are done stay done."""
     counts, plan = CaptionCounts(), Plan(folder)
-    steered = "steering" in manifests.read(folder).options
+    steered = STEERING in manifests.read(folder).brought_columns
     with manifests.locked(folder):
         for shard in range(plan.shards):
             # What a model is asked may go on where it ended; what it answered is remembered.
@@ -76,7 +77,7 @@ def caption_dataset(
                 seen = parquet.read_table(columns_file(folder, PERCEPTION, shard))
                 index = read_index(shard_files(folder, shard).index)
                 truth = _truth(index["key"].to_pylist(), known, _steering(folder, shard) if steered else None)
-                captions = captioner.table(_arrays(seen), index["seed"].to_numpy(), truth)
+                captions = captioner.table(_arrays(seen), _seeds(index), truth)
                 write_columns(folder, GROUP, shard, made_by, captions)
             counts.add(captions, 0, not done)
             on_progress("writing captions", counts.images, plan.images)
@@ -94,6 +95,12 @@ def _steering(folder: Path, shard: int) -> pa.Table:
     if problem := columns_problem(folder, STEERING, shard):
         raise NonesuchError(f"{folder}: shard {shard:06d}: {problem}; run the command that made it again")
     return parquet.read_table(columns_file(folder, STEERING, shard))
+
+
+def _seeds(index: pa.Table) -> NDArray[np.uint64]:
+    """(N,) the images' seeds; of an image without one the first bytes of its hash."""
+    of_hashes = pa.array([int.from_bytes(one[:8], "little") for one in index["sha256"].to_pylist()], pa.uint64())
+    return pc.coalesce(index["seed"], of_hashes).to_numpy()
 
 
 def _truth(keys: list[str], known: Labels | None, steering: pa.Table | None) -> NDArray[np.float64] | None:

@@ -1,5 +1,7 @@
 """Conditions in SQL over the columns of tables; they can read nothing else."""
 
+from typing import Any
+
 import duckdb
 
 from nonesuch.core.errors import NonesuchError
@@ -7,7 +9,7 @@ from nonesuch.core.errors import NonesuchError
 
 def rows_that_meet(
     connection: duckdb.DuckDBPyConnection, key: str, joined: str, condition: str, option: str, missing: str = ""
-) -> list[str | int | None]:
+) -> list[Any]:
     """The key of each row that meets a condition.
 
     Args:

@@ -167,6 +167,9 @@ def _planned(
     }
     if manifests.is_dataset(folder):
         old = manifests.read(folder)
+        if old.made_from:
+            made_by = old.options.get("made_by")
+            raise NonesuchError(f"{folder}: holds a dataset that 'nonesuch {made_by}' made; name another folder")
         new = dataclasses.replace(old, **record, complete=False, shards=[])
         if old.complete or _holds_shards(folder):
             manifests.check_same(folder, old, new)

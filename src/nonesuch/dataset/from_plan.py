@@ -38,6 +38,8 @@ class PlannedImages:
 
     def __init__(self, folder: Path, generator: Generator) -> None:
         manifest = manifests.read(folder)
+        if manifest.generator is None:
+            raise NonesuchError(f"{folder}: holds images that existed before, not a plan; leave out --from-generator")
         manifests.check_plan(folder, manifest)
         if manifest.generator["sha256"] != generator.card.sha256:
             raise NonesuchError(f"{folder}: was planned for {manifest.generator['name']}, not for {generator.name}")

@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from nonesuch.core import parquet, tables
 from nonesuch.core.conditions import rows_that_meet
@@ -29,18 +31,31 @@ def select(source: Source, condition: str) -> Source:
     Raises:
         NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
     """
-    with duckdb.connect() as connection:
-        ours = source.is_dataset
-        joined, key, missing = (_of_dataset if ours else _of_table)(connection, source.path)
-        found = rows_that_meet(connection, key, joined, condition, "--where", missing)
+    ours = source.is_dataset
+    found, missing = _meeting(source.path, ours, condition)
     name_of = key_of if ours else plain_name
-    names = {str(name) if ours else plain_name(str(name)) for name in found if name is not None}
+    names = {name if ours else plain_name(name) for name in found if name is not None}
     kept = [item for item in source.photographs if name_of(item.name) in names]
     if not kept:
         raise NonesuchError(
             f"--where {condition!r}: none of the {len(source.photographs)} images of {source.path} meets it{missing}"
         )
     return replace(source, photographs=kept)
+
+
+def chosen_keys(dataset: Path, condition: str) -> NDArray[np.bytes_]:
+    """(K,) the keys, ascending, of a dataset's images whose columns meet a condition; it and errors as in `select`."""
+    found, missing = _meeting(dataset, True, condition)
+    if not found:
+        raise NonesuchError(f"--where {condition!r}: none of the images of {dataset} meets it{missing}")
+    return np.sort(np.array([key.encode() for key in found if key is not None]))
+
+
+def _meeting(path: Path, ours: bool, condition: str) -> tuple[list[str | None], str]:
+    """Keys or files of the images that meet a condition; and the groups of columns that are not whole, in words."""
+    with duckdb.connect() as connection:
+        joined, key, missing = (_of_dataset if ours else _of_table)(connection, path)
+        return rows_that_meet(connection, key, joined, condition, "--where", missing), missing
 
 
 def _of_dataset(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, str, str]:

@@ -2,13 +2,11 @@
 
 import hashlib
 import tarfile
+from collections import Counter
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
@@ -16,10 +14,12 @@ from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
-from nonesuch.formats.plan import Plan, PlanRows
+from nonesuch.formats.manifest import Manifest
+from nonesuch.formats.plan import Plan
 from nonesuch.formats.shards import image_key, read_index, shard_files
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.steering.columns import GROUP as STEERING
+
+_NOT_COMPLETE = "the dataset is not complete; run the command that made it again"
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
     """
     folder = as_path(dataset)
     manifest = manifests.read(folder)
+    if manifest.made_from and not manifest.complete:  # its plan is written last
+        return VerifiedDataset(folder, manifest.images, (_NOT_COMPLETE,))
     problems = []
     try:
         manifests.check_plan(folder, manifest)
@@ -64,7 +66,7 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
             f"the manifest says {manifest.identities} and {manifest.images}"
         )
     if not manifest.complete:
-        problems.append("the dataset is not complete; run the command that made it again")
+        problems.append(_NOT_COMPLETE)
     elif len(manifest.shards) != plan.shards:
         problems.append(f"the manifest lists {len(manifest.shards)} shards, the plan {plan.shards}")
     expected_files = {path for number in range(plan.shards) for path in astuple(shard_files(folder, number))}
@@ -77,16 +79,38 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
     for number in range(plan.shards):
         expected = manifest.shards[number]["sha256"] if number < len(manifest.shards) else None
         try:
-            problem = _check_shard(folder, number, plan.read(number), expected, CODECS[manifest.render["codec"]])
+            images = plan.tables(number)[0]
+            problem = _check_shard(folder, number, images, expected, CODECS[manifest.render["codec"]])
         except NonesuchError as error:
             problem = str(error)
         if problem is not None:
             problems.append(f"shard {number:06d}: {problem}; {_mend(folder, number)}")
-        elif "steering" in manifest.options and (problem := columns_problem(folder, STEERING, number)) is not None:
-            problems.append(f"shard {number:06d}: {problem}; run the command that made the dataset again")
+        else:
+            problems += [
+                f"shard {number:06d}: {problem}; run the command that made the dataset again"
+                for group in manifest.brought_columns
+                if (problem := columns_problem(folder, group, number)) is not None
+            ]
         done += plan.shard_images(number)
         on_progress("verifying", done, plan.images)
+    if manifest.made_from and not problems:
+        problems += _parts_problems(folder, manifest, plan.shards)
     return VerifiedDataset(folder, plan.images, tuple(problems))
+
+
+def _parts_problems(folder: Path, manifest: Manifest, shards: int) -> list[str]:
+    """Parts of which there are more or fewer images than the manifest says; the indices are sound."""
+    found = Counter[int]()
+    for number in range(shards):
+        index = read_index(shard_files(folder, number).index)
+        found.update(index["part"].to_pylist() if "part" in index.column_names else ())
+    said = {number: part["images"] for number, part in enumerate(manifest.made_from)}
+    return [
+        f"part {number}: {found[number]} images come from it, the manifest says {said.get(number)}; "
+        "remove the shards and run the command that made the dataset again"
+        for number in sorted(said.keys() | found.keys())
+        if found[number] != said.get(number)
+    ]
 
 
 def _mend(folder: Path, number: int) -> str:
@@ -95,19 +119,13 @@ def _mend(folder: Path, number: int) -> str:
     return f"{remove}run the command that made the dataset again"
 
 
-def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:
+def _check_shard(folder: Path, number: int, planned: pa.Table, expected_hash: str | None, suffix: str) -> str | None:
     shard = shard_files(folder, number)
     if missing := [path.name for path in astuple(shard) if not path.is_file()]:
         return f"{' and '.join(missing)} missing"
     index = read_index(shard.index)
-    planned: dict[str, NDArray[Any]] = {
-        "label": rows.identity,
-        "image": rows.image,
-        "seed": rows.seed,
-        "sigma": rows.sigma,
-    }
-    for name, values in planned.items():
-        if not np.array_equal(index[name].to_numpy(), values):
+    for name, column in {"label": "identity", "image": "image", "seed": "seed", "sigma": "sigma"}.items():
+        if not index[name].equals(planned[column]):
             return f"its index differs from the plan in column {name!r}"
     if expected_hash is not None and files.sha256(shard.tar) != expected_hash:
         return _damaged_image(shard.tar, index, suffix) or "its hash is not the manifest's"

@@ -20,12 +20,14 @@ from nonesuch.formats.plan import IDENTITIES, PLAN
 
 MANIFEST = "dataset.json"
 FORMAT = 1
+LEFT_OUT = "left_out"  # folder of an import: which images of its source have no place in a shard, and why
 
 NO_ONE = "Faces of no one: generated from sampled identity vectors. No person shown exists."
 REAL_PEOPLE = (
     "Generated from reference photographs or vectors of unknown origin: these images show REAL PEOPLE. "
     "Treat them as personal data."
 )
+UNKNOWN_ORIGIN = "Images whose origin is not known: they MAY SHOW REAL PEOPLE. Treat them as personal data."
 
 
 def _versions() -> dict[str, str]:
@@ -62,16 +64,45 @@ class ShardRecord(TypedDict):
     sha256: str
 
 
+class Step(TypedDict):
+    """A dataset that images went through on their way: the hash of its manifest, and how it was made."""
+
+    manifest_sha256: str
+    options: dict[str, Any]
+
+
+class Part(TypedDict):
+    """Where some of a dataset's images come from: a generated dataset, or images that were imported.
+
+    Its `shows_real_people` is None where that is not known, and `manifest_sha256` "" where there was no manifest.
+    `identities` and `images` count what is here of it; `through` names the datasets that lie between, the first first.
+    """
+
+    name: str
+    manifest_sha256: str
+    description: str
+    shows_real_people: bool | None
+    licence: str
+    generator: Origin | None
+    options: dict[str, Any]
+    identities: Count
+    images: Count
+    through: list[Step]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of `dataset.json`.
 
     Attributes:
         description: in words, whether real people are shown.
-        shows_real_people: whether real people are shown, for programs.
+        shows_real_people: whether real people are shown, for programs; True where they may be.
         identities, images: how many the complete dataset holds.
-        options: what was asked for; with the generator it determines every image.
-        generator: name, hash, licence and embedder of the weights.
+        options: what was asked for; with the generator it determines every image. Of a dataset made of images that
+            existed before, `made_by` names the command, and `columns` the groups that were taken along.
+        generator: name, hash, licence and embedder of the weights; None of a dataset made of images that existed
+            before.
+        made_from: of such a dataset, the parts that its images come from; empty of a generated one.
         render: settings under which equal plans give equal bits.
         licence: of the images.
         plan_sha256, identities_sha256: hashes of the plan's two files.
@@ -88,17 +119,26 @@ class Manifest:
     identities: Count
     images: Count
     options: dict[str, Any]
-    generator: Origin
+    generator: Origin | None
     render: dict[str, Any]
     licence: str
     plan_sha256: str
     identities_sha256: str
+    made_from: list[Part] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=_versions)
     shards: list[ShardRecord] = field(default_factory=list)
     complete: bool = False
     command: list[str] = field(default_factory=_command)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"))
     format: int = FORMAT
+
+    @property
+    def brought_columns(self) -> list[str]:
+        """Groups of columns that the dataset was made with, which belong to it as its images do."""
+        if "steering" in self.options:
+            return ["steering"]
+        told = self.options.get("columns")
+        return [str(name) for name in told] if isinstance(told, list) else []
 
 
 def is_dataset(path: Path) -> bool:
@@ -116,7 +156,10 @@ def is_dataset(path: Path) -> bool:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write `dataset.json`; raises NonesuchError where it cannot be written."""
-    files.write_json(folder / MANIFEST, dataclasses.asdict(manifest))
+    content = dataclasses.asdict(manifest)
+    if not manifest.made_from:
+        del content["made_from"]  # so that older versions read what was generated
+    files.write_json(folder / MANIFEST, content)
 
 
 def read(folder: Path) -> Manifest:
@@ -132,7 +175,9 @@ def read(folder: Path) -> Manifest:
     if content.get("format") != FORMAT:
         raise NonesuchError(f"{path}: format {content.get('format')}, this version reads {FORMAT}; update nonesuch")
     manifest = files.typed(content, Manifest, f"{path}: damaged")
-    codec, dtype = manifest.render.get("codec"), manifest.render.get("dtype")
+    if (manifest.generator is None) != bool(manifest.made_from):
+        raise NonesuchError(f"{path}: damaged: it names neither a generator nor parts, or both")
+    codec, dtype = manifest.render.get("codec"), manifest.render.get("dtype", "" if manifest.made_from else None)
     if not isinstance(codec, str) or codec not in CODECS or not isinstance(dtype, str):
         raise NonesuchError(f"{path}: damaged: unknown codec or dtype")
     return manifest
@@ -149,7 +194,7 @@ def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises NonesuchError, naming the first difference, unless both describe the same dataset."""
     for part in ("options", "generator", "render"):
         if key := _first_difference(part, old, new):
-            before, now = getattr(old, part).get(key), getattr(new, part).get(key)
+            before, now = ((getattr(manifest, part) or {}).get(key) for manifest in (old, new))
             raise NonesuchError(
                 f"{folder}: made with {key.replace('_', ' ')} {before}, not {now}; "
                 "repeat its options to resume, or name another folder"
@@ -162,7 +207,7 @@ def have_one_plan(old: Manifest, new: Manifest) -> bool:
 
 
 def _first_difference(part: str, old: Manifest, new: Manifest) -> str:
-    before, now = getattr(old, part), getattr(new, part)
+    before, now = getattr(old, part) or {}, getattr(new, part) or {}
     return next((key for key in sorted(set(before) | set(now)) if before.get(key) != now.get(key)), "")
 
 
@@ -173,5 +218,5 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         NonesuchError: another process is working there, or the folder cannot be written.
     """
-    with locks.exclusive(folder, "shards", "columns/*"):
+    with locks.exclusive(folder, "shards", "columns/*", LEFT_OUT):
         yield

@@ -2,6 +2,9 @@
 
 `plan.parquet` holds identity, image, seed and sigma; `identities.parquet` the identities' vectors. Row group i of
 both belongs to shard i, so a shard is read without reading the rest, whatever the size of the dataset.
+
+The plan of a dataset made of images that existed before lists these: seed and sigma are null where an image was not
+generated from a plan, and `identities.parquet` has no vectors unless all parts have them from one embedder.
 """
 
 from dataclasses import dataclass
@@ -22,9 +25,12 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-def identities_schema(width: int) -> pa.Schema:
-    """Schema of `identities.parquet`: the label, the name it was given, and the raw vector."""
-    return pa.schema([("identity", pa.int64()), ("name", pa.string()), ("embedding", pa.list_(pa.float32(), width))])
+_PEOPLE = pa.schema([("identity", pa.int64()), ("name", pa.string())])
+
+
+def identities_schema(width: int | None) -> pa.Schema:
+    """Schema of `identities.parquet`: the label, the name it was given, and the raw vector; None for no vectors."""
+    return _PEOPLE if width is None else _PEOPLE.append(pa.field("embedding", pa.list_(pa.float32(), width)))
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ class Plan:
             self._images = parquet.reader(folder / PLAN)
             self._identities = parquet.reader(folder / IDENTITIES)
             images, people = self._images.schema_arrow, self._identities.schema_arrow
-            fits = images.equals(PLAN_SCHEMA) and _kinds(people) == _kinds(identities_schema(1))
+            known = [_kinds(identities_schema(width)) for width in (1, None)]
+            fits = images.equals(PLAN_SCHEMA) and _kinds(people) in known
         except parquet.UNREADABLE as error:
             raise NonesuchError(f"{folder}: no readable plan ({error})") from error
         if not fits:
@@ -101,6 +108,11 @@ class Plan:
     def identities(self) -> int:
         """Number of identities."""
         return int(self._identities.metadata.num_rows)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the identities have vectors."""
+        return "embedding" in self._identities.schema_arrow.names
 
     def shard_images(self, shard: int) -> int:
         """Number of images of one shard."""
@@ -124,24 +136,36 @@ class Plan:
         order = np.argsort(every, kind="stable")[:most]
         return every[order], np.concatenate(vectors)[order]
 
-    def read(self, shard: int) -> PlanRows:
-        """The rows of one shard; errors as at opening."""
+    def tables(self, shard: int) -> tuple[pa.Table, pa.Table]:
+        """The rows of one shard as they are in the two files: images, identities; errors as at opening."""
         try:
             images = self._images.read_row_group(shard)
             identities = self._identities.read_row_group(shard)
         except parquet.UNREADABLE as error:
             raise NonesuchError(f"{self.folder}: the plan is damaged at shard {shard} ({error})") from error
-        if any(column.null_count for column in [*images.columns, identities["identity"]]):
+        if any(column.null_count for column in (images["identity"], images["image"], identities["identity"])):
             raise NonesuchError(f"{self.folder}: the plan lacks a value at shard {shard}")
         if not len(identities):
             raise NonesuchError(f"{self.folder}: {IDENTITIES} names nobody at shard {shard}")
+        if not np.isin(images["identity"].to_numpy(), identities["identity"].to_numpy()).all():
+            raise NonesuchError(f"{self.folder}: {PLAN} names identities that {IDENTITIES} lacks, at shard {shard}")
+        return images, identities
+
+    def read(self, shard: int) -> PlanRows:
+        """The rows of one shard that is generated.
+
+        Raises:
+            NonesuchError: as at opening, or an image has no seed, or there are no vectors.
+        """
+        images, identities = self.tables(shard)
+        if any(column.null_count for column in images.columns):
+            raise NonesuchError(f"{self.folder}: the plan lacks a value at shard {shard}")
+        if not self.has_vectors:
+            raise NonesuchError(f"{self.folder}: {IDENTITIES} holds no vectors")
         labels = identities["identity"].to_numpy()
         identity = images["identity"].to_numpy()
         order = np.argsort(labels, kind="stable")
-        position = np.minimum(np.searchsorted(labels[order], identity), len(labels) - 1)
-        vector_row = order[position]
-        if not np.array_equal(labels[vector_row], identity):
-            raise NonesuchError(f"{self.folder}: {PLAN} names identities that {IDENTITIES} lacks, at shard {shard}")
+        vector_row = order[np.searchsorted(labels[order], identity)]
         return PlanRows(
             identity,
             images["image"].to_numpy(),

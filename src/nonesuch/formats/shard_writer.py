@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,20 @@ class ShardWriter:
         suffix: of the images, such as ".jpg".
         made_from: hashes of the plan and the generator, kept in the index.
         render: render settings, kept in the index.
+        schema: of the index; `COLLECTED_SCHEMA` where images have an origin.
     """
 
-    def __init__(self, folder: Path, number: int, suffix: str, made_from: str, render: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        number: int,
+        suffix: str,
+        made_from: str,
+        render: dict[str, Any],
+        schema: pa.Schema = INDEX_SCHEMA,
+    ) -> None:
         self._files = shard_files(folder, number)
+        self._schema = schema
         self._suffix, self._made_from, self._render = suffix, made_from, render
         self._temporary = files.temporary_beside(self._files.tar)
         self._rows: list[tuple[Any, ...]] = []
@@ -37,8 +48,16 @@ class ShardWriter:
         except OSError as error:
             raise files.write_error(self._files.tar, error) from error
 
-    def add(self, identity: int, image: int, seed: int, sigma: float, data: bytes) -> None:
-        """Append one encoded image.
+    def add(
+        self,
+        identity: int,
+        image: int,
+        seed: int | None,
+        sigma: float | None,
+        data: bytes,
+        origin: tuple[int, str] | None = None,
+    ) -> None:
+        """Append one encoded image; `origin` is its part and file where the schema has these.
 
         Raises:
             NonesuchError: the disk is full; nothing is left under the shard's final names.
@@ -50,10 +69,14 @@ class ShardWriter:
         except OSError as error:
             self.abort()
             raise files.write_error(self._files.tar, error) from error
-        self._rows.append((key, identity, image, seed, sigma, offset, len(data), hashlib.sha256(data).digest()))
+        digest = hashlib.sha256(data).digest()
+        self._rows.append((key, identity, image, seed, sigma, offset, len(data), digest, *(origin or ())))
 
-    def complete(self) -> None:
+    def complete(self, told: Mapping[bytes, str] | None = None) -> None:
         """Close the files and move them to their names: the tar first, so that the index vouches for it.
+
+        Args:
+            told: what else the index's metadata should say.
 
         Raises:
             NonesuchError: the disk is full; nothing is left under the index's name.
@@ -65,13 +88,14 @@ class ShardWriter:
                 TAR_BYTES: str(self._temporary.stat().st_size),
                 MADE_FROM: self._made_from,
                 RENDER: json.dumps(self._render),
+                **(told or {}),
             }
             files.publish(self._temporary, self._files.tar)
         except OSError as error:
             self.abort()
             raise files.write_error(self._files.tar, error) from error
-        rows = [dict(zip(INDEX_SCHEMA.names, row, strict=True)) for row in self._rows]
-        table = pa.Table.from_pylist(rows, INDEX_SCHEMA.with_metadata(metadata))
+        rows = [dict(zip(self._schema.names, row, strict=True)) for row in self._rows]
+        table = pa.Table.from_pylist(rows, self._schema.with_metadata(metadata))
         with files.replacing(self._files.index) as temporary:
             parquet.write_table(table, temporary)
 

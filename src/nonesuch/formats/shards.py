@@ -21,6 +21,10 @@ INDEX_SCHEMA = pa.schema(
         ("sha256", pa.binary(32)),
     ]
 )
+# Of a dataset made of images that existed before: also which entry of the manifest's `made_from` an image comes from,
+# and its name there. Seed and sigma are null where it was not generated from a plan of ours.
+COLLECTED_SCHEMA = pa.schema([*INDEX_SCHEMA, ("part", pa.int32()), ("file", pa.string())])
+_OF_PLANS = ("seed", "sigma")
 TAR_HASH, TAR_BYTES, MADE_FROM, RENDER = b"tar_sha256", b"tar_bytes", b"made_from", b"render"  # metadata of the index
 
 
@@ -49,15 +53,16 @@ def key_of(name: str) -> str:
 
 
 def read_index(path: Path) -> pa.Table:
-    """A shard's index.
+    """A shard's index, of `INDEX_SCHEMA` or `COLLECTED_SCHEMA`.
 
     Raises:
         NonesuchError: the file is missing, damaged, or not an index.
     """
     table = parquet.read_checked(path, "shard index")
-    if not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
+    collected = table.schema.equals(COLLECTED_SCHEMA, check_metadata=False)
+    if not collected and not table.schema.equals(INDEX_SCHEMA, check_metadata=False):
         raise NonesuchError(f"{path}: its columns are not those of a shard index")
-    whole = not any(column.null_count for column in table.columns)
+    whole = not any(table[name].null_count for name in table.column_names if not collected or name not in _OF_PLANS)
     whole = whole and all((pc.min(table[name]).as_py() or 0) >= 0 for name in ("offset", "size"))
     if not whole or TAR_HASH not in (table.schema.metadata or {}):
         raise NonesuchError(f"{path}: lacks a value or the hash of its tar, or names a place before it")

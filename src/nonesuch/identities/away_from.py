@@ -115,5 +115,9 @@ def _read(path: Path) -> _Gallery:
         found = table.read(path)
         return _Gallery(path, found.vectors, found.embedder, found.embedder_sha256, files.sha256(path))
     origin, plan = manifest.read(path).generator, Plan(path)
+    if origin is None:
+        raise NonesuchError(
+            f"{path}: made of images that existed before it; give the vectors of 'nonesuch embed {path}'"
+        )
     vectors = np.concatenate([plan.read(shard).vectors for shard in range(plan.shards)])
     return _Gallery(path, vectors, origin["embedder"], origin["embedder_sha256"], files.sha256(path / IDENTITIES))

@@ -117,7 +117,7 @@ class TrainingFaces:
 
 def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[PlannedImages]:
     """The datasets' images, to be generated in the precision that they were planned for."""
-    dtypes = [manifests.read(folder).render["dtype"] for folder in data]
+    dtypes = [manifests.read(folder).render.get("dtype", "float32") for folder in data]
     return [
         PlannedImages(folder, load_generator(generator, str(device), dtype))
         for folder, dtype in zip(data, dtypes, strict=True)
