@@ -88,6 +88,12 @@ _AT_LEAST_1 = click.IntRange(1)
     ),
     click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality."),
     click.option(
+        "--synthetic-mark/--no-synthetic-mark",
+        default=True,
+        show_default=True,
+        help="Let each file say that its image is synthetic (IPTC digital source type in XMP, 426 bytes).",
+    ),
+    click.option(
         "--shard-images",
         type=_AT_LEAST_1,
         help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU, a fifth of that when steering]",

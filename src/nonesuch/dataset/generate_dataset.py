@@ -9,10 +9,12 @@ from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, SEED, Choice
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
 from nonesuch.core.images import CODECS
+from nonesuch.core.notices import notice
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
 from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.formats import manifest as manifests
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
@@ -103,6 +105,7 @@ def generate_dataset(
     steer_identity: float | None = None,
     codec: str = "jpeg",
     quality: int = 95,
+    synthetic_mark: bool = True,
     shard_images: int | None = None,
     micro_batch: int | None = None,
     workers: int | None = None,
@@ -130,6 +133,8 @@ def generate_dataset(
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
+        synthetic_mark: let each file say that its image is synthetic, in 426 bytes that change no pixel; a dataset that
+            was begun without goes on without.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
         device, dtype: of the networks.
@@ -152,7 +157,8 @@ def generate_dataset(
     mix = parse_sigma_mix(sigma or usual)
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
     batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
-    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler)
+    mark = synthetic_mark and not _begun_without_mark(folder)
+    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler, mark)
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
@@ -173,6 +179,14 @@ def _generator(name: str, sampler: str | None, style: float | None, device: str,
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     return model if sampler is None else model.with_sampler(sampler)
+
+
+def _begun_without_mark(folder: Path) -> bool:
+    """Whether a folder holds a dataset of images without the mark, as older versions made them; says so."""
+    without = manifests.is_dataset(folder) and not manifests.read(folder).render.get("synthetic_mark")
+    if without:
+        notice(f"{folder}: begun without --synthetic-mark, and goes on without")
+    return without
 
 
 def _looked_at(
