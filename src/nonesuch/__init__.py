@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nonesuch.cleaning.clean_labels import clean_labels
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
+    from nonesuch.dataset.release.release_dataset import release_dataset
     from nonesuch.dataset.verify_dataset import verify_dataset
     from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
     from nonesuch.identities.embed_photographs import embed_photographs
@@ -73,6 +74,7 @@ __all__ = [
     "name_faces",
     "perceive_faces",
     "probe_attributes",
+    "release_dataset",
     "report_captions",
     "sample_identities",
     "search_faces",
@@ -111,6 +113,7 @@ _PLACES = {
     "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "probe_attributes": "language.probe_attributes",
+    "release_dataset": "dataset.release.release_dataset",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
     "search_faces": "language.search_faces",

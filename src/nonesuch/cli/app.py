@@ -21,6 +21,7 @@ _COMMANDS = {
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
+    "release": ("release:release", "Write what a dataset needs to be published."),
     "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality."),
     "caption": ("captions:caption", "Describe each image in words that can be checked."),
     "calibrate-captions": ("captions:calibrate", "Measure from which score on facts are right."),

@@ -195,7 +195,9 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
 @click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
 def verify(dataset: Path) -> None:
-    """Check every hash, count and label of DATASET; a non-zero exit status says that something is wrong.
+    """Check every hash, count and label of DATASET, and every file of its release where it has one.
+
+    A non-zero exit status says that something is wrong.
 
     \b
     Example:
@@ -207,4 +209,5 @@ def verify(dataset: Path) -> None:
         click.echo(problem, err=True)
     if found.problems:
         raise NonesuchError(f"{dataset}: {len(found.problems)} problems")
-    click.echo(f"{dataset}: sound, {found.images} images verified")
+    released = f", and the {found.released} files of its release" if found.released else ""
+    click.echo(f"{dataset}: sound, {found.images} images verified{released}")
