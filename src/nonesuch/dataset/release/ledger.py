@@ -167,9 +167,10 @@ def licence_of(name: str, entries: Sequence[Entry], stated: str, wished: str | N
         return together([stated, *(entry.licence for entry in entries if entry.licence != NOT_RECORDED)])
     for called, its in [*((_called(entry), its) for entry, its in terms), ("the images", read_terms(stated))]:
         if why := lost(read_terms(wished), its):
+            rest = "move the columns out of the folder" if called.startswith("columns") else "leave --licence out"
             raise NonesuchError(
                 f"--licence {wished}: {called} under {its.text}: your licence {why}; name one that keeps its terms, "
-                f"such as '{its.text}', or leave --licence out"
+                f"such as '{its.text}', or {rest}"
             )
     return wished
 
