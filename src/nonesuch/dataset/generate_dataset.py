@@ -133,8 +133,7 @@ def generate_dataset(
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
-        synthetic_mark: let each file say that its image is synthetic, in 426 bytes that change no pixel; a dataset that
-            was begun without goes on without.
+        synthetic_mark: each file says that its image is synthetic; a dataset begun without goes on without.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
         device, dtype: of the networks.
@@ -153,12 +152,9 @@ def generate_dataset(
     model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
-    usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
-    mix = parse_sigma_mix(sigma or usual)
+    mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
-    batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
-    mark = synthetic_mark and not _begun_without_mark(folder)
-    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler, mark)
+    settings = _settings(model, dtype, micro_batch, codec, quality, style, _marks(folder, synthetic_mark))
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
@@ -181,12 +177,19 @@ def _generator(name: str, sampler: str | None, style: float | None, device: str,
     return model if sampler is None else model.with_sampler(sampler)
 
 
-def _begun_without_mark(folder: Path) -> bool:
-    """Whether a folder holds a dataset of images without the mark, as older versions made them; says so."""
-    without = manifests.is_dataset(folder) and not manifests.read(folder).render.get("synthetic_mark")
-    if without:
+def _settings(
+    model: Generator, dtype: str, micro_batch: int | None, codec: str, quality: int, style: float | None, mark: bool
+) -> RenderSettings:
+    batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
+    return RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler, mark)
+
+
+def _marks(folder: Path, wanted: bool) -> bool:
+    """Whether images get the mark: a dataset that was begun without, as older versions did, goes on without."""
+    if wanted and manifests.is_dataset(folder) and not manifests.read(folder).render.get("synthetic_mark"):
         notice(f"{folder}: begun without --synthetic-mark, and goes on without")
-    return without
+        return False
+    return wanted
 
 
 def _looked_at(

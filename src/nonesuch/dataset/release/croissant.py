@@ -107,8 +107,8 @@ def _responsible(facts: Facts, release: Release) -> dict[str, Any]:
 
 
 def _activity(facts: Facts) -> dict[str, Any]:
-    """What made the shards, out of what; the manifest is its full record."""
-    used: list[dict[str, Any]] = [{"@id": MANIFEST}, {"@id": PLAN}, {"@id": IDENTITIES}]
+    """What made the shards, out of what."""
+    used: list[dict[str, Any]] = [{"@id": PLAN}, {"@id": IDENTITIES}]
     for kind, name, sha256 in facts.inputs:
         used.append({
             "@id": f"{re.sub(r'[^A-Za-z0-9._-]+', '-', f'{kind} {name}'.strip())}-{sha256[:12]}",  # takes no spaces
