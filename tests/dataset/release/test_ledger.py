@@ -91,6 +91,12 @@ def test_a_mix_of_sources_that_contradict_each_other_is_refused_with_both_terms(
         licence_of("faces", entries, "", None)
 
 
+def test_a_source_without_a_licence_is_not_recorded(tmp_path: Path) -> None:
+    entries = ledger(tmp_path, _merged(_part("a", "", None)))
+    assert licence_of("faces", entries, "", None) == "not recorded"
+    assert [entry.name for entry in unchecked(entries)] == ["a"]
+
+
 def test_what_lets_nobody_share_derived_works_is_refused(tmp_path: Path) -> None:
     entries = ledger(tmp_path, _merged(_part("a", "CC-BY-ND-4.0", None)))
     with pytest.raises(NonesuchError, match=r"source a is under CC-BY-ND-4.0, .*\(CC-BY-4.0\) is; make it without"):

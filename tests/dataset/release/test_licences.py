@@ -25,6 +25,7 @@ from tests.test_docs import ROOT
         ("non-commercial research only (LICENSE-WEIGHTS.md)", ["non-commercial research only"]),
         ("noncommercial", ["non-commercial"]),
         ("research use only", ["research only"]),
+        ("research and non-commercial use only", ["research only", "non-commercial"]),
         ("MIT, CreativeML OpenRAIL-M", ["permissive", "restricted uses"]),
         ("OpenRAIL++", ["restricted uses"]),
         ("MIT and CC-BY-4.0", ["permissive", "attribution"]),

@@ -94,7 +94,7 @@ def _responsible(facts: Facts, release: Release) -> dict[str, Any]:
     verdict = "Not audited." if release.verdict is None else f"Audited ({release.verdict.compared}); see README.md."
     return {
         "rai:dataCollection": facts.how_made,
-        "rai:dataCollectionType": ["Synthetic"] if facts.synthetic else [NOT_RECORDED],
+        "rai:dataCollectionType": ["Others" if facts.synthetic else NOT_RECORDED],
         "rai:dataAnnotationProtocol": [facts.how_labelled],
         "rai:dataManipulationProtocol": facts.how_cleaned,
         "rai:dataLimitations": facts.limits,

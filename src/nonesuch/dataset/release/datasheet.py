@@ -18,7 +18,6 @@ def datasheet(facts: Facts, release: Release) -> str:
         f"- {name}: {entry.source or NOT_RECORDED}. Trained on: {entry.training_data or NOT_RECORDED}"
         for name, entry in trained.items()
     )
-    shown = "real people" if not facts.description.startswith("Faces of no one") else "people who don't exist"
     quality = f", quality {_number(facts.render.get('quality'))}" if facts.codec == "jpeg" else ""
     return f"""# Datasheet of {release.name}
 The headings are those of Regulation (EU) 2024/1689, Annex IV, point 2(d). This page was filled in from what the dataset
@@ -44,7 +43,7 @@ Of systems that are trained on this dataset: {NOT_RECORDED}. Of the models that 
 
 ## Scope and main characteristics
 - intended purpose: {NOT_RECORDED}
-- who is shown: {shown}
+- who is shown: {facts.description}
 - images per identity: {_number(facts.options.get("images_per_identity"))}
 - format of images: {facts.codec.upper()}{quality}
 - places, times and populations that it stands for: {NOT_RECORDED}

@@ -102,23 +102,25 @@ def _made_with(manifest: dict[str, Any], of: str = "") -> Iterator[Entry]:
 def _columns(folder: Path) -> Iterator[Entry]:
     """The weights that made columns, as far as their files name them."""
     for group in sorted(path for path in (folder / "columns").glob("*") if path.is_dir()):
-        file = next(iter(sorted(group.glob("[0-9]*.parquet"))), None)
-        if file is None or group.name in _OF_THE_DATASET:
+        if group.name in _OF_THE_DATASET or not (parts := sorted(group.glob("[0-9]*.parquet"))):
             continue
-        try:
-            made_by = (parquet.read_schema(file).metadata or {}).get(MADE_BY, b"").decode()
-        except parquet.UNREADABLE as error:
-            raise NonesuchError(f"{file}: damaged; remove it and run the command that made it again") from error
         if group.name == "captions":
             yield from (Entry.of("rewriter of captions", name, "", NOT_RECORDED) for name in _rewriters(group))
             yield Entry.of("captions", "grammar", "", NOT_RECORDED)
             continue
-        known = [sha256 for sha256 in _HASH.findall(made_by) if sha256 in shipped_cards()]
-        what = f"columns {group.name}"
-        if not known:
-            yield Entry.of(what, NOT_RECORDED, "", NOT_RECORDED)
-        for sha256 in known:
-            yield _weights(what, "", sha256)
+        for made_by in sorted({_made_by(part) for part in parts}):
+            known = [sha256 for sha256 in _HASH.findall(made_by) if sha256 in shipped_cards()]
+            if not known:
+                yield Entry.of(f"columns {group.name}", NOT_RECORDED, "", NOT_RECORDED)
+            for sha256 in known:
+                yield _weights(f"columns {group.name}", "", sha256)
+
+
+def _made_by(file: Path) -> str:
+    try:
+        return (parquet.read_schema(file).metadata or {}).get(MADE_BY, b"").decode()
+    except parquet.UNREADABLE as error:
+        raise NonesuchError(f"{file}: damaged; remove it and run the command that made it again") from error
 
 
 def _rewriters(group: Path) -> list[str]:
@@ -164,7 +166,8 @@ def licence_of(name: str, entries: Sequence[Entry], stated: str, wished: str | N
                     f"{its.text}: {why}; make it without one of them"
                 )
     if wished is None:
-        return together([stated, *(entry.licence for entry in entries if entry.licence != NOT_RECORDED)])
+        told = [text for text in (stated, *(entry.licence for entry in entries)) if text not in ("", NOT_RECORDED)]
+        return together(told) if told else NOT_RECORDED
     for called, its in [*((_called(entry), its) for entry, its in terms), ("the images", read_terms(stated))]:
         if why := lost(read_terms(wished), its):
             rest = "move the columns out of the folder" if called.startswith("columns") else "leave --licence out"

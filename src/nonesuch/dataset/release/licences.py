@@ -35,9 +35,9 @@ _FAMILIES: tuple[tuple[str, frozenset[str], str], ...] = (
     (
         "non-commercial research only",
         frozenset({NON_COMMERCIAL, RESEARCH}),
-        r"non-?commercial-research(-use)?(-only)?|research-and-non-?commercial(-use)?(-only)?",
+        r"non-?commercial-research(-use)?(-only)?",
     ),
-    (RESEARCH, frozenset({RESEARCH}), r"research(-use)?-only"),
+    (RESEARCH, frozenset({RESEARCH}), r"research(-use)?(-only)?"),
     (RESTRICTED, frozenset({RESTRICTED}), r"(creativeml-|bigscience-)?open-?rail(\+\+|-m)?"),
 )
 # Hugging Face's names for licences, by SPDX's.
@@ -45,8 +45,9 @@ _ON_THE_HUB = {
     "MIT": "mit", "Apache-2.0": "apache-2.0", "BSD-2-Clause": "bsd-2-clause", "BSD-3-Clause": "bsd-3-clause",
     "ISC": "isc", "Unlicense": "unlicense", "CC0-1.0": "cc0-1.0", "PDDL-1.0": "pddl", "ODbL-1.0": "odbl",
     "ODC-By-1.0": "odc-by", "CDLA-Permissive-2.0": "cdla-permissive-2.0", "CDLA-Sharing-1.0": "cdla-sharing-1.0",
-    **{f"CC-{kind}-{version}": f"cc-{kind.lower()}-{version}" for version in ("2.0", "2.5", "3.0", "4.0")
-       for kind in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")},
+    **{name: name.lower() for name in (
+        "CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CC-BY-NC-2.0",
+        "CC-BY-NC-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0")},
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def read_terms(text: str) -> Terms:
     Remarks in brackets are left out; parts stand between commas, semicolons or "and".
     """
     plain = re.sub(r"\([^)]*\)", " ", text.lower())
-    parts = [re.sub(r"[\s_-]+", "-", part.strip()) for part in re.split(r"[,;]|\sand\s(?!non)", plain)]
+    parts = [re.sub(r"[\s_-]+", "-", part.strip()) for part in re.split(r"[,;]|\sand\s", plain)]
     families: list[str] = []
     demands: set[str] = set()
     alike: set[str] = set()

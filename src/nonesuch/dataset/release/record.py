@@ -86,7 +86,10 @@ def read(folder: Path) -> Release:
         NonesuchError: it is damaged, or was changed since it was written, or is of a newer format.
     """
     path = folder / RELEASE
-    content = files.read_json(path)
+    try:
+        content = files.read_json(path)
+    except NonesuchError as error:
+        raise NonesuchError(f"{error}; remove it and run 'nonesuch release' again") from error
     if content.get("format") != FORMAT:
         raise NonesuchError(f"{path}: format {content.get('format')}, this version reads {FORMAT}; update nonesuch")
     seal = content.pop("seal", None)
