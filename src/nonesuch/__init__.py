@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nonesuch.dataset.collected.subset_dataset import subset_dataset
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
+    from nonesuch.dataset.release.release_dataset import release_dataset
     from nonesuch.dataset.verify_dataset import verify_dataset
     from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
     from nonesuch.identities.embed_photographs import embed_photographs
@@ -79,6 +80,7 @@ __all__ = [
     "name_faces",
     "perceive_faces",
     "probe_attributes",
+    "release_dataset",
     "report_captions",
     "sample_identities",
     "search_faces",
@@ -121,6 +123,7 @@ _PLACES = {
     "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "probe_attributes": "language.probe_attributes",
+    "release_dataset": "dataset.release.release_dataset",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
     "search_faces": "language.search_faces",

@@ -21,6 +21,7 @@ FUNCTIONS = {
     "merge": "merge_datasets",
     "split": "split_dataset",
     "subset": "subset_dataset",
+    "release": "release_dataset",
     "perceive": "perceive_faces",
     "caption": "caption_faces",
     "calibrate-captions": "calibrate_captions",

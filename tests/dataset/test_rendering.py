@@ -56,6 +56,7 @@ def test_what_a_dataset_holds(whole: Path, cli: Cli) -> None:
     assert manifest["shows_real_people"] is False
     assert manifest["render"] == {
         "device": "cpu", "dtype": "float32", "micro_batch": 16, "codec": "jpeg", "quality": 95, "style": 1.0,
+        "synthetic_mark": True,
     }  # fmt: skip
     assert [shard["identities"] for shard in manifest["shards"]] == [3, 3, 3, 3]
     plan = pq.read_table(whole / "plan.parquet")

@@ -15,6 +15,7 @@ from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths, as_texts, path_or_none
 from nonesuch.core.version import VERSION
+from nonesuch.formats import manifest as manifests
 from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.source import Source
 from nonesuch.loop.progress import OnProgress, no_progress
@@ -130,7 +131,10 @@ def _audited(
 
     figures, images = audit(source, seen, eyes, reference, target, on_step)
     written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
-    return seen, {"source": str(source.path), "columns_written_to": str(written), **figures}
+    about: dict[str, Any] = {"source": str(source.path), "columns_written_to": str(written)}
+    if source.is_dataset:  # so that a release can tell whose verdict this is
+        about["images_sha256"] = manifests.images_sha256(manifests.read(source.path))
+    return seen, about | figures
 
 
 def _reference(

@@ -88,6 +88,12 @@ _AT_LEAST_1 = click.IntRange(1)
     ),
     click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality."),
     click.option(
+        "--synthetic-mark/--no-synthetic-mark",
+        default=True,
+        show_default=True,
+        help="Let each file say that its image is synthetic (IPTC digital source type in XMP, 426 bytes).",
+    ),
+    click.option(
         "--shard-images",
         type=_AT_LEAST_1,
         help="Images per shard.  [default: 1000 on a CPU, 10000 on a GPU, a fifth of that when steering]",
@@ -189,7 +195,9 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
 @click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
 def verify(dataset: Path) -> None:
-    """Check every hash, count and label of DATASET; a non-zero exit status says that something is wrong.
+    """Check every hash, count and label of DATASET, and every file of its release where it has one.
+
+    A non-zero exit status says that something is wrong.
 
     \b
     Example:
@@ -201,4 +209,5 @@ def verify(dataset: Path) -> None:
         click.echo(problem, err=True)
     if found.problems:
         raise NonesuchError(f"{dataset}: {len(found.problems)} problems")
-    click.echo(f"{dataset}: sound, {found.images} images verified")
+    released = f", and the {found.released} files of its release" if found.released else ""
+    click.echo(f"{dataset}: sound, {found.images} images verified{released}")

@@ -9,10 +9,12 @@ from nonesuch.core.arguments import AT_LEAST_1, COSINE, DTYPE, FMR, SEED, Choice
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
 from nonesuch.core.images import CODECS
+from nonesuch.core.notices import notice
 from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
 from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.formats import manifest as manifests
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
@@ -103,6 +105,7 @@ def generate_dataset(
     steer_identity: float | None = None,
     codec: str = "jpeg",
     quality: int = 95,
+    synthetic_mark: bool = True,
     shard_images: int | None = None,
     micro_batch: int | None = None,
     workers: int | None = None,
@@ -130,6 +133,7 @@ def generate_dataset(
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
+        synthetic_mark: each file says that its image is synthetic; a dataset begun without goes on without.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
         device, dtype: of the networks.
@@ -148,11 +152,9 @@ def generate_dataset(
     model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
-    usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
-    mix = parse_sigma_mix(sigma or usual)
+    mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
-    batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
-    settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler)
+    settings = _settings(model, dtype, micro_batch, codec, quality, style, _marks(folder, synthetic_mark))
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
@@ -173,6 +175,21 @@ def _generator(name: str, sampler: str | None, style: float | None, device: str,
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     return model if sampler is None else model.with_sampler(sampler)
+
+
+def _settings(
+    model: Generator, dtype: str, micro_batch: int | None, codec: str, quality: int, style: float | None, mark: bool
+) -> RenderSettings:
+    batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
+    return RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler, mark)
+
+
+def _marks(folder: Path, wanted: bool) -> bool:
+    """Whether images get the mark: a dataset that was begun without, as older versions did, goes on without."""
+    if wanted and manifests.is_dataset(folder) and not manifests.read(folder).render.get("synthetic_mark"):
+        notice(f"{folder}: begun without --synthetic-mark, and goes on without")
+        return False
+    return wanted
 
 
 def _looked_at(

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from nonesuch.core import images
 from nonesuch.core.devices import MATMUL_PRECISION, available_cores, exact, is_out_of_memory
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CODECS
+from nonesuch.core.images import CODECS, Pixels
+from nonesuch.core.synthetic_mark import say_synthetic
 from nonesuch.dataset.others import Others
 from nonesuch.formats.columns import have_columns, write_columns
 from nonesuch.formats.plan import Plan, PlanRows
@@ -30,6 +31,7 @@ from nonesuch.steering.columns import GROUP as STEERING
 from nonesuch.steering.columns import steered_columns
 from nonesuch.steering.steerer import Steerer
 
+_WHERE_SET = ("sampler", "synthetic_mark")
 _STEERED_AT_ONCE = 4  # micro-batches that share their slots, so that few of these stay empty
 _Made = tuple[list[bytes], pa.Table | None]  # encoded images, and the record of their steering
 
@@ -46,6 +48,7 @@ class RenderSettings:
         quality: of JPEG, 1..100.
         style: spread of the style codes, for a generator that has them.
         sampler: of a generator that samples, see `Generator.sampler`.
+        synthetic_mark: whether each file says that its image is synthetic, see `nonesuch.core.synthetic_mark`.
     """
 
     device: str
@@ -55,10 +58,11 @@ class RenderSettings:
     quality: int
     style: float = 1.0
     sampler: str = ""
+    synthetic_mark: bool = False
 
     def as_record(self) -> dict[str, Any]:
-        """The settings as the manifest keeps them, JSON-ready; a generator without a sampler has none to keep."""
-        return {name: value for name, value in asdict(self).items() if name != "sampler" or value}
+        """The settings as the manifest keeps them, JSON-ready; of the last two only what is set, as older ones do."""
+        return {name: value for name, value in asdict(self).items() if name not in _WHERE_SET or value}
 
 
 def render_environment(settings: RenderSettings) -> dict[str, Any]:
@@ -231,7 +235,7 @@ def _render(
     with _enough_memory(generator, settings):
         bases, vectors = rows.vectors[rows.vector_row], image_vectors(rows, generator)
         found = steerer.steer(bases, vectors, rows.seed, settings.micro_batch, settings.style, heed)
-    encoded = [images.encode(image, settings.codec, settings.quality) for image in found.images]
+    encoded = [_encode(image, settings) for image in found.images]
     return encoded, steered_columns(steerer.wishes, found)
 
 
@@ -243,7 +247,12 @@ def render_rows(
     with _enough_memory(generator, settings):
         vectors = image_vectors(rows, generator)
         pixels = to_grey_levels(generator.render(vectors, rows.seed, settings.micro_batch, settings.style, away))
-    return [images.encode(image, settings.codec, settings.quality) for image in pixels]
+    return [_encode(image, settings) for image in pixels]
+
+
+def _encode(pixels: Pixels, settings: RenderSettings) -> bytes:
+    data = images.encode(pixels, settings.codec, settings.quality)
+    return say_synthetic(data) if settings.synthetic_mark else data
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
+from nonesuch.dataset.release.checking import release_problems
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
 from nonesuch.formats.manifest import Manifest
@@ -30,15 +31,17 @@ class VerifiedDataset:
         folder: of the dataset.
         images: how many it should hold.
         problems: what is wrong and how to repair it, a line each; empty for a sound dataset.
+        released: how many files its release holds; 0 where there is none.
     """
 
     folder: Path
     images: int
     problems: tuple[str, ...]
+    released: int = 0
 
 
 def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -> VerifiedDataset:
-    """Check every hash, count and label of a dataset against its manifest and plan.
+    """Check every hash, count and label of a dataset against its manifest and plan, and every file of its release.
 
     Args:
         dataset: its folder.
@@ -95,7 +98,8 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         on_progress("verifying", done, plan.images)
     if manifest.made_from and not problems:
         problems += _parts_problems(folder, manifest, plan.shards)
-    return VerifiedDataset(folder, plan.images, tuple(problems))
+    released, wrong = release_problems(folder, manifest)
+    return VerifiedDataset(folder, plan.images, (*problems, *wrong), released)
 
 
 def _parts_problems(folder: Path, manifest: Manifest, shards: int) -> list[str]:

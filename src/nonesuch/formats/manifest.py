@@ -190,6 +190,11 @@ def check_plan(folder: Path, manifest: Manifest) -> None:
             raise NonesuchError(f"{folder / name}: not the file that the manifest was written for; restore it")
 
 
+def images_sha256(manifest: Manifest) -> str:
+    """One hash for all images of a complete dataset: SHA-256 over the hashes of its shards, a line each."""
+    return files.text_sha256("".join(f"{shard['sha256']}\n" for shard in manifest.shards))
+
+
 def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises NonesuchError, naming the first difference, unless both describe the same dataset."""
     for part in ("options", "generator", "render"):

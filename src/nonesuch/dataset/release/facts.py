@@ -1,0 +1,129 @@
+"""What is known of a dataset, said once for all documents of its release; what isn't known is called not recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nonesuch.dataset.release.ledger import Entry
+from nonesuch.dataset.release.licences import NOT_RECORDED
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A dataset in words and numbers.
+
+    Attributes:
+        description: whether real people are shown.
+        synthetic: whether every image was generated.
+        identities, images: how many.
+        codec: of the images, "jpeg" or "png".
+        marked: whether the files of images say that they are synthetic.
+        created: date and time, UTC, of the manifest.
+        made_by: the command that made it.
+        versions: of the software.
+        options, render: as the manifest has them.
+        seed: of all images; None where there is no one seed.
+        inputs: kind, name and SHA-256 of what the images were made from.
+        shards: places of the tars.
+        columns: groups of columns that are there.
+        how_made, how_labelled, how_cleaned: in words.
+        limits: of what made it, in words; never empty.
+        tags: for hubs.
+        contact_sheet: whether there is a picture.
+    """
+
+    description: str
+    synthetic: bool
+    identities: int
+    images: int
+    codec: str
+    marked: bool
+    created: str
+    made_by: str
+    versions: dict[str, str]
+    options: dict[str, Any]
+    render: dict[str, Any]
+    seed: int | None
+    inputs: list[tuple[str, str, str]]
+    shards: list[str]
+    columns: list[str]
+    how_made: str
+    how_labelled: str
+    how_cleaned: str
+    limits: list[str]
+    tags: list[str]
+    contact_sheet: bool
+
+
+def facts_of(manifest: dict[str, Any], ledger: Sequence[Entry], columns: Sequence[str], contact_sheet: bool) -> Facts:
+    """What a manifest and a ledger tell.
+
+    Args:
+        manifest: the content of `dataset.json`.
+        columns: groups of columns that are there.
+        contact_sheet: whether there is a picture.
+    """
+    options, render, parts = manifest["options"], manifest["render"], manifest.get("made_from", [])
+    generated = manifest["generator"] is not None
+    synthetic = generated or (bool(parts) and all(part["generator"] is not None for part in parts))
+    made_by = "nonesuch generate" if generated else f"nonesuch {options.get('made_by', '')}".strip()
+    inputs = [(entry.what, entry.name, entry.sha256) for entry in ledger if entry.sha256 and _makes_images(entry)]
+    inputs += [("dataset", part["name"], part["manifest_sha256"]) for part in parts if part["manifest_sha256"]]
+    limits = [
+        f"{entry.name}: {entry.limits}" for entry in ledger if entry.limits and entry.what.startswith("generator")
+    ]
+    return Facts(
+        description=manifest["description"],
+        synthetic=synthetic,
+        identities=manifest["identities"],
+        images=manifest["images"],
+        codec=render["codec"],
+        marked=bool(render.get("synthetic_mark")),
+        created=manifest["created"],
+        made_by=made_by,
+        versions=manifest["versions"],
+        options=options,
+        render=render,
+        seed=options.get("seed"),
+        inputs=inputs,
+        shards=[shard["tar"] for shard in manifest["shards"]],
+        columns=list(columns),
+        how_made=_how_made(manifest, made_by),
+        how_labelled=(
+            "Each image is labelled with the identity whose vector it was generated from; nobody annotated it."
+            if generated
+            else f"Labels are those of the datasets that it was made from; how these were given: {NOT_RECORDED}."
+        ),
+        how_cleaned=_how_cleaned(options) if generated else NOT_RECORDED,
+        limits=limits or [NOT_RECORDED],
+        tags=[*(["synthetic"] if synthetic else []), "faces", "face-recognition", "webdataset"],
+        contact_sheet=contact_sheet,
+    )
+
+
+def _makes_images(entry: Entry) -> bool:
+    return not entry.what.startswith(("columns", "captions", "rewriter", "source"))
+
+
+def _how_made(manifest: dict[str, Any], made_by: str) -> str:
+    options, generator = manifest["options"], manifest["generator"]
+    if generator is None:
+        names = ", ".join(part["name"] for part in manifest.get("made_from", []))
+        return f"Put together by '{made_by}' from {names or NOT_RECORDED}."
+    whose = (
+        f"sampled identity vectors ({options['sampling']}), no two with a cosine above {options['max_similarity']:g}; "
+        "no photograph was collected for it"
+        if "sampling" in options
+        else "identity vectors of reference photographs"
+        if "reference_sha256" in options
+        else "identity vectors of a table"
+    )
+    steered = f" Images were steered to {', '.join(options['steering']['wishes'])}." if "steering" in options else ""
+    return f"Generated by {generator['name']} from {whose}.{steered}"
+
+
+def _how_cleaned(options: dict[str, Any]) -> str:
+    younger = (
+        f" Sampled people who look younger than {options['min_age']:g} were left out." if "min_age" in options else ""
+    )
+    return f"None: every image that was planned is there.{younger}"
