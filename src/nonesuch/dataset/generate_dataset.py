@@ -13,6 +13,7 @@ from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
 from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.dataset.workers.options import WorkerOptions
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
@@ -39,7 +40,7 @@ class GeneratedDataset:
 
     Attributes:
         folder: where it is.
-        manifest: what it holds and what made it.
+        manifest: what it holds and what made it; not `complete` if parts are left to other processes.
         rendered: images that this call made.
         seconds: how long it took to make and write them.
         contact_sheet: picture of its first identities, a row each; None of a plan.
@@ -78,6 +79,7 @@ class GeneratedDataset:
     shard_images=AT_LEAST_1,
     micro_batch=AT_LEAST_1,
     workers=AT_LEAST_1,
+    processes=AT_LEAST_1,
     dtype=DTYPE,
 )
 def generate_dataset(
@@ -106,6 +108,9 @@ def generate_dataset(
     shard_images: int | None = None,
     micro_batch: int | None = None,
     workers: int | None = None,
+    processes: int | None = None,
+    ray: str | None = None,
+    shards: str | None = None,
     plan_only: bool = False,
     summary: bool = True,
     device: str = "auto",
@@ -131,6 +136,7 @@ def generate_dataset(
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
+        processes, ray, shards: who renders; see `nonesuch.dataset.workers.options.WorkerOptions`.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
         device, dtype: of the networks.
         on_progress: told what is being done.
@@ -144,6 +150,7 @@ def generate_dataset(
     folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
+    by = WorkerOptions.read(processes, ray, shards)
     asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
     model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
@@ -156,8 +163,11 @@ def generate_dataset(
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads = workers or default_workers(model.device)
-    done = create_dataset(folder, request, model, settings, threads, on_progress, steerer)
+    crew = by.crew(folder, generator, str(model.device), workers)
+    done = create_dataset(folder, request, model, settings, threads, on_progress, steerer, by.part, crew)
     made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
+    if not made.manifest.complete:  # other parts are missing
+        return made
     made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
     return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
 
