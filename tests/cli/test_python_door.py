@@ -17,6 +17,8 @@ FUNCTIONS = {
     "embed": "embed_photographs",
     "generate": "generate_dataset",
     "verify": "verify_dataset",
+    "recipe": "write_recipe",
+    "rebuild": "rebuild_dataset",
     "perceive": "perceive_faces",
     "caption": "caption_faces",
     "calibrate-captions": "calibrate_captions",

@@ -94,7 +94,6 @@ def create_dataset(
         if manifest.complete and shards.missing(range(shards.plan.shards)):
             with manifests.locked_briefly(folder):
                 manifests.write(folder, dataclasses.replace(manifest, complete=False, shards=[], environments=[]))
-        files.make_folder(folder / "shards")
         total = shards.images(part.shards(shards.plan.shards))
 
         def on_image(done: int) -> None:

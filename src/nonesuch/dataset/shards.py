@@ -72,6 +72,7 @@ class Shards:
 
     def writer(self, shard: int, suffix: str, render: dict[str, Any]) -> ShardWriter:
         """Begin to write a shard; arguments and errors as `ShardWriter`."""
+        files.make_folder(shard_files(self.folder, shard).tar.parent)
         return ShardWriter(self.folder, shard, suffix, self._made_from, render)
 
     def add_columns(self, shard: int, records: Sequence[pa.Table]) -> None:

@@ -1,6 +1,7 @@
 """Checking a dataset: every hash, count and label."""
 
 import hashlib
+import json
 import tarfile
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -14,12 +15,17 @@ from nonesuch.core import files, images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
+from nonesuch.dataset.shards import differences
+from nonesuch.dataset.write_recipe import is_recipe
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
+from nonesuch.formats.manifest import Manifest
 from nonesuch.formats.plan import Plan, PlanRows
-from nonesuch.formats.shards import image_key, read_index, shard_files
+from nonesuch.formats.shards import RENDER, image_key, read_index, read_told, shard_files
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.steering.columns import GROUP as STEERING
+
+_OTHER_HASH = "its hash is not the manifest's"
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class VerifiedDataset:
     Attributes:
         folder: of the dataset.
         images: how many it should hold.
-        problems: what is wrong and how to repair it, a line each; empty for a sound dataset.
+        problems: what is wrong and how to repair it, a line each; empty for a sound dataset. A recipe has the problem
+            that it holds no images.
     """
 
     folder: Path
@@ -57,6 +64,9 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         manifests.check_plan(folder, manifest)
     except NonesuchError as error:
         problems.append(str(error))
+    if is_recipe(folder, manifest):
+        problems.append(f"a recipe, which holds no images; make them with 'nonesuch rebuild {folder}'")
+        return VerifiedDataset(folder, manifest.images, tuple(problems))
     plan = Plan(folder)
     if (plan.identities, plan.images) != (manifest.identities, manifest.images):
         problems.append(
@@ -78,6 +88,8 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         expected = manifest.shards[number]["sha256"] if number < len(manifest.shards) else None
         try:
             problem = _check_shard(folder, number, plan.read(number), expected, CODECS[manifest.render["codec"]])
+            if problem == _OTHER_HASH:
+                problem += _other_way(folder, number, manifest)
         except NonesuchError as error:
             problem = str(error)
         if problem is not None:
@@ -95,6 +107,14 @@ def _mend(folder: Path, number: int) -> str:
     return f"{remove}run the command that made the dataset again"
 
 
+def _other_way(folder: Path, number: int, manifest: Manifest) -> str:
+    """What differs between how a shard was rendered and how the manifest's were, to go behind the problem."""
+    told = read_told(shard_files(folder, number).index).get(RENDER)
+    if told is None or not (found := differences([*manifest.environments, json.loads(told)])):
+        return ""
+    return f": rendered in another way ({'; '.join(found)})"
+
+
 def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str | None, suffix: str) -> str | None:
     shard = shard_files(folder, number)
     if missing := [path.name for path in astuple(shard) if not path.is_file()]:
@@ -110,7 +130,7 @@ def _check_shard(folder: Path, number: int, rows: PlanRows, expected_hash: str |
         if not np.array_equal(index[name].to_numpy(), values):
             return f"its index differs from the plan in column {name!r}"
     if expected_hash is not None and files.sha256(shard.tar) != expected_hash:
-        return _damaged_image(shard.tar, index, suffix) or "its hash is not the manifest's"
+        return _damaged_image(shard.tar, index, suffix) or _OTHER_HASH
     return _damaged_image(shard.tar, index, suffix)
 
 
