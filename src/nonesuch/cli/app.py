@@ -85,7 +85,7 @@ def app(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; bad input ends in one line on standard error and a non-zero exit status."""
-    from nonesuch.cli.allocator import keep_memory
+    from nonesuch.core.allocator import keep_memory
 
     keep_memory()
     try:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import available_cores
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import Notice
@@ -48,6 +49,7 @@ def in_processes(count: int) -> Crew:
 
 def _work(task: RenderTask, theirs: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     warnings.simplefilter("ignore", Notice)  # the process that started this one has told it
     try:
         task.run()

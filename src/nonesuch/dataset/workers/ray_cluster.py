@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import available_cores
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.workers.crew import Crew, RenderTask
@@ -74,4 +75,5 @@ def _run_there(ray: Any, task: RenderTask, divide: bool, count: int | None, on_w
 
 
 def _work(task: RenderTask) -> None:
+    keep_memory()
     task.run()
