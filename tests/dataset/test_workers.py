@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.part import Part, read_part
+from nonesuch.dataset.workers.crew import RenderTask, devices_of
 from tests.conftest import Cli, succeed
 
 _OPTIONS = ["--identities", "24", "--images", "10", "--seed", "3", "--shard-images", "40", "--workers", "1"]
@@ -143,6 +145,32 @@ def test_a_local_ray(cli: Cli, options: list[str], whole: Path, planned: Path) -
     assert outcome.status == 0, outcome.err
     assert "24 identities, 240 images" in outcome.out
     _is_like(planned, whole)
+
+
+def test_workers_that_end_without_their_work_are_told(
+    cli: Cli, options: list[str], planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[RenderTask, bool]] = []
+
+    def idle(task: RenderTask, divide: bool, on_wait: Callable[[], None]) -> list[str]:
+        given.append((task, divide))
+        return ["worker process 7 was killed by signal 9"]
+
+    monkeypatch.setattr("nonesuch.dataset.workers.options.in_processes", lambda count: idle)
+    failed = cli("generate", planned, *options, "--processes", 2, "--shards", "1/2")
+    assert "worker process 7 was killed by signal 9; 3 shards are missing, run the same command again" in failed.error
+    ((task, divide),) = given
+    assert (task.folder, task.part, divide) == (planned, Part(1, 2), False)
+
+
+def test_workers_have_gpus_of_their_own_and_parts_where_they_cannot_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    devices = devices_of("cuda", 3)
+    assert devices == ["cuda:0", "cuda:1", "cuda:0"]
+    assert devices_of("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    task = RenderTask(Path("faces"), "tiny", "cuda", None, Part(1, 2))
+    assert [each.part for each in task.shared_by(devices, divide=True)] == [Part(1, 6), Part(3, 6), Part(5, 6)]
+    assert {each.part for each in task.shared_by(devices, divide=False)} == {Part(1, 2)}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -130,16 +130,14 @@ def generate_dataset(
         generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
             generator's mix, 0.2 for vectors of photographs.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
-        sampler: how an IDiff-Face or Arc2Face samples, such as "dpm,steps=20,guidance=2", see
-            `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
+        sampler: of a diffusion, see `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
         codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
         processes, ray, shards: who renders; see `nonesuch.dataset.workers.options.WorkerOptions`.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
-        device, dtype: of the networks.
-        on_progress: told what is being done.
+        device, dtype, on_progress: of the networks; told what is being done.
 
     Raises:
         NonesuchError: options that contradict one another, a folder that holds something else, or a full disk.
@@ -155,21 +153,18 @@ def generate_dataset(
     model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
     source = people.source(model, generator, seed, least_age, on_progress)
-    usual = _SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix
-    mix = parse_sigma_mix(sigma or usual)
+    mix = parse_sigma_mix(sigma or (_SIGMA_OF_REFERENCES if source.shows_real_people else model.card.sigma_mix))
     request = DatasetRequest(images, mix, seed, shard_images or _shard_images(model, steerer), source)
     batch, spread = micro_batch or model.usual_batch, 1.0 if style is None else style
     settings = RenderSettings(model.device.type, dtype, batch, codec, quality, spread, model.sampler)
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
-    threads = workers or default_workers(model.device)
-    crew = by.crew(folder, generator, str(model.device), workers)
+    threads, crew = workers or default_workers(model.device), by.crew(folder, generator, model.device, workers)
     done = create_dataset(folder, request, model, settings, threads, on_progress, steerer, by.part, crew)
     made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
-    if not made.manifest.complete:  # other parts are missing
-        return made
-    made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
-    return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
+    if made.manifest.complete and steerer is not None:
+        made = replace(made, steering=steering_outcome(folder, steerer.wishes, min_age))
+    return _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
 
 
 def _generator(name: str, sampler: str | None, style: float | None, device: str, dtype: str) -> Generator:
@@ -188,7 +183,9 @@ def _generator(name: str, sampler: str | None, style: float | None, device: str,
 def _looked_at(
     made: GeneratedDataset, model: Generator, fmr: float, on_progress: OnProgress | None
 ) -> GeneratedDataset:
-    """Add a contact sheet, and how a sample looks to the vectors' embedder and to another one."""
+    """Add a contact sheet, and how a sample looks to the vectors' embedder and to another one, once all is there."""
+    if not made.manifest.complete:
+        return made
     sample = read_identities(made.folder, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
     shown = [list(identity.images) for identity in sample[:_SHEET_ROWS]]
     write_contact_sheet(shown, made.folder / "contact_sheet.png")

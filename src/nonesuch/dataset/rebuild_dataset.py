@@ -127,7 +127,7 @@ def rebuild_dataset(
             on_progress("rendering" if makers.steerer is None else "steering", done, total)
 
         started = time.monotonic()
-        crew = by.crew(place, generator or model.card.name, str(model.device), workers)
+        crew = by.crew(place, generator or model.card.name, model.device, workers)
         if crew is None:
             threads = workers or default_workers(model.device)
             rendered = render_missing(made, model, makers.settings, threads, on_image, makers.steerer, by.part)

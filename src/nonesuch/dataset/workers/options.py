@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from nonesuch.dataset.part import ALL, Part, read_part
 from nonesuch.dataset.workers.crew import Crew, RenderTask
 from nonesuch.dataset.workers.processes import in_processes
@@ -41,9 +43,11 @@ class WorkerOptions:
             return cls(part, on_ray(ray, processes))
         return cls(part, None if processes in (None, 1) else in_processes(processes))
 
-    def crew(self, folder: Path, generator: str, device: str, workers: int | None) -> tuple[Crew, RenderTask] | None:
+    def crew(
+        self, folder: Path, generator: str, device: torch.device, workers: int | None
+    ) -> tuple[Crew, RenderTask] | None:
         """Worker processes with their task; None where this process renders. Arguments as of `RenderTask`."""
         if self.start is None:
             return None
         weights = generator if generator in shipped_names() else str(Path(generator).expanduser().absolute())
-        return self.start, RenderTask(folder.absolute(), weights, device, workers, self.part)
+        return self.start, RenderTask(folder.absolute(), weights, str(device), workers, self.part)
