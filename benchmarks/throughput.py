@@ -112,7 +112,7 @@ def published_loop(folder: Path, generator: Generator, images: int, workers: int
 
 
 def one_size(images: int) -> list[float]:
-    """Seconds, seconds of a core, peak megabytes and megabytes on the disk of a dataset of noise, in its own process."""
+    """Seconds, seconds of a core, peak megabytes and megabytes on the disk of one dataset, made in its own process."""
     command = [sys.executable, __file__, "--only-size", str(images)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [float(part) for part in printed.split()]
