@@ -131,7 +131,7 @@ def claimed(folder: Path) -> bool:
                 pass
         except (Timeout, OSError):
             return True
-    if place.is_dir():
+    with contextlib.suppress(OSError):  # there is none, or the file system keeps a file that was open
         for path in place.iterdir():
             path.unlink()
         place.rmdir()

@@ -127,8 +127,7 @@ def generate_dataset(
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
         min_age: leave out sampled people who look younger, and steer images that do; from 25 years on.
         images, seed: images of each identity; seed of everything random.
-        generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
-            generator's mix, 0.2 for vectors of photographs.
+        generator, sigma: shipped, or a file with its card; perturbation as "sigma:share,...", None for the usual one.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
         sampler: of a diffusion, see `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
@@ -161,9 +160,7 @@ def generate_dataset(
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
     threads, crew = workers or default_workers(model.device), by.crew(folder, generator, model.device, workers)
     done = create_dataset(folder, request, model, settings, threads, on_progress, steerer, by.part, crew)
-    made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
-    if made.manifest.complete and steerer is not None:
-        made = replace(made, steering=steering_outcome(folder, steerer.wishes, min_age))
+    made = _steered(GeneratedDataset(folder, *done, problems=tuple(source.problems)), steerer, min_age)
     return _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
 
 
@@ -178,6 +175,13 @@ def _generator(name: str, sampler: str | None, style: float | None, device: str,
     if style is not None and not model.has_style:
         raise NonesuchError(f"--style: {model.name} has no style code; leave it out")
     return model if sampler is None else model.with_sampler(sampler)
+
+
+def _steered(made: GeneratedDataset, steerer: Steerer | None, min_age: float | None) -> GeneratedDataset:
+    """Add what became of the wishes, if there were any, once all is there."""
+    if steerer is None or not made.manifest.complete:
+        return made
+    return replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
 
 
 def _looked_at(

@@ -95,8 +95,9 @@ def render_by(crew: Crew, task: RenderTask, shards: Shards, has_locks: bool, on_
     tell()
     ended = crew(task, not has_locks, tell)
     left = shards.missing(missing)
-    if left and ended:
-        raise NonesuchError(f"{ended[0]}; {len(left)} shards are missing, run the same command again to resume")
+    if left:
+        why = ended[0] if ended else "the workers ended early"
+        raise NonesuchError(f"{why}; {len(left)} shards are missing, run the same command again to resume")
     for what in ended:
         notice(f"{what}; the others did its work")
     return shards.images(missing) - shards.images(left)
