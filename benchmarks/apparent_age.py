@@ -18,7 +18,7 @@ from rich.table import Table
 from steering import independent
 
 from nonesuch import load_perceiver
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.readers import find
 
 AGES = (18, 22, 25)

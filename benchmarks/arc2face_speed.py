@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.embedders.embedder import freeze
 from nonesuch.generators.arc2face.generator import Arc2FaceCard, Arc2FaceGenerator
 from nonesuch.generators.generator import Generator

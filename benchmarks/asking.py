@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import ask_face
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.perception.attributes import ATTRIBUTES
 from nonesuch.perception.labels import labelled
 

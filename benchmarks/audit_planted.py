@@ -31,7 +31,7 @@ from nonesuch.audit.figures.view import EmbedderView
 from nonesuch.audit.looking import Seen
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import Light, verdict
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find

@@ -37,8 +37,8 @@ from nonesuch.captions.reading import Reader
 from nonesuch.captions.sentences import SentenceReader
 from nonesuch.captions.thresholds import SHIPPED, measured, read_thresholds, truths
 from nonesuch.captions.writing import Captioner
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import tables
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import Stream, uniform_rows
 from nonesuch.formats.photographs import read_names
 from nonesuch.measures.texts import growth, self_bleu, text_figures

@@ -25,7 +25,7 @@ from nonesuch.cleaning.cast import MOST_ROUNDS
 from nonesuch.cleaning.cleaned_set import CleanedSet, clean_set, thresholds
 from nonesuch.cleaning.features import Features, features
 from nonesuch.cleaning.uncertain import Thresholds, uncertain
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 from nonesuch.formats.readers import find
 from nonesuch.models import load_detector

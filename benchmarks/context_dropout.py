@@ -20,8 +20,8 @@ import torch
 from sampled_people import sample_people, told_apart
 
 from nonesuch import create_model, load_embedder, load_generator, load_perceiver
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files, parquet
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import channels_last
 from nonesuch.core.seeding import derive_seed
 from nonesuch.core.tables import embeddings

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 
 from nonesuch import load_embedder, load_generator
 from nonesuch.audit.judges.pixels import luminance
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import to_grey_levels
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_embedder
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.readers import find
 from nonesuch.identities.embedding import embed_each
 from nonesuch.measures.metrics import equal_error_rate

@@ -17,7 +17,7 @@ from rich.table import Table
 from sampled_people import IMAGES, perturbed, sample_people, told_apart
 
 from nonesuch import load_detector, load_embedder, load_generator
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.photographs import read_names

@@ -28,8 +28,8 @@ from sampled_people import Faces, Judges, drawn, heldout_halves, told_apart
 
 from nonesuch import generate_dataset, load_detector, load_embedder, sample_identities
 from nonesuch.audit.figures.identities import PAPER_THRESHOLD
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.photographs import Photograph
 from nonesuch.generators.generator import GeneratorCard

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import create_model, load_embedder
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import files
+from nonesuch.core.allocator import keep_memory
 from nonesuch.embedders.embedder import Embedder, EmbedderCard, freeze
 from nonesuch.evaluation.all_pairs import compare_all
 from nonesuch.evaluation.figures import comparison_scores

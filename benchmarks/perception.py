@@ -20,8 +20,8 @@ from rich.table import Table
 from sklearn.ensemble import RandomForestRegressor
 
 from nonesuch import load_embedder, load_perceiver
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import tables
+from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.readers import find
 from nonesuch.measures.metrics import fnmr

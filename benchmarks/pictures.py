@@ -19,7 +19,7 @@ from nonesuch import load_embedder, load_flip, load_generator, load_perceiver
 from nonesuch.captions.grammar import LANGUAGES, Grammar
 from nonesuch.captions.thresholds import SHIPPED, read_thresholds
 from nonesuch.captions.writing import Captioner
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
 from nonesuch.generators.generator import Generator, to_grey_levels

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance
 
 from nonesuch import create_model
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import channels_last
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find

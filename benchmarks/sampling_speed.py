@@ -21,7 +21,7 @@ import torch
 from peak_memory import peak_megabytes
 from torch import Tensor, nn
 
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import available_cores, channels_last
 from nonesuch.generators.diffusion.ddpm import ddpm
 from nonesuch.generators.diffusion.schedule import linear, visits

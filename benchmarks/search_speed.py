@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nonesuch import load_flip
-from nonesuch.cli.allocator import keep_memory
 from nonesuch.core import parquet
+from nonesuch.core.allocator import keep_memory
 from nonesuch.dataset.text_image_vectors import vectors_in
 from nonesuch.language.search_faces import best
 

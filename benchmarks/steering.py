@@ -21,7 +21,7 @@ from rich.table import Table
 from sampled_people import sample_people
 
 from nonesuch import load_detector, load_embedder, load_generator, load_perceiver
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.generators.generator import Generator, Latent, to_grey_levels

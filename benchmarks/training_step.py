@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import nn
 
 from nonesuch import create_model, load_detector, load_embedder
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.devices import channels_last
 from nonesuch.embedders import prelu
 from nonesuch.formats.crops import Crops

@@ -16,7 +16,7 @@ import numpy as np
 from sampled_people import Judges, drawn, heldout_halves, perturbed, sample_people
 
 from nonesuch import load_embedder, load_generator, load_perceiver
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.measures.realism import neighbourhoods
 from nonesuch.measures.similarity import normalised
 from nonesuch.perception.attributes import ATTRIBUTES

@@ -26,7 +26,7 @@ from variation import drift, openness, within_spread
 
 from nonesuch import load_detector, load_embedder, load_generator, load_perceiver
 from nonesuch.audit.judges.pixels import luminance, measures
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
 from nonesuch.formats.photographs import Photograph, exclude, read_names
 from nonesuch.formats.readers import find

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from nonesuch.dataset.collected.subset_dataset import subset_dataset
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
+    from nonesuch.dataset.rebuild_dataset import rebuild_dataset
     from nonesuch.dataset.release.release_dataset import release_dataset
     from nonesuch.dataset.verify_dataset import verify_dataset
+    from nonesuch.dataset.write_recipe import write_recipe
     from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
     from nonesuch.identities.embed_photographs import embed_photographs
     from nonesuch.identities.fit_statistics import fit_statistics
@@ -80,6 +82,7 @@ __all__ = [
     "name_faces",
     "perceive_faces",
     "probe_attributes",
+    "rebuild_dataset",
     "release_dataset",
     "report_captions",
     "sample_identities",
@@ -92,6 +95,7 @@ __all__ = [
     "train_recogniser",
     "verify_dataset",
     "widen_generator",
+    "write_recipe",
 ]
 # Where each is defined. Importing torch takes a second, which `nonesuch --help` need not wait for.
 _PLACES = {
@@ -123,6 +127,7 @@ _PLACES = {
     "name_faces": "language.naming.name_faces",
     "perceive_faces": "dataset.perceive_faces",
     "probe_attributes": "language.probe_attributes",
+    "rebuild_dataset": "dataset.rebuild_dataset",
     "release_dataset": "dataset.release.release_dataset",
     "report_captions": "captions.analysis.report_captions",
     "sample_identities": "identities.sample_identities",
@@ -135,6 +140,7 @@ _PLACES = {
     "train_recogniser": "recognition.train_recogniser",
     "verify_dataset": "dataset.verify_dataset",
     "widen_generator": "training.widen_generator",
+    "write_recipe": "dataset.write_recipe",
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import nonesuch
 from nonesuch import NonesuchError
@@ -223,3 +224,14 @@ def test_python_takes_shares_as_a_mapping(sets: Path, tmp_path: Path) -> None:
     assert [one.manifest.identities for one in made.values()] == [4, 3]
     with pytest.raises(NonesuchError, match="a=True: not a share"):
         nonesuch.split_dataset(sets / "faces", tmp_path / "wrong", {"a": True, "b": 0.5})
+
+
+def test_a_dataset_of_images_that_existed_has_no_recipe(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "crops").mkdir()
+    Image.new("RGB", (112, 112)).save(tmp_path / "crops" / "a.jpg")
+    assert cli("import", tmp_path / "crops", tmp_path / "people").status == 0
+    for command in ("recipe", "rebuild"):
+        outcome = cli(command, tmp_path / "people", tmp_path / "out")
+        assert outcome.status == 1
+        assert "made of images that existed before it; nothing can make them again" in outcome.err
+        assert not (tmp_path / "out").exists()

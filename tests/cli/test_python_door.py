@@ -17,6 +17,8 @@ FUNCTIONS = {
     "embed": "embed_photographs",
     "generate": "generate_dataset",
     "verify": "verify_dataset",
+    "recipe": "write_recipe",
+    "rebuild": "rebuild_dataset",
     "import": "import_images",
     "merge": "merge_datasets",
     "split": "split_dataset",

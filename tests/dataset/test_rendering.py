@@ -20,7 +20,7 @@ import webdataset
 from PIL import Image
 
 from nonesuch import create_model
-from nonesuch.core import weights
+from nonesuch.core import locks, weights
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.measures.similarity import nearest
 from tests.conftest import Cli
@@ -250,7 +250,10 @@ def test_running_it_again_renders_nothing(cli: Cli, whole: Path, tiny_generator:
     assert "nothing left to render" in outcome.out
 
 
-def test_two_processes_cannot_write_one_dataset(whole: Path, cli: Cli, tiny_generator: Path) -> None:
+def test_another_command_at_work_keeps_out(
+    whole: Path, cli: Cli, tiny_generator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BUSY_SECONDS", 0.0)
     code = (
         "import sys, time; from pathlib import Path; from nonesuch.formats.manifest import locked\n"
         "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"

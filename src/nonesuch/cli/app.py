@@ -21,6 +21,8 @@ _COMMANDS = {
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
+    "recipe": ("recipes:recipe", "Write a dataset's small form, without its images."),
+    "rebuild": ("recipes:rebuild", "Make the images of a recipe again; check their hashes."),
     "import": ("collected:import_images", "Make labelled images a dataset."),
     "merge": ("collected:merge", "Make one dataset of several."),
     "split": ("collected:split", "Split a dataset into parts that share no identity."),
@@ -88,7 +90,7 @@ def app(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; bad input ends in one line on standard error and a non-zero exit status."""
-    from nonesuch.cli.allocator import keep_memory
+    from nonesuch.core.allocator import keep_memory
 
     keep_memory()
     try:

@@ -113,6 +113,9 @@ _AT_LEAST_1 = click.IntRange(1)
         help="Images per forward pass.  [default: 16 on a CPU, 256 on a GPU; Arc2Face 1 and 8]",
     ),
     click.option("--workers", type=_AT_LEAST_1, help="Rendering threads.  [default: the CPU's cores]"),
+    options.processes,
+    options.ray,
+    options.shards,
     options.device,
     options.dtype,
 )
@@ -122,6 +125,7 @@ def generate(out: Path, **chosen: Any) -> None:
     Without --reference or --vectors, identities are sampled: people who don't exist, no two more alike than --fmr or
     --max-similarity allows. OUT then holds plan.parquet, identities.parquet, dataset.json, tar shards with an index
     each (also a valid WebDataset) and contact_sheet.png. Running the same command again resumes what was interrupted.
+    Running it several times at once, on one host or on several that share OUT, shares the work; the bits are the same.
 
     --steer changes each image's vector and style code until it shows what was asked for: yaw and pitch (degrees), age
     (years), quality (0..100), gender (1 is female) or one of CelebA's attributes (0 or 1). OUT/columns/steering holds
@@ -135,17 +139,21 @@ def generate(out: Path, **chosen: Any) -> None:
       nonesuch generate faces --vectors people.parquet --images 20
       nonesuch generate faces --generator idiff_small --sampler dpm,steps=20,negative=0.5
       nonesuch generate me --reference me.jpg --images 50
+      nonesuch generate faces --identities 10000 --processes 8
+      nonesuch generate faces --identities 10000 --shards slurm
     """
     started = time.monotonic()
     with progress_bar() as bar:
         made = generate_dataset(out, **chosen, on_progress=bar)
     manifest = made.manifest
     options.show_problems(made.problems, "see the photographs")
+    if not manifest.complete and not chosen["plan_only"]:
+        click.echo(f"{out}: {_speed(made)}; this part is done, the dataset is complete when all parts are")
+        return
     if made.contact_sheet is None:
         click.echo(f"{out}: a plan of {manifest.identities} identities, {manifest.images} images")
         return
-    speed = f"{made.rendered / made.seconds:.0f} images/s" if made.rendered else "nothing left to render"
-    click.echo(f"{out}: {manifest.identities} identities, {manifest.images} images, {speed}")
+    click.echo(f"{out}: {manifest.identities} identities, {manifest.images} images, {_speed(made)}")
     if manifest.shows_real_people:
         click.echo(manifest.description)
     if made.steering is not None:
@@ -154,6 +162,10 @@ def generate(out: Path, **chosen: Any) -> None:
     if made.summaries:
         _show_summaries(made, chosen["fmr"] or DEFAULT_FMR)
     click.echo(f"took {time.monotonic() - started:.0f} s in all")
+
+
+def _speed(made: GeneratedDataset) -> str:
+    return f"{made.rendered / made.seconds:.0f} images/s" if made.rendered else "nothing left to render"
 
 
 def _show_steering(found: SteeringOutcome, min_age: float | None) -> None:

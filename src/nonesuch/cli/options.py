@@ -104,6 +104,24 @@ dtype = click.option(
     show_default=True,
     help="Precision of the networks; float16 needs a GPU, bfloat16 is fast on CPUs that have instructions for it.",
 )
+processes = click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Worker processes, each on a GPU of its own as far as there are GPUs.  [default: 1; with --ray one on each "
+    "GPU of the cluster, or on each host]",
+)
+ray = click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="local",
+    help="Render on a Ray cluster at this address; auto for the one this host belongs to, no address for one of this "
+    "host alone. Needs nonesuch[cluster].",
+)
+shards = click.option(
+    "--shards",
+    help="Make only every N-th shard, from the I-th on: I/N, from 0/N; slurm reads it from the environment of a task "
+    "of a SLURM array.  [default: all that no other process makes]",
+)
 generator = click.option(
     "--generator",
     default="idiff_fast",

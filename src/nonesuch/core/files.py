@@ -98,9 +98,14 @@ def is_half_written(path: Path) -> bool:
     return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None
 
 
-def clear_half_written(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder; no living one may be writing there."""
-    for path in folder.glob(".*.tmp"):
+def clear_half_written(folder: Path, of: str = "") -> None:
+    """Remove what killed processes left half-written in a folder; no living one may be writing there.
+
+    Args:
+        folder: may be missing.
+        of: only files whose names begin so.
+    """
+    for path in folder.glob(f".{of}*.tmp"):
         if is_half_written(path):
             path.unlink(missing_ok=True)
 

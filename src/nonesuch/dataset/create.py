@@ -1,7 +1,7 @@
 """The main job: a plan, its images, and the manifest that vouches for both."""
 
+import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nonesuch.core import files
+from nonesuch.core import files, locks
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.locks import LOCK
+from nonesuch.core.locks import CLAIMS, LOCK
 from nonesuch.core.notices import notice
+from nonesuch.dataset.part import ALL, Part
 from nonesuch.dataset.planning import write_plan
 from nonesuch.dataset.rendering import RenderSettings, render_missing
+from nonesuch.dataset.shards import Shards, finish
 from nonesuch.dataset.vector_sources import VectorSource
+from nonesuch.dataset.workers.crew import Crew, RenderTask, render_by
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.manifest import MANIFEST, Manifest, ShardRecord
-from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
-from nonesuch.formats.shards import TAR_HASH, read_index, shard_files
+from nonesuch.formats.manifest import MANIFEST, Manifest
+from nonesuch.formats.plan import IDENTITIES, PLAN
 from nonesuch.generators.generator import Generator, check_identity_vectors
 from nonesuch.steering.steerer import Steerer
 
@@ -61,8 +63,10 @@ def create_dataset(
     workers: int,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     steerer: Steerer | None = None,
+    part: Part = ALL,
+    crew: tuple[Crew, RenderTask] | None = None,
 ) -> tuple[Manifest, int, float]:
-    """Plan and render a dataset, or resume one that was interrupted.
+    """Plan and render a dataset, or resume one that was interrupted, or help other processes that do.
 
     Args:
         folder: new, empty, or holding the same dataset.
@@ -72,38 +76,36 @@ def create_dataset(
         workers: threads.
         on_progress: told what is being done, how much of it is done, and how much there is (0 if unknown).
         steerer: steers each image to what its seed draws from the wishes; the dataset gets the columns `steering`.
+        part: the shards that are this call's business.
+        crew: worker processes that render in place of this one, and their task.
 
     Returns:
-        The manifest of the complete dataset, the number of images that this call rendered, and the seconds it took
-        to render and write them.
+        The manifest, complete if all shards are there; the number of images that this call rendered, and the seconds it
+        took to render and write them.
 
     Raises:
         NonesuchError: bad counts or vectors, a folder that holds something else or the same with other options,
-            another process at work there, or a full disk. Complete shards stay as they are.
+            another command at work there, or a full disk. Complete shards stay as they are.
     """
     if workers < 1:
         raise NonesuchError("--workers must be at least 1")
-    with _at_work(folder, request, settings):
-        manifest = _planned(folder, request, generator, settings, on_progress, steerer)
-        plan = Plan(folder)
-        made_from = f"{manifest.plan_sha256} {manifest.identities_sha256} {generator.card.sha256}"
-        made_from += f" {json.dumps(steerer.record())}" if steerer else ""
-        files.make_folder(folder / "shards")
+    with _planned_together(folder, request, generator, settings, on_progress, steerer, part) as (manifest, has_locks):
+        shards = Shards(folder, manifest, generator, steerer)
+        if manifest.complete and shards.missing(range(shards.plan.shards)):
+            with manifests.locked_briefly(folder):
+                manifests.write(folder, dataclasses.replace(manifest, complete=False, shards=[], environments=[]))
+        total = shards.images(part.shards(shards.plan.shards))
+
+        def on_image(done: int) -> None:
+            on_progress("rendering" if steerer is None else "steering", done, total)
+
         started = time.monotonic()
-        rendered = render_missing(
-            folder,
-            plan,
-            made_from,
-            generator,
-            settings,
-            workers,
-            lambda done: on_progress("rendering" if steerer is None else "steering", done, plan.images),
-            steerer,
-        )
+        if crew is None:
+            rendered = render_missing(shards, generator, settings, workers, on_image, steerer, part)
+        else:
+            rendered = render_by(*crew, shards, has_locks, on_image)
         seconds = time.monotonic() - started
-        shards = [_shard_record(folder, number) for number in range(plan.shards)]
-        manifest = dataclasses.replace(manifest, shards=shards, complete=True)
-        manifests.write(folder, manifest)
+        manifest = finish(shards)
     return manifest, rendered, seconds
 
 
@@ -116,17 +118,34 @@ def plan_dataset(
     steerer: Steerer | None = None,
 ) -> Manifest:
     """Plan a dataset and render nothing; `create_dataset` continues from there. Arguments and errors as there."""
-    with _at_work(folder, request, settings):
-        return _planned(folder, request, generator, settings, on_progress, steerer)
+    with _planned_together(folder, request, generator, settings, on_progress, steerer, ALL) as (manifest, _):
+        return manifest
 
 
 @contextmanager
-def _at_work(folder: Path, request: DatasetRequest, settings: RenderSettings) -> Iterator[None]:
-    """Inside the block the folder is there and this process's alone; one that was made goes again with bad input."""
-    with files.made_folder(folder, LOCK):
+def _planned_together(
+    folder: Path,
+    request: DatasetRequest,
+    generator: Generator,
+    settings: RenderSettings,
+    on_progress: Callable[[str, int, int], None],
+    steerer: Steerer | None,
+    part: Part,
+) -> Iterator[tuple[Manifest, bool]]:
+    """Inside the block the dataset is planned and its plan stays; a folder that was made goes again with bad input.
+
+    Yields the manifest, and whether the file system has locks.
+    """
+    with files.made_folder(folder, LOCK), contextlib.ExitStack() as held:
         _check_request(folder, request, settings)
-        with manifests.locked(folder):
-            yield
+        with manifests.locked_briefly(folder) as has_locks:
+            if part != ALL and not has_locks and not manifests.is_dataset(folder):
+                raise NonesuchError(f"{folder}: a file system without locks; write the plan first, with --plan-only")
+            manifest = _planned(folder, request, generator, settings, on_progress, steerer)
+            if has_locks:
+                held.enter_context(locks.present(folder))
+        manifests.check_plan(folder, manifest)
+        yield manifest, has_locks
 
 
 def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettings) -> None:
@@ -134,7 +153,7 @@ def _check_request(folder: Path, request: DatasetRequest, settings: RenderSettin
         raise NonesuchError(f"--images {request.images_per_identity}: give a number of at least 1")
     if request.images_per_shard < 1 or settings.micro_batch < 1:
         raise NonesuchError("--shard-images and --micro-batch must be at least 1")
-    ours = (LOCK, PLAN, IDENTITIES, *(() if _holds_shards(folder) else ("shards",)))
+    ours = (LOCK, CLAIMS, PLAN, IDENTITIES, *(() if _holds_shards(folder) else ("shards",)))
     if not manifests.is_dataset(folder) and any(
         path.name not in ours and not files.is_half_written(path) for path in folder.iterdir()
     ):
@@ -170,12 +189,11 @@ def _planned(
         if old.made_from:
             made_by = old.options.get("made_by")
             raise NonesuchError(f"{folder}: holds a dataset that 'nonesuch {made_by}' made; name another folder")
-        new = dataclasses.replace(old, **record, complete=False, shards=[])
-        if old.complete or _holds_shards(folder):
+        new = dataclasses.replace(old, **record)
+        if old.complete or _holds_shards(folder) or locks.claimed(folder):
             manifests.check_same(folder, old, new)
         if manifests.have_one_plan(old, new):
-            manifests.check_plan(folder, old)
-            if new != old:  # it is not complete until every shard is known to be there
+            if new != old:
                 manifests.write(folder, new)
             return new
         notice(f"{folder}: its plan, of which no image was made, is replaced")
@@ -205,14 +223,3 @@ def _planned(
 
 def _holds_shards(folder: Path) -> bool:
     return any((folder / "shards").glob("[!.]*"))
-
-
-def _shard_record(folder: Path, number: int) -> ShardRecord:
-    place = shard_files(folder, number)
-    index = read_index(place.index)
-    return {
-        "tar": f"shards/{place.tar.name}",
-        "images": len(index),
-        "identities": len(index["label"].unique()),
-        "sha256": index.schema.metadata[TAR_HASH].decode(),
-    }

@@ -14,6 +14,7 @@ from nonesuch.dataset.create import DatasetRequest, create_dataset, plan_dataset
 from nonesuch.dataset.people import People
 from nonesuch.dataset.rendering import RenderSettings, default_workers
 from nonesuch.dataset.summary import Summary, summarise
+from nonesuch.dataset.workers.options import WorkerOptions
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.dataset import read_identities
 from nonesuch.formats.manifest import Manifest
@@ -41,7 +42,7 @@ class GeneratedDataset:
 
     Attributes:
         folder: where it is.
-        manifest: what it holds and what made it.
+        manifest: what it holds and what made it; not `complete` if parts are left to other processes.
         rendered: images that this call made.
         seconds: how long it took to make and write them.
         contact_sheet: picture of its first identities, a row each; None of a plan.
@@ -80,6 +81,7 @@ class GeneratedDataset:
     shard_images=AT_LEAST_1,
     micro_batch=AT_LEAST_1,
     workers=AT_LEAST_1,
+    processes=AT_LEAST_1,
     dtype=DTYPE,
 )
 def generate_dataset(
@@ -109,6 +111,9 @@ def generate_dataset(
     shard_images: int | None = None,
     micro_batch: int | None = None,
     workers: int | None = None,
+    processes: int | None = None,
+    ray: str | None = None,
+    shards: str | None = None,
     plan_only: bool = False,
     summary: bool = True,
     device: str = "auto",
@@ -125,19 +130,16 @@ def generate_dataset(
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.
         min_age: leave out sampled people who look younger, and steer images that do; from 25 years on.
         images, seed: images of each identity; seed of everything random.
-        generator, sigma: a shipped generator or a file with its card; perturbation as "sigma:share,...", None for the
-            generator's mix, 0.2 for vectors of photographs.
+        generator, sigma: shipped, or a file with its card; perturbation as "sigma:share,...", None for the usual one.
         style: spread of the style codes (pose, light, background), for a generator that has them; None for 1.
-        sampler: how an IDiff-Face or Arc2Face samples, such as "dpm,steps=20,guidance=2", see
-            `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
+        sampler: of a diffusion, see `nonesuch.generators.diffusion.sampling.Sampling`; None for what its card says.
         steer: what images should show, such as "yaw=20"; see `nonesuch.steering.wishes.parse_wish`.
         steer_steps, steer_identity: most steps (None for 40) and least cosine to the identity (None for 0.7).
-        codec, quality: "jpeg" or "png"; quality of JPEG, 1 to 100.
-        synthetic_mark: each file says that its image is synthetic; a dataset begun without goes on without.
+        codec, quality, synthetic_mark: "jpeg" or "png"; of JPEG, 1 to 100; each file says that its image is synthetic.
         shard_images, micro_batch, workers: images per shard and per pass, threads; None for the device's usual.
+        processes, ray, shards: who renders; see `nonesuch.dataset.workers.options.WorkerOptions`.
         plan_only, summary: write the plan and make no image, to be continued without it; embed a sample at the end.
-        device, dtype: of the networks.
-        on_progress: told what is being done.
+        device, dtype, on_progress: of the networks; told what is being done.
 
     Raises:
         NonesuchError: options that contradict one another, a folder that holds something else, or a full disk.
@@ -148,6 +150,7 @@ def generate_dataset(
     folder = as_path(out)
     kept_apart = SamplingOptions(sampling, path_or_none(statistics), max_similarity, fmr)
     people = People(identities, path_or_none(reference), embedder, path_or_none(vectors), kept_apart, min_age)
+    by = WorkerOptions.read(processes, ray, shards)
     asked = SteeringOptions.read(as_texts(steer), steer_steps, steer_identity, min_age)
     model = _generator(generator, sampler, style, device, dtype)
     steerer, least_age = asked.load(model, device, dtype)
@@ -157,11 +160,10 @@ def generate_dataset(
     settings = _settings(model, dtype, micro_batch, codec, quality, style, _marks(folder, synthetic_mark))
     if plan_only:
         return GeneratedDataset(folder, plan_dataset(folder, request, model, settings, on_progress, steerer))
-    threads = workers or default_workers(model.device)
-    done = create_dataset(folder, request, model, settings, threads, on_progress, steerer)
-    made = GeneratedDataset(folder, *done, problems=tuple(source.problems))
-    made = _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
-    return made if steerer is None else replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
+    threads, crew = workers or default_workers(model.device), by.crew(folder, generator, model.device, workers)
+    done = create_dataset(folder, request, model, settings, threads, on_progress, steerer, by.part, crew)
+    made = _steered(GeneratedDataset(folder, *done, problems=tuple(source.problems)), steerer, min_age)
+    return _looked_at(made, model, fmr or DEFAULT_FMR, on_progress if summary else None)
 
 
 def _generator(name: str, sampler: str | None, style: float | None, device: str, dtype: str) -> Generator:
@@ -192,10 +194,19 @@ def _marks(folder: Path, wanted: bool) -> bool:
     return wanted
 
 
+def _steered(made: GeneratedDataset, steerer: Steerer | None, min_age: float | None) -> GeneratedDataset:
+    """Add what became of the wishes, if there were any, once all is there."""
+    if steerer is None or not made.manifest.complete:
+        return made
+    return replace(made, steering=steering_outcome(made.folder, steerer.wishes, min_age))
+
+
 def _looked_at(
     made: GeneratedDataset, model: Generator, fmr: float, on_progress: OnProgress | None
 ) -> GeneratedDataset:
-    """Add a contact sheet, and how a sample looks to the vectors' embedder and to another one."""
+    """Add a contact sheet, and how a sample looks to the vectors' embedder and to another one, once all is there."""
+    if not made.manifest.complete:
+        return made
     sample = read_identities(made.folder, _SUMMARY_IDENTITIES, _SUMMARY_IMAGES)
     shown = [list(identity.images) for identity in sample[:_SHEET_ROWS]]
     write_contact_sheet(shown, made.folder / "contact_sheet.png")

@@ -2,12 +2,12 @@
 
 import contextlib
 import threading
+import time
 from collections import abc, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,17 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CODECS, Pixels
 from nonesuch.core.synthetic_mark import say_synthetic
 from nonesuch.dataset.others import Others
-from nonesuch.formats.columns import have_columns, write_columns
+from nonesuch.dataset.part import ALL, Part
+from nonesuch.dataset.shards import Shards
 from nonesuch.formats.plan import Plan, PlanRows
 from nonesuch.formats.shard_writer import ShardWriter
-from nonesuch.formats.shards import is_complete, shard_files
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.identities.variation import perturb
-from nonesuch.steering.columns import GROUP as STEERING
 from nonesuch.steering.columns import steered_columns
 from nonesuch.steering.steerer import Steerer
 
 _WHERE_SET = ("sampler", "synthetic_mark")
+_LOOK_AGAIN_SECONDS = 1.0  # after shards that other processes render
 _STEERED_AT_ONCE = 4  # micro-batches that share their slots, so that few of these stay empty
 _Made = tuple[list[bytes], pa.Table | None]  # encoded images, and the record of their steering
 
@@ -82,24 +82,28 @@ def default_workers(device: torch.device) -> int:
 
 
 def render_missing(
-    folder: Path,
-    plan: Plan,
-    made_from: str,
+    shards: Shards,
     generator: Generator,
     settings: RenderSettings,
     workers: int,
     on_image: Callable[[int], None],
     steerer: Steerer | None = None,
+    part: Part = ALL,
 ) -> int:
     """Render and write every incomplete shard, with the record of its steering where there is a steerer.
+
+    Other processes may render the same plan beside this one: each shard is claimed, one that another process renders is
+    waited for, and rendered here if that process ends without it.
 
     On a CPU, each worker is a thread that runs the network on one core. That is faster than one network on all cores,
     and makes the bits independent of the number of workers. At most three micro-batches per worker are in memory, four
     times as many when steering.
 
     Args:
-        made_from: hashes of the plan and the models: shards made from others count as missing.
-        on_image: told how many of the plan's images are done.
+        shards: of a folder in which this process is `present`, see `nonesuch.core.locks`.
+        workers: threads.
+        on_image: told how many of the part's images are done.
+        part: the shards that are this call's business.
 
     Returns:
         Number of images rendered by this call.
@@ -107,19 +111,36 @@ def render_missing(
     Raises:
         NonesuchError: damaged plan or index, or full disk; complete shards stay as they are.
     """
-    missing = [
-        shard
-        for shard in range(plan.shards)
-        if not is_complete(shard_files(folder, shard), made_from)
-        or (steerer is not None and not have_columns(folder, STEERING, shard, made_from))
-    ]
-    wanted = sum(plan.shard_images(shard) for shard in missing)
-    environment = render_environment(settings)
+    mine = part.shards(shards.plan.shards)
+    missing = shards.missing(mine)
+    count = _Count(shards.images(mine) - shards.images(missing), on_image)
     rendered = 0
-    count = _Count(plan.images - wanted, on_image)
+    while missing:
+        made = _render_free(shards, missing, generator, settings, workers, steerer, count)
+        rendered += shards.images(made)
+        others = [shard for shard in missing if shard not in made]
+        missing = shards.missing(others)
+        count.add(shards.images(others) - shards.images(missing))
+        if missing and not made:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+    return rendered
+
+
+def _render_free(
+    shards: Shards,
+    missing: Sequence[int],
+    generator: Generator,
+    settings: RenderSettings,
+    workers: int,
+    steerer: Steerer | None,
+    count: "_Count",
+) -> set[int]:
+    """Render those of the missing shards that no other process has claimed; returns their numbers."""
+    environment = render_environment(settings)
+    made: set[int] = set()
     writer: ShardWriter | None = None
     records: list[pa.Table] = []
-    others = Others(plan) if generator.needs_others else None
+    others = Others(shards.plan) if generator.needs_others else None
     stopping = threading.Event()
     render = partial(
         _render,
@@ -130,17 +151,17 @@ def render_missing(
         stopping=stopping,
         count=count,
     )
-    jobs = _jobs(plan, missing, settings.micro_batch * (1 if steerer is None else _STEERED_AT_ONCE))
+    size = settings.micro_batch * (1 if steerer is None else _STEERED_AT_ONCE)
     try:
+        jobs = _jobs(shards.plan, shards.claimed(missing), size)
         with exact(), contextlib.closing(_in_threads(jobs, render, generator.device, workers, stopping)) as results:
             for job, (encoded, record) in results:
-                writer = writer or ShardWriter(folder, job.shard, CODECS[settings.codec], made_from, environment)
+                writer = writer or shards.writer(job.shard, CODECS[settings.codec], environment)
                 rows = job.rows
                 for row, data in enumerate(encoded):
                     writer.add(
                         int(rows.identity[row]), int(rows.image[row]), int(rows.seed[row]), float(rows.sigma[row]), data
                     )
-                rendered += len(encoded)
                 if record is None:
                     count.add(len(encoded))
                 else:
@@ -148,13 +169,15 @@ def render_missing(
                 if job.last:
                     writer.complete()
                     writer = None
-                    if steerer is not None:
-                        write_columns(folder, STEERING, job.shard, made_from, pa.concat_tables(records))
-                        records.clear()
+                    shards.add_columns(job.shard, records)
+                    records.clear()
+                    made.add(job.shard)
+                    shards.give_back(job.shard)
     finally:
         if writer is not None:
             writer.abort()
-    return rendered
+        shards.give_back_all()
+    return made
 
 
 class _Count:
@@ -177,9 +200,11 @@ class _Job:
     last: bool  # of its shard
 
 
-def _jobs(plan: Plan, shards: list[int], size: int) -> Iterator[_Job]:
+def _jobs(plan: Plan, shards: Iterable[int], size: int) -> Iterator[_Job]:
     for shard in shards:
         rows = plan.read(shard)
+        if not len(rows):
+            raise NonesuchError(f"{plan.folder}: the plan names no image at shard {shard}")
         for start in range(0, len(rows), size):
             stop = min(start + size, len(rows))
             yield _Job(shard, rows.part(slice(start, stop)), last=stop == len(rows))

@@ -1,6 +1,7 @@
 """Checking a dataset: every hash, count and label."""
 
 import hashlib
+import json
 import tarfile
 from collections import Counter
 from dataclasses import astuple, dataclass
@@ -13,14 +14,18 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
 from nonesuch.dataset.release.checking import release_problems
+from nonesuch.dataset.shards import differences
+from nonesuch.dataset.write_recipe import is_recipe
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
 from nonesuch.formats.manifest import Manifest
 from nonesuch.formats.plan import Plan
-from nonesuch.formats.shards import image_key, read_index, shard_files
+from nonesuch.formats.shards import RENDER, image_key, read_index, read_told, shard_files
 from nonesuch.loop.progress import OnProgress, no_progress
 
 _NOT_COMPLETE = "the dataset is not complete; run the command that made it again"
+
+_OTHER_HASH = "its hash is not the manifest's"
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class VerifiedDataset:
     Attributes:
         folder: of the dataset.
         images: how many it should hold.
-        problems: what is wrong and how to repair it, a line each; empty for a sound dataset.
+        problems: what is wrong and how to repair it, a line each; empty for a sound dataset. A recipe has the problem
+            that it holds no images.
         released: how many files its release holds; 0 where there is none.
     """
 
@@ -62,6 +68,9 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         manifests.check_plan(folder, manifest)
     except NonesuchError as error:
         problems.append(str(error))
+    if is_recipe(folder, manifest):
+        problems.append(f"a recipe, which holds no images; make them with 'nonesuch rebuild {folder}'")
+        return VerifiedDataset(folder, manifest.images, tuple(problems))
     plan = Plan(folder)
     if (plan.identities, plan.images) != (manifest.identities, manifest.images):
         problems.append(
@@ -84,6 +93,8 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
         try:
             images = plan.tables(number)[0]
             problem = _check_shard(folder, number, images, expected, CODECS[manifest.render["codec"]])
+            if problem == _OTHER_HASH:
+                problem += _other_way(folder, number, manifest)
         except NonesuchError as error:
             problem = str(error)
         if problem is not None:
@@ -123,6 +134,14 @@ def _mend(folder: Path, number: int) -> str:
     return f"{remove}run the command that made the dataset again"
 
 
+def _other_way(folder: Path, number: int, manifest: Manifest) -> str:
+    """What differs between how a shard was rendered and how the manifest's were, to go behind the problem."""
+    told = read_told(shard_files(folder, number).index).get(RENDER)
+    if told is None or not (found := differences([*manifest.environments, json.loads(told)])):
+        return ""
+    return f": rendered in another way ({'; '.join(found)})"
+
+
 def _check_shard(folder: Path, number: int, planned: pa.Table, expected_hash: str | None, suffix: str) -> str | None:
     shard = shard_files(folder, number)
     if missing := [path.name for path in astuple(shard) if not path.is_file()]:
@@ -132,7 +151,7 @@ def _check_shard(folder: Path, number: int, planned: pa.Table, expected_hash: st
         if not index[name].equals(planned[column]):
             return f"its index differs from the plan in column {name!r}"
     if expected_hash is not None and files.sha256(shard.tar) != expected_hash:
-        return _damaged_image(shard.tar, index, suffix) or "its hash is not the manifest's"
+        return _damaged_image(shard.tar, index, suffix) or _OTHER_HASH
     return _damaged_image(shard.tar, index, suffix)
 
 

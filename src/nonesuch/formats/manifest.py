@@ -21,6 +21,7 @@ from nonesuch.formats.plan import IDENTITIES, PLAN
 MANIFEST = "dataset.json"
 FORMAT = 1
 LEFT_OUT = "left_out"  # folder of an import: which images of its source have no place in a shard, and why
+_WRITTEN = ("shards", "columns/*", LEFT_OUT)  # where files are written besides the folder itself
 
 NO_ONE = "Faces of no one: generated from sampled identity vectors. No person shown exists."
 REAL_PEOPLE = (
@@ -108,6 +109,8 @@ class Manifest:
         plan_sha256, identities_sha256: hashes of the plan's two files.
         shards: file name, hash, images and identities of each, once the dataset is complete.
         versions: of the software that planned it; a shard's index names what rendered it.
+        environments: what the shards were rendered by (settings, torch, CPU features, encoder), once the dataset is
+            complete; more than one where machines differed.
         complete: whether every shard is there.
         command: what was typed; empty where Python called.
         created: date and time, UTC.
@@ -127,6 +130,7 @@ class Manifest:
     made_from: list[Part] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=_versions)
     shards: list[ShardRecord] = field(default_factory=list)
+    environments: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
     command: list[str] = field(default_factory=_command)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"))
@@ -223,5 +227,33 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         NonesuchError: another process is working there, or the folder cannot be written.
     """
-    with locks.exclusive(folder, "shards", "columns/*", LEFT_OUT):
+    with locks.exclusive(folder, *_WRITTEN):
         yield
+
+
+@contextlib.contextmanager
+def locked_briefly(folder: Path) -> Iterator[bool]:
+    """Keep others from planning, completing or changing a dataset inside the block; those that render it go on.
+
+    A process that plans it is waited for. Yields whether the file system has locks; errors as `locked`.
+    """
+    with locks.briefly(folder, *_WRITTEN, waits=lambda: not is_dataset(folder)) as has_locks:
+        yield has_locks
+
+
+@contextlib.contextmanager
+def rendered_together(folder: Path) -> Iterator[tuple[Manifest, bool]]:
+    """Inside the block a dataset's plan stays as it is, and other processes may render it beside this one.
+
+    Yields the manifest, and whether the file system has locks.
+
+    Raises:
+        NonesuchError: no dataset or a damaged one, another plan than the manifest's, or another command at work there.
+    """
+    with contextlib.ExitStack() as held:
+        with locked_briefly(folder) as has_locks:
+            manifest = read(folder)
+            if has_locks:
+                held.enter_context(locks.present(folder))
+        check_plan(folder, manifest)
+        yield manifest, has_locks

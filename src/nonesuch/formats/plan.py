@@ -118,6 +118,10 @@ class Plan:
         """Number of images of one shard."""
         return int(self._images.metadata.row_group(shard).num_rows)
 
+    def shard_identities(self, shard: int) -> int:
+        """Number of identities of one shard."""
+        return int(self._identities.metadata.row_group(shard).num_rows)
+
     def people(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Labels (K,), ascending, and raw vectors (K, D) of the first identities, K at most `most`.
 

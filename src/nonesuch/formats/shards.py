@@ -69,6 +69,18 @@ def read_index(path: Path) -> pa.Table:
     return table
 
 
+def read_told(path: Path) -> dict[bytes, bytes]:
+    """What an index tells of its tar, by TAR_HASH and the other names, without its rows.
+
+    Raises:
+        NonesuchError: the index is missing or damaged.
+    """
+    try:
+        return parquet.read_schema(path).metadata or {}
+    except parquet.UNREADABLE as error:
+        raise NonesuchError(f"{path}: damaged; remove it and run the same command again") from error
+
+
 def is_complete(files: ShardFiles, made_from: str) -> bool:
     """Whether a shard's files are both there, made from this plan and generator, the tar of its stated size.
 
@@ -77,9 +89,6 @@ def is_complete(files: ShardFiles, made_from: str) -> bool:
     """
     if not files.index.is_file() or not files.tar.is_file():
         return False
-    try:
-        metadata = parquet.read_schema(files.index).metadata or {}
-    except parquet.UNREADABLE as error:
-        raise NonesuchError(f"{files.index}: damaged; remove it and run the same command again") from error
+    metadata = read_told(files.index)
     size_fits = metadata.get(TAR_BYTES) == str(files.tar.stat().st_size).encode()
     return size_fits and metadata.get(MADE_FROM) == made_from.encode()

@@ -4,7 +4,7 @@ import sys
 
 _FAULTS = """
 import resource, sys
-from nonesuch.cli.allocator import keep_memory
+from nonesuch.core.allocator import keep_memory
 kept = keep_memory() if "keep" in sys.argv else None
 if "churn" in sys.argv:
     import torch
