@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nonesuch.captions.exchange.export_captions import export_captions
     from nonesuch.captions.exchange.import_captions import import_captions
     from nonesuch.cleaning.clean_labels import clean_labels
+    from nonesuch.dataset.export_dataset import export_dataset
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
     from nonesuch.dataset.verify_dataset import verify_dataset
@@ -59,6 +60,7 @@ __all__ = [
     "evaluate_embedders",
     "evaluate_sketches",
     "export_captions",
+    "export_dataset",
     "export_weights",
     "fit_statistics",
     "generate_dataset",
@@ -97,6 +99,7 @@ _PLACES = {
     "evaluate_embedders": "evaluation.evaluate_embedders",
     "evaluate_sketches": "language.sketches.evaluate_sketches",
     "export_captions": "captions.exchange.export_captions",
+    "export_dataset": "dataset.export_dataset",
     "export_weights": "weight_files",
     "fit_statistics": "identities.fit_statistics",
     "generate_dataset": "dataset.generate_dataset",

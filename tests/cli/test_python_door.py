@@ -17,6 +17,7 @@ FUNCTIONS = {
     "embed": "embed_photographs",
     "generate": "generate_dataset",
     "verify": "verify_dataset",
+    "export": "export_dataset",
     "perceive": "perceive_faces",
     "caption": "caption_faces",
     "calibrate-captions": "calibrate_captions",

@@ -20,7 +20,7 @@ def npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write(path: Path, records: list[object], length: object = None) -> Path:
+def write(path: Path, records: list[object], length: object = None, keys: object = None) -> Path:
     """An LMDB of the published layout, written by the lmdb and msgpack libraries alone."""
     with (
         lmdb.open(str(path), subdir=False, map_size=1 << 26) as environment,
@@ -29,7 +29,8 @@ def write(path: Path, records: list[object], length: object = None) -> Path:
         for number, record in enumerate(records):
             transaction.put(str(number).encode(), msgpack.packb(record))
         transaction.put(b"__len__", msgpack.packb(len(records) if length is None else length))
-        transaction.put(b"__keys__", msgpack.packb([str(number) for number in range(len(records))]))
+        keys = [str(number) for number in range(len(records))] if keys is None else keys
+        transaction.put(b"__keys__", msgpack.packb(keys))
     return path
 
 
@@ -43,7 +44,7 @@ def test_published_layout(tmp_path: Path) -> None:
     found = find(write(tmp_path / "set.lmdb", records))
     assert [item.name for item in found] == ["0", "1", "2"]
     assert [int(item.read()[0, 0, 0]) for item in found] == [0, 1, 2]
-    assert isinstance(found[1], lmdb_records.LmdbPhotograph)
+    assert isinstance(found[1], lmdb_records.VectorPhotograph)
     record = found[1].record()
     assert record.label == "11"
     assert np.array_equal(record.vector, vectors[1])
@@ -99,6 +100,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(NonesuchError, match="__len__"):
         find(write(tmp_path / "b.lmdb", [], length="many"))
     path = write(tmp_path / "c.lmdb", [[_image(1), npy(np.zeros(3)), 1]], length=2)
+    with pytest.raises(NonesuchError, match="__len__ says 2 records, __keys__ lists 1"):
+        find(path)
+    path = write(tmp_path / "d.lmdb", [[_image(1), 1]], keys=["1"])
     with pytest.raises(NonesuchError, match="record 1 is missing"):
         find(path)
 

@@ -111,7 +111,7 @@ def _record(data: bytes, path: Path) -> None:
         change.put(b"__len__", data[:9] or b"x")
     try:
         with contextlib.suppress(NonesuchError):
-            lmdb_records.count(path)
+            lmdb_records.keys(path)
         lmdb_records.read(path, "0")
     finally:
         lmdb_records._environment(path).close()

@@ -21,6 +21,7 @@ _COMMANDS = {
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),
     "verify": ("dataset:verify", "Check every hash, count and label of a dataset."),
+    "export": ("export:export", "Write a dataset in a format that others read."),
     "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality."),
     "caption": ("captions:caption", "Describe each image in words that can be checked."),
     "calibrate-captions": ("captions:calibrate", "Measure from which score on facts are right."),

@@ -42,13 +42,13 @@ class FolderNames:
         place = f"{self._folder_of(photograph.identity)}/{self._name(photograph, ending)}{suffix}"
         return files.inside(self._folder, place)
 
-    def tell_renamed(self) -> None:
-        """Tell which identities have another name as a folder."""
+    def tell_renamed(self, where: object) -> None:
+        """Tell which identities have another name as a folder; `where` begins the message."""
         renamed = [(identity, name) for name, identity in self._identities.items() if name != identity]
         if renamed:
             identity, name = renamed[0]
             notice(
-                f"{self._folder}: {len(renamed)} identities cannot name a folder and got another name, such as "
+                f"{where}: {len(renamed)} identities cannot name a folder and got another name, such as "
                 f"{identity[:_LONGEST]!r}, now {name!r}"
             )
 

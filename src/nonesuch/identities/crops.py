@@ -17,6 +17,7 @@ class CropFolder:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._names = FolderNames(folder)
 
     def write(self, photograph: Photograph, crop: Pixels, number: int | None = None) -> None:
@@ -37,7 +38,7 @@ class CropFolder:
 
     def close(self) -> None:
         """Tell which identities have another name as a folder."""
-        self._names.tell_renamed()
+        self._names.tell_renamed(self._folder)
 
 
 def check_places(folder: Path, photographs: Iterable[Photograph]) -> None:
