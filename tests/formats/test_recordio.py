@@ -12,7 +12,6 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.export_dataset import export_dataset
 from nonesuch.formats import recordio
 from nonesuch.formats.readers import find
-from tests.conftest import Cli
 from tests.formats.recordio_by_hand import WORD, Item, content, framed, read, unpacked, with_headers, write
 
 pytestmark = pytest.mark.filterwarnings("ignore::nonesuch.core.notices.Notice")
@@ -66,7 +65,7 @@ def test_records_that_are_parted_where_they_hold_the_magic_number(tmp_path: Path
     if not with_index:
         (folder / "train.idx").unlink()
     found = find(folder)
-    assert sum(isinstance(item, recordio.PartedPhotograph) for item in found) >= 4
+    assert sum(isinstance(item, recordio.PartedPhotograph) for item in found) == 3 + with_index
     assert [item.read_bytes() for item in found] == [item.image for item in items]
     assert [item.identity for item in found] == [str(number) for number in range(7)]
     assert [item.size for item in found] == [len(item.image) for item in items]
@@ -152,11 +151,11 @@ FAULTS = [
     ),
     (
         _rec(lambda rec: rec[: _begin(2) + 4] + struct.pack("<I", 3 << 29 | 9) + rec[_begin(2) + 8 :]),
-        "record 2 does not",
+        "record 2 does",
     ),
     (
         _rec(lambda rec: rec[: _begin(2) + 4] + struct.pack("<I", 1 << 29 | 9) + rec[_begin(2) + 8 :]),
-        "record 2 does not",
+        "record 2 does",
     ),
     (_rec(lambda rec: rec[: _begin(2) + 4] + struct.pack("<I", 8) + rec[_begin(2) + 8 :]), "too short for its header"),
     (_rec(lambda rec: rec[: _begin(2) + 4] + struct.pack("<I", 24) + rec[_begin(2) + 8 :]), "record 2 holds no image"),
@@ -176,7 +175,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("damage", "says"), FAULTS)
-def test_damage_is_told_in_one_line(cli: Cli, tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
+def test_damage_is_told_in_one_line(tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
     folder = write(tmp_path / "faces", with_headers(SET))
     damage(folder)
     with pytest.raises(NonesuchError, match=says) as error:
@@ -189,5 +188,5 @@ def test_a_file_that_is_cut_off_after_it_was_listed(tmp_path: Path) -> None:
     found = find(folder)
     (folder / "train.rec").write_bytes((folder / "train.rec").read_bytes()[:40])
     for item in found:
-        with pytest.raises(NonesuchError, match="cut off|does not begin"):
+        with pytest.raises(NonesuchError, match=r"cut off|does not begin"):
             item.read_bytes()

@@ -65,8 +65,8 @@ def find(path: Path, split: str | None = None, label: str | None = None) -> list
     return labelled(found, path, label)
 
 
-# The first that takes a path reads it: a dataset of ours is a folder too, a manifest is a Parquet file without images, and
-# a tar is what no other reader takes.
+# The first that takes a path reads it: a dataset of ours is a folder too, a manifest is a Parquet file without images,
+# and a tar is what no other reader takes.
 READERS = (
     Reader(manifest.is_dataset, dataset.find),
     Reader(recordio.takes, recordio.find),
