@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,3 +32,14 @@ def read_only(folder: Path) -> Iterator[None]:
             assert libc.capset(header, data) == 0
         for place in places:
             place.chmod(0o755)
+
+
+@contextmanager
+def full_disk(most: int) -> Iterator[None]:
+    """Inside the block no file of this process can grow beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -114,8 +114,7 @@ def _record(data: bytes, path: Path) -> None:
             lmdb_records.keys(path)
         lmdb_records.read(path, "0")
     finally:
-        lmdb_records._environment(path).close()
-        lmdb_records._environment.cache_clear()
+        lmdb_records._close(path)
 
 
 def _lmdb() -> bytes:

@@ -15,7 +15,7 @@ def check_new_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise NonesuchError(f"{path}: there is no folder {path.parent}; make it first")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise NonesuchError(f"{path}: is a file; name a folder that is not there yet")
+        raise NonesuchError(f"{path}: is a file or a link; name a folder that is not there yet")
     if path.is_dir() and (held := next(path.iterdir(), None)) is not None:
         raise NonesuchError(f"{path}: is there already and holds {held.name}; name a folder that is not there yet")
 

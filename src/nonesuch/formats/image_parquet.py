@@ -58,7 +58,7 @@ class ParquetPhotograph(Photograph):
         except (*parquet.UNREADABLE, IndexError) as error:
             raise NonesuchError(f"{self.container}: {self.name} cannot be read ({_first_line(error)})") from error
         if data is None:
-            raise NonesuchError(f"{self.container}: {self.name} has no bytes; put the images into the file")
+            raise NonesuchError(f"{self.container}: row {self.row} of group {self.group} has no image; remove it")
         return bytes(data)
 
 
@@ -171,8 +171,8 @@ def _check_group(file: Path, table: pq.ParquetFile, group: int, column: str) -> 
             notice(f"{file}: row groups of more than 64 MiB are slow to read in random order; 100 images each are fast")
         if chunk.statistics is not None and chunk.statistics.null_count:
             raise NonesuchError(
-                f"{file}: {chunk.statistics.null_count} of its images have no bytes; put them into the file, or remove "
-                "these rows"
+                f"{file}: {chunk.statistics.null_count} of its images have no bytes, and paths are not followed; embed "
+                "the images, or remove these rows"
             )
 
 

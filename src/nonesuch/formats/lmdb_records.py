@@ -11,8 +11,8 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 _BLOCK = 1 << 28  # bytes by which a file may grow
 _PAGE = 4096
 _AT_ONCE = 1000  # images in a transaction
+_OPENED: dict[Path, tuple[tuple[int, int], Any]] = {}  # with the time and size of the file
+_OPENING = Lock()
 _WRONG = (TypeError, ValueError, EOFError, LookupError, OverflowError, RecursionError)  # of records of other things
 
 
@@ -182,17 +184,30 @@ def _libraries() -> tuple[Any, Any]:
     return lmdb, msgpack
 
 
-@lru_cache(maxsize=8)
 def _environment(path: Path) -> Any:
+    """The opened file: opened again where it has been replaced; one process cannot open a file twice."""
     lmdb, _ = _libraries()
     try:
-        opened = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, meminit=False)
-    except lmdb.Error as error:
+        told = path.stat()
+        with _OPENING:
+            version, opened = _OPENED.get(path, (None, None))
+            if version == (told.st_mtime_ns, told.st_size):
+                return opened
+            _close(path)
+            opened = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, meminit=False)
+            _OPENED[path] = (told.st_mtime_ns, told.st_size), opened
+    except (OSError, lmdb.Error) as error:
         raise NonesuchError(f"{path}: not a readable LMDB file ({error})") from error
     # Pages that a truncated file lacks would end the process with a bus error.
-    if (opened.info()["last_pgno"] + 1) * opened.stat()["psize"] > path.stat().st_size:
+    if (opened.info()["last_pgno"] + 1) * opened.stat()["psize"] > told.st_size:
+        _close(path)
         raise NonesuchError(f"{path}: the file is cut off; copy it again")
     return opened
+
+
+def _close(path: Path) -> None:
+    if path in _OPENED:
+        _OPENED.pop(path)[1].close()
 
 
 def write(folder: Path, wanted: ToWrite) -> None:
@@ -213,7 +228,8 @@ def write(folder: Path, wanted: ToWrite) -> None:
             _put(environment, {"__keys__": numbers, "__len__": len(wanted), "__classnum__": len(wanted.people)})
             environment.sync(True)
     except lmdb.Error as error:
-        raise OSError(errno.ENOSPC if isinstance(error, lmdb.DiskError) else errno.EIO, str(error)) from error
+        # It calls a write that was cut short an input/output error, whatever the reason.
+        raise OSError(errno.EIO, f"{error}; is the disk full?") from error
     write_class_names(folder, wanted)
 
 
