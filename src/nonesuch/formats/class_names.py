@@ -1,4 +1,4 @@
-"""The file beside a packed set that has numbers alone: the identity of each class."""
+"""The file beside a set whose labels are numbers alone: the identity of each class."""
 
 import csv
 from pathlib import Path

@@ -44,7 +44,7 @@ def find(path: Path, split: str | None = None, label: str | None = None) -> list
     """All images of a source, in name order.
 
     A source is an image file, a folder (searched through), a dataset of ours, a published set (an uncompressed tar,
-    WebDataset, RecordIO, LMDB, Parquet with images, packed pairs; each is a file or a folder of its files), or a
+    WebDataset, RecordIO, LMDB, Parquet with images, a packed set; each is a file or a folder of its files), or a
     manifest of any of these after cleaning (`.parquet`, see `nonesuch.formats.relabelling`). Each has a file in
     `nonesuch.formats` that says how it is read.
 
