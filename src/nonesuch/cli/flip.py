@@ -249,9 +249,9 @@ def search(source: Path, query: str, **given: Any) -> None:
     """Find the images of IN that QUERY describes, those that look like an image, or both.
 
     IN is a dataset, an image, a folder, or a published set (tar, WebDataset, RecordIO, LMDB, Parquet). Vectors of its
-    images are made once and kept beside the shards of a dataset, otherwise in the cache. QUERY is English and speaks of what captions speak of: age, hair,
-    glasses, hats, beards, smiles, where the face is turned. The scores are cosines, which compare images, and say
-    nothing about how sure the model is.
+    images are made once and kept beside the shards of a dataset, otherwise in the cache. QUERY is English and speaks of
+    what captions speak of: age, hair, glasses, hats, beards, smiles, where the face is turned. The scores are cosines,
+    which compare images, and say nothing about how sure the model is.
 
     \b
     Examples:
