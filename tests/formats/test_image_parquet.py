@@ -16,6 +16,8 @@ from nonesuch.core.notices import Notice
 from nonesuch.dataset.export_dataset import export_dataset
 from nonesuch.formats import image_parquet
 from nonesuch.formats.readers import find
+from tests.conftest import Cli
+from tests.people import faces_of_no_one
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -206,3 +208,17 @@ def test_what_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         for level, place in enumerate(paths)
     ]
     assert [(item.name, item.identity) for item in find(tmp_path / "out")] == [(place, place[0]) for place in paths]
+
+
+def test_a_set_that_is_cleaned_twice(cli: Cli, tmp_path: Path) -> None:
+    """The manifest's own reader does not take its source for another manifest."""
+    crops = [images.encode(crop, "png", 1) for crop in faces_of_no_one(2, 1, images=2, sigma=0.1)]
+    values = [{"bytes": crop, "path": None} for crop in crops]
+    source = tmp_path / "faces.parquet"
+    pq.write_table(pa.table({"image": pa.array(values, IMAGE), "label": ["ann", "ann", "bob", "bob"]}), source)
+    for _ in range(2):
+        outcome = cli("clean", source, "--out", tmp_path / "cleaned")
+        assert outcome.status == 0, outcome.err
+    found = find(tmp_path / "cleaned" / "cleaned.parquet")
+    assert [item.read_bytes() for item in found] == crops
+    assert [item.identity for item in found] == ["ann", "ann", "bob", "bob"]
