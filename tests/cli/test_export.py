@@ -1,6 +1,7 @@
 """`nonesuch export`: what is written is found again as it was, and nothing half-written is left."""
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -129,6 +130,14 @@ def test_people_who_cannot_name_a_folder(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"%..", "%2Fetc", "a%2Fb", "%.x"}
     assert len(_bytes(tmp_path / "out")) == 4
+
+
+def test_real_people_are_told(cli: Cli, dataset: Path, tmp_path: Path) -> None:
+    assert "REAL PEOPLE" not in cli("export", dataset, tmp_path / "a", "--format", "lmdb").out
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    about = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps(about | {"shows_real_people": True}))
+    assert "REAL PEOPLE" in cli("export", copy, tmp_path / "b", "--format", "lmdb").out
 
 
 def test_a_face_among_several_is_told(cli: Cli, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_published_folder(tmp_path: Path) -> None:
     labels = pa.array([1, 0, 1, 2, 0])
     write(tmp_path / "data" / "train-00000-of-00002.parquet", labels, ["ann", "bob", "Zoë"])
     write(tmp_path / "data" / "train-00001-of-00002.parquet", labels[:2], ["ann", "bob", "Zoë"])
-    write(tmp_path / "data" / "test-00000-of-00001.parquet", labels[3:], ["ann", "bob", "Zoë"])
+    write(tmp_path / "data" / "test-00000-of-00001-3f0c.parquet", labels[3:], ["ann", "bob", "Zoë"])
     (tmp_path / "data" / "README.md").write_text("about")
     found = find(tmp_path / "data", split="train")
     assert [item.identity for item in found] == ["bob", "ann", "bob", "Zoë", "ann", "bob", "ann"]
@@ -60,7 +60,7 @@ def test_a_published_folder(tmp_path: Path) -> None:
     assert [int(item.read()[0, 0, 0]) for item in found] == [0, 1, 2, 3, 4, 0, 1]
     assert [int(item.read()[0, 0, 0]) for item in reversed(found)] == [1, 0, 4, 3, 2, 1, 0]
     assert [item.identity for item in find(tmp_path / "data")][:2] == ["Zoë", "ann"]
-    assert len(find(tmp_path / "data" / "test-00000-of-00001.parquet", split="train")) == 2
+    assert len(find(tmp_path / "data" / "test-00000-of-00001-3f0c.parquet", split="train")) == 2
     with pytest.raises(NonesuchError, match="has no split val, but test, train"):
         find(tmp_path / "data", split="val")
 

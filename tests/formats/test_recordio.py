@@ -111,6 +111,18 @@ def test_order_stays_where_identities_do_not_lie_together(tmp_path: Path) -> Non
     assert [item.identity for item in find(tmp_path / "out")] == ["1", "0", "1", "2"]
 
 
+def test_more_than_float32_can_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "faces", with_headers(SET))
+    monkeypatch.setattr(recordio, "_EXACT", 8)
+    export_dataset(folder, tmp_path / "out", format="recordio")
+    assert len(read(tmp_path / "out" / "train.rec")) == 6, "headers could not say where images are"
+    assert [item.identity for item in find(tmp_path / "out")] == ["0", "0", "1", "2", "2", "2"]
+    monkeypatch.setattr(recordio, "_EXACT", 2)
+    with pytest.raises(NonesuchError, match="3 identities: RecordIO counts up to 2; split the set"):
+        export_dataset(folder, tmp_path / "none", format="recordio")
+    assert not (tmp_path / "none").exists()
+
+
 def _rec(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         (folder / "train.rec").write_bytes(change((folder / "train.rec").read_bytes()))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -28,7 +28,7 @@ _SHARD = 50_000  # images
 _LARGEST_GROUP, _SLOW_GROUP = 1 << 30, 64 << 20  # bytes
 _READING = Lock()  # two threads read crops
 _ClassNames = dict[str | None, str | None]
-_SHARD_NAME = re.compile(r"(\w+)-\d{5}-of-\d{5}\.parquet")
+_SHARD_NAME = re.compile(r"(\w+)-\d{5}-of-\d{5}(-\w+)?\.parquet")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def find(path: Path, split: str | None) -> list[Photograph]:
         notice(f"{path}: {unlabelled} images have no label and are left out")
     times = Counter(item.name for item in found)
     if "" in times or len(times) < len(found):
-        return [_named(item, str(number)) for number, item in enumerate(found)]
+        return [replace(item, name=str(number)) for number, item in enumerate(found)]
     return list(found)
 
 
@@ -125,10 +125,6 @@ def _find_in(file: Path, found: list[ParquetPhotograph]) -> int:
                 name = readable(place or "")
                 found.append(ParquetPhotograph(name, identity, file, column=column, group=group, row=row))
     return unlabelled
-
-
-def _named(item: ParquetPhotograph, name: str) -> ParquetPhotograph:
-    return ParquetPhotograph(name, item.identity, item.container, column=item.column, group=item.group, row=item.row)
 
 
 def _identities(file: Path, column: pa.ChunkedArray, names: _ClassNames | None) -> list[str | None]:

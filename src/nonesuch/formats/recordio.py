@@ -71,15 +71,18 @@ def find(path: Path, split: str | None) -> list[Photograph]:
     index = rec.with_suffix(".idx")
     found: list[Photograph] = []
     told = None
-    with rec.open("rb", buffering=0) as file:
-        size = rec.stat().st_size
-        places = _in_index(index, size) if index.is_file() else _in_sequence(file, rec, size)
-        for key, offset in places:
-            photograph, labels = _record(file, rec, size, key, offset)
-            if photograph is not None:
-                found.append(photograph)
-            elif key == 0 and len(labels) == 2:
-                told = labels[0] - 1
+    try:
+        with rec.open("rb", buffering=0) as file:
+            size = rec.stat().st_size
+            places = _in_index(index, size) if index.is_file() else _in_sequence(file, rec, size)
+            for key, offset in places:
+                photograph, labels = _record(file, rec, size, key, offset)
+                if photograph is not None:
+                    found.append(photograph)
+                elif key == 0 and len(labels) == 2:
+                    told = labels[0] - 1
+    except OSError as error:
+        raise NonesuchError(f"{rec}: not readable ({error.strerror or error})") from error
     if told is not None and told < _EXACT and told != len(found):
         raise NonesuchError(f"{rec}: record 0 speaks of {told:.0f} images, {len(found)} are listed; copy the set again")
     return found
