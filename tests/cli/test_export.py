@@ -24,7 +24,7 @@ from nonesuch.formats.relabelling import write as write_manifest
 from nonesuch.formats.to_write import ToWrite
 from nonesuch.formats.writers import WRITERS
 from tests.conftest import Cli, succeed
-from tests.faults import full_disk
+from tests.faults import files_of_at_most
 from tests.formats.test_lmdb_records import write as write_lmdb
 
 NUMBERED = ("recordio", "lmdb")  # formats that have class numbers alone
@@ -199,7 +199,7 @@ def _many(folder: Path, count: int) -> Path:
 @pytest.mark.parametrize("format", sorted({*WRITERS} - {"imagefolder"}))  # whose files are small
 def test_a_full_disk(cli: Cli, tmp_path: Path, format: str) -> None:
     _many(tmp_path / "people", 100)
-    with full_disk(100_000):
+    with files_of_at_most(100_000):
         outcome = cli("export", tmp_path / "people", tmp_path / "out", "--format", format)
     assert outcome.status == 1
     assert outcome.error.startswith(f"error: {tmp_path / 'out'}: ")
