@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nonesuch.dataset.collected.merge_datasets import merge_datasets
     from nonesuch.dataset.collected.split_dataset import split_dataset
     from nonesuch.dataset.collected.subset_dataset import subset_dataset
+    from nonesuch.dataset.export_dataset import export_dataset
     from nonesuch.dataset.generate_dataset import generate_dataset
     from nonesuch.dataset.perceive_faces import perceive_faces
     from nonesuch.dataset.rebuild_dataset import rebuild_dataset
@@ -66,6 +67,7 @@ __all__ = [
     "evaluate_embedders",
     "evaluate_sketches",
     "export_captions",
+    "export_dataset",
     "export_weights",
     "fit_statistics",
     "generate_dataset",
@@ -111,6 +113,7 @@ _PLACES = {
     "evaluate_embedders": "evaluation.evaluate_embedders",
     "evaluate_sketches": "language.sketches.evaluate_sketches",
     "export_captions": "captions.exchange.export_captions",
+    "export_dataset": "dataset.export_dataset",
     "export_weights": "weight_files",
     "fit_statistics": "identities.fit_statistics",
     "generate_dataset": "dataset.generate_dataset",

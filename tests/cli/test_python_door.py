@@ -24,6 +24,7 @@ FUNCTIONS = {
     "split": "split_dataset",
     "subset": "subset_dataset",
     "release": "release_dataset",
+    "export": "export_dataset",
     "perceive": "perceive_faces",
     "caption": "caption_faces",
     "calibrate-captions": "calibrate_captions",

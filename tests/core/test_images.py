@@ -216,3 +216,19 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     for name, said in (("a.png", "not a readable image"), ("b.png", "No such file")):
         with pytest.raises(NonesuchError, match=rf"{name}: {said}"):
             images.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("BMP", ".bmp"), ("TIFF", ".tif")],
+)
+def test_the_suffix_of_a_content(picture: np.ndarray, kind: str, suffix: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind)
+    assert images.suffix_of(buffer.getvalue(), "x") == suffix
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF\0\0\0\0WAVE", b"GIF89a", b"%!PS"])
+def test_a_content_without_a_suffix(data: bytes) -> None:
+    with pytest.raises(NonesuchError, match="x: not an image"):
+        images.suffix_of(data, "x")

@@ -36,6 +36,7 @@ from nonesuch.formats.shards import COLLECTED_SCHEMA, INDEX_SCHEMA, TAR_HASH, re
 from nonesuch.generators.vec2face.generator import Vec2FaceCard
 from nonesuch.identities import statistics, table
 from nonesuch.models import ASSETS
+from tests.formats import recordio_by_hand
 from tests.onnx_networks import pooling_network
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
@@ -111,17 +112,64 @@ def _record(data: bytes, path: Path) -> None:
         change.put(b"__len__", data[:9] or b"x")
     try:
         with contextlib.suppress(NonesuchError):
-            lmdb_records.count(path)
+            lmdb_records.keys(path)
         lmdb_records.read(path, "0")
     finally:
-        lmdb_records._environment(path).close()
-        lmdb_records._environment.cache_clear()
+        lmdb_records._close(path)
 
 
 def _lmdb() -> bytes:
     vector = io.BytesIO()
     np.save(vector, np.zeros(3, np.float32))
     return msgpack.packb([b"image", vector.getvalue(), 7])
+
+
+def _pair() -> bytes:
+    return msgpack.packb([b"image", 7])
+
+
+def _records() -> bytes:
+    """A .rec of two images, one of them parted, and the headers around them."""
+    items = recordio_by_hand.with_headers([(0, CROP[:100]), (7, CROP[:80] + recordio_by_hand.WORD + b"more")])
+    return b"".join(recordio_by_hand.framed(recordio_by_hand.content(item)) for item in items)
+
+
+def _index_of_records(path: Path) -> None:
+    path.with_suffix(".rec").write_bytes(_records())
+    _each(path.with_suffix(".rec"))
+
+
+def _each(path: Path) -> None:
+    for item in find(path):
+        item.read_bytes()
+
+
+def _samples() -> bytes:
+    """A tar of two samples, as WebDataset has them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in (
+            ("0.png", CROP[:100]),
+            ("0.cls", b"7"),
+            ("1.json", b'{"label": "ann"}'),
+            ("1.png", CROP[:90]),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _images() -> bytes:
+    """Parquet of two images, as Hugging Face's datasets have it."""
+    image = pa.array([{"bytes": CROP[:50], "path": name} for name in ("a.png", "b.png")])
+    told = json.dumps({"info": {"features": {"label": {"_type": "ClassLabel", "names": ["ann", "bob"]}}}})
+    return _parquet({"image": image, "label": pa.array([1, 0])}, {b"huggingface": told.encode()})
+
+
+def _metadata(path: Path) -> None:
+    (path.parent / "a.png").write_bytes(CROP)
+    find(path.parent)
 
 
 def _card(path: Path) -> None:
@@ -164,6 +212,13 @@ def _onnx(path: Path) -> None:
 READERS: dict[str, tuple[Callable[[Path], object], str, Callable[[Path], bytes]]] = {
     **{kind: (images.read, "a.jpg", lambda path, kind=kind: _image(kind)) for kind in images.FORMATS},
     "tar": (find, "a.tar", lambda path: _tar()),
+    "records": (_each, "t.rec", lambda path: _records()),
+    "index of records": (_index_of_records, "t.idx", lambda path: b"0\t0\n1\t40\n2\t172\n3\t296\n4\t336\n"),
+    "samples": (lambda path: find(path.parent), "a.tar", lambda path: _samples()),
+    "images in Parquet": (_each, "i.parquet", lambda path: _images()),
+    "metadata": (_metadata, "metadata.csv", lambda path: b"file_name,label\na.png,7\n"),
+    "record of two": (lambda path: _record(path.read_bytes(), path.with_suffix(".lmdb")), "r", lambda path: _pair()),
+    "packed pairs": (find, "p.bin", lambda path: pickle.dumps(([CROP, CROP], [True]), 2)),
     "vectors": (table.read, "v.parquet", lambda path: _vectors()),
     "contexts": (table.read, "c.npy", lambda path: _contexts(True)),
     "contexts before zip": (table.read, "c.npy", lambda path: _contexts(False)),

@@ -63,7 +63,7 @@ def audit_datasets(
     """Judge what labelled face datasets are worth, side by side.
 
     Args:
-        datasets: of ours, or folders or uncompressed tars with a folder per person.
+        datasets: of ours, folders with a folder per person, or published sets, see `nonesuch.formats.readers`.
         against: photographs that the generator learned from.
         held_out: a list of people or files of `against` that it did not see: the control.
         control: more photographs of people it never saw.

@@ -81,7 +81,7 @@ def caption_faces(
     """Describe each image in words, of which each states a fact that was perceived or is known, and nothing else.
 
     Args:
-        source: a dataset of ours, which gets columns; or an image, a folder, an uncompressed tar, or the table that
+        source: a dataset of ours, which gets columns; or an image, a folder, a published set, or the table that
             `perceive_faces` made of these, which take `out`.
         out: Parquet table to write; None adds columns to the dataset.
         grammar: "english", "german", "everyday" (English as people search), or a file written as these are.

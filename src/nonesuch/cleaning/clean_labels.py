@@ -81,7 +81,7 @@ def clean_labels(
     """Find wrong labels, split identities and duplicates, as CAST (`nonesuch.cleaning.cast`); no image is touched.
 
     Args:
-        dataset: a folder, an uncompressed tar, a dataset of ours, or a manifest of this function.
+        dataset: a dataset of ours, a folder, a published set, or a manifest of this function.
         out: folder for the manifest, the log and the page.
         embedder: a shipped embedder, or a file with its card.
         fmr: false match rate at whose threshold two images count as one person; None for 1e-3.

@@ -28,6 +28,7 @@ _COMMANDS = {
     "split": ("collected:split", "Split a dataset into parts that share no identity."),
     "subset": ("collected:subset", "Make a dataset of chosen images of another."),
     "release": ("release:release", "Write what a dataset needs to be published."),
+    "export": ("export:export", "Write a dataset in a format that others read."),
     "perceive": ("perception:perceive", "Estimate pose, age, gender, attributes, quality."),
     "caption": ("captions:caption", "Describe each image in words that can be checked."),
     "calibrate-captions": ("captions:calibrate", "Measure from which score on facts are right."),

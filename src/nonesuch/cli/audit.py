@@ -67,12 +67,13 @@ _SIGNS = {"green": ("●", "green"), "amber": ("●", "yellow"), "red": ("●", 
 def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
     """Say what labelled face datasets are worth: one HTML page, audit.json, and columns beside the images.
 
-    DATASET is a dataset of nonesuch, or a folder or uncompressed tar with a folder per person. Several are shown side
-    by side. The audit asks: are identities different people, do images show their identity, how much do they differ,
-    how good and how balanced are they, and is anything there twice? With --against it also asks how near they look to
-    real photographs, and whether they show the people the generator learned from. A control tells how near strangers
-    come by chance. It takes photographs of people the generator never saw: those of --held-out, those of
-    other splits than `train` where a table beside the tar names splits, and those of --control.
+    DATASET is a dataset of nonesuch, a folder with a folder per person, or a published set (tar, WebDataset, RecordIO,
+    LMDB, Parquet). Several are shown side by side. The audit asks: are identities different people, do images show
+    their identity, how much do they differ, how good and how balanced are they, and is anything there twice? With
+    --against it also asks how near they look to real photographs, and whether they show the people the generator
+    learned from. A control tells how near strangers come by chance. It takes photographs of people the generator never
+    saw: those of --held-out, those of other splits than `train` where a table beside the tar names splits, and those of
+    --control.
 
     BRISQUE, CLIP-IQA and FID are reported only where you supply their weights, which cannot ship with the package.
 

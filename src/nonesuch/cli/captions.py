@@ -71,9 +71,10 @@ from nonesuch.pages.writers import MISSING
 def caption(source: Path, **chosen: Any) -> None:
     """Describe each image in words, of which each states a fact that was perceived or is known, and nothing else.
 
-    IN is a dataset, which gets the columns `captions` beside its shards; or an image, a folder, an uncompressed tar, or
-    the table that `perceive` made of these, which need --out. Each caption comes with its facts and with the stretch of
-    text that states each of them. What is perceived are a model's guesses from looks.
+    IN is a dataset, which gets the columns `captions` beside its shards; or an image, a folder, a published set (tar,
+    WebDataset, RecordIO, LMDB, Parquet), or the table that `perceive` made of these, which need --out. Each caption
+    comes with its facts and with the stretch of text that states each of them. What is perceived are a model's guesses
+    from looks.
 
     With --rewrite a language model says each sentence in more natural words: one behind an address (llama.cpp, vLLM,
     Ollama; the environment variable NONESUCH_LLM_KEY holds a key where one is needed), or in a folder of transformers,

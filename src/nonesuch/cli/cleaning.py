@@ -51,7 +51,7 @@ _COSINE = click.FloatRange(-1, 1)
 @options.device
 @options.dtype
 def clean(dataset: Path, out: Path, **chosen: Any) -> None:
-    """Clean the labels of a DATASET: a folder, an uncompressed tar, a dataset, or a manifest of this command.
+    """Clean the labels of a DATASET: a dataset, a folder, a published set, or a manifest of this command.
 
     Images that do not show their identity are dropped, or moved to the identity that they show. Identities that are one
     person are merged. Of several copies of one picture, the first in name order stays. This repeats until nothing

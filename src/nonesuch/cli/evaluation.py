@@ -16,7 +16,10 @@ from nonesuch.pages.sections import Section
 
 @click.command(cls=options.SectionedCommand)
 @click.option(
-    "--data", type=options.PATH, required=True, help="Folder or tar of the test images, or a packed set (.bin, .xz)."
+    "--data",
+    type=options.PATH,
+    required=True,
+    help="Folder, dataset or published set of the test images, or a packed set (.bin, .xz).",
 )
 @click.option(
     "--embedder",

@@ -43,7 +43,7 @@ def flip(ctx: click.Context) -> None:
 @click.argument("out", type=options.PATH)
 @section(
     "What it learns from",
-    options.data("Dataset with captions, or folder, tar or LMDB set"),
+    options.data("Dataset with captions, or folder or published set (tar, WebDataset, RecordIO, LMDB, Parquet)"),
     click.option(
         "--captions",
         type=options.PATH,
@@ -248,10 +248,10 @@ def sketches(source: Path, **given: Any) -> None:
 def search(source: Path, query: str, **given: Any) -> None:
     """Find the images of IN that QUERY describes, those that look like an image, or both.
 
-    IN is a dataset, an image, a folder, a tar or an LMDB set. Vectors of its images are made once and kept beside the
-    shards of a dataset, otherwise in the cache. QUERY is English and speaks of what captions speak of: age, hair,
-    glasses, hats, beards, smiles, where the face is turned. The scores are cosines, which compare images, and say
-    nothing about how sure the model is.
+    IN is a dataset, an image, a folder, or a published set (tar, WebDataset, RecordIO, LMDB, Parquet). Vectors of its
+    images are made once and kept beside the shards of a dataset, otherwise in the cache. QUERY is English and speaks of
+    what captions speak of: age, hair, glasses, hats, beards, smiles, where the face is turned. The scores are cosines,
+    which compare images, and say nothing about how sure the model is.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ from nonesuch.training.widen_generator import widen_generator as widen
 @click.argument("out", type=options.PATH)
 @section(
     "What it learns from",
-    options.data("Folder, tar or LMDB set"),
+    options.data("Folder or published set (tar, WebDataset, RecordIO, LMDB, Parquet)"),
     options.exclude,
     options.allow_unknown,
     options.embedder,

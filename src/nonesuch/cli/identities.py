@@ -123,10 +123,11 @@ def statistics(embeddings: Path, out: Path) -> None:
 def embed(source: Path, out: Path, **chosen: Any) -> None:
     """Turn photographs into vectors.
 
-    IN is an image, a folder, an uncompressed tar or a dataset. Photographs may have any size: the face is found and
-    aligned. A photograph without a face is reported and gets a row without a vector. The table holds `file`, `identity`
-    (the first folder's name, or what a table beside a tar says), `embedding` (raw float32), `detected`, `faces` (how
-    many were found), `face` (which of them this is, 1 for the largest) and `unclear` (another may as well be meant).
+    IN is an image, a folder, a dataset, or a published set (tar, WebDataset, RecordIO, LMDB, Parquet). Photographs may
+    have any size: the face is found and aligned. A photograph without a face is reported and gets a row without a
+    vector. The table holds `file`, `identity` (the first folder's name, or what the set says), `embedding` (raw
+    float32), `detected`, `faces` (how many were found), `face` (which of them this is, 1 for the largest) and `unclear`
+    (another may as well be meant).
 
     \b
     Examples:

@@ -28,11 +28,11 @@ from nonesuch.loop.progress import progress_bar
 def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
     """Estimate what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
-    IN is a dataset, which gets the columns appended, or an image, a folder or an uncompressed tar, which needs --out
-    for the table. yaw and pitch are in degrees (positive: nose right of the eyes' midpoint; looking up), age is in
-    years. gender_p is the probability of female; each attribute is a probability. quality, 0..100, is the share of real
-    photographs that are harder to recognise. These are a model's guesses from looks; they say nothing about who a
-    person is. Children come out as young adults.
+    IN is a dataset, which gets the columns appended, or an image, a folder or a published set (tar, WebDataset,
+    RecordIO, LMDB, Parquet), which needs --out for the table. yaw and pitch are in degrees (positive: nose right of the
+    eyes' midpoint; looking up), age is in years. gender_p is the probability of female; each attribute is a
+    probability. quality, 0..100, is the share of real photographs that are harder to recognise. These are a model's
+    guesses from looks; they say nothing about who a person is. Children come out as young adults.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ def recognize(ctx: click.Context) -> None:
 @click.argument("out", type=options.PATH)
 @section(
     "What it learns from",
-    options.data("Dataset, folder, tar or LMDB set"),
+    options.data("Dataset, folder or published set (tar, WebDataset, RecordIO, LMDB, Parquet)"),
     options.exclude,
     options.allow_unknown,
     options.from_generator,
@@ -90,7 +90,7 @@ def train(**given: Any) -> None:
 @click.argument("out", type=options.PATH)
 @section(
     "What it learns from",
-    options.data("Dataset, folder, tar or LMDB set"),
+    options.data("Dataset, folder or published set (tar, WebDataset, RecordIO, LMDB, Parquet)"),
     options.exclude,
     options.allow_unknown,
     options.from_generator,

@@ -29,6 +29,12 @@ CODECS = {"jpeg": ".jpg", "png": ".png"}
 _ORIENTATION = 274  # EXIF tag
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF tags: bits per sample; 0 where 0 is white
 _DARKEST_FLOAT = 16.0  # floats that reach less than that, but more than 1, are neither 0..1 nor 0..255
+_BEGINNINGS = {  # of files of each kind, by suffix
+    ".jpg": (b"\xff\xd8\xff",),
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".bmp": (b"BM",),
+    ".tif": (b"II*\0", b"MM\0*"),
+}
 # What may be in a file, whatever its name says. Some of Pillow's other decoders start programs (Ghostscript, for EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Refused before decoding: a file of a few bytes can claim any size. WebP's decoder holds four copies.
@@ -47,6 +53,20 @@ def encode(pixels: Pixels, codec: str, quality: int) -> bytes:
     else:
         Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def suffix_of(data: bytes, name: str) -> str:
+    """The suffix of IMAGE_SUFFIXES for a file of these bytes, by how they begin.
+
+    Raises:
+        NonesuchError: they begin as none of these kinds.
+    """
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ".webp"
+    found = next((suffix for suffix, starts in _BEGINNINGS.items() if data.startswith(starts)), None)
+    if found is None:
+        raise NonesuchError(f"{name}: not an image ({', '.join(IMAGE_SUFFIXES)}); replace it or leave it out")
+    return found
 
 
 def codec_version(codec: str) -> str:

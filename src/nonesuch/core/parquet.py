@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,7 +75,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 @contextmanager
-def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A writer of one file, part by part; raises OSError."""
-    with opened(path, "wb") as file, pq.ParquetWriter(file, schema) as parts:
+def writer(path: Path, schema: pa.Schema, **options: Any) -> Iterator[pq.ParquetWriter]:
+    """A writer of one file, part by part, with options of `pyarrow.parquet.ParquetWriter`; raises OSError."""
+    with opened(path, "wb") as file, pq.ParquetWriter(file, schema, **options) as parts:
         yield parts

@@ -52,7 +52,7 @@ def perceive_faces(
     """Estimate what each image shows: head pose, age, gender, ethnicity, quality, and CelebA's 40 attributes.
 
     Args:
-        source: a dataset of ours, which gets columns, or an image, a folder or an uncompressed tar, which takes `out`.
+        source: a dataset of ours, which gets columns, or an image, a folder or a published set, which takes `out`.
         out: Parquet table to write; None adds columns to the dataset.
         align: detect and align 112x112 images too, which otherwise count as aligned.
         model: the shipped perception heads by name, or a file with its card.

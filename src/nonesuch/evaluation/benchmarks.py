@@ -20,7 +20,6 @@ from nonesuch.evaluation.probes import Embedded
 from nonesuch.formats.photographs import Photograph, check_known, plain_name, read_names
 from nonesuch.measures.fairness import Groups
 
-PACKED = (".bin", ".xz")
 _MOST_PER_PERSON = 10
 
 

@@ -10,12 +10,13 @@ from nonesuch.core.arguments import DTYPE, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_texts, path_or_none
 from nonesuch.core.version import VERSION
-from nonesuch.evaluation.benchmarks import PACKED, Benchmark, packed_benchmark, pair_benchmark, people_benchmark
+from nonesuch.evaluation.benchmarks import Benchmark, packed_benchmark, pair_benchmark, people_benchmark
 from nonesuch.evaluation.ijb import template_benchmark
 from nonesuch.evaluation.probes import Embedded, embed_images
 from nonesuch.evaluation.time_limit import pipeline_milliseconds, time_limit_figures
 from nonesuch.evaluation.tinyface import is_tinyface, tinyface_benchmark
 from nonesuch.formats.labels import FIRST
+from nonesuch.formats.packed_pairs import SUFFIXES
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_embedder
@@ -53,7 +54,7 @@ class Protocol:
     @property
     def is_packed(self) -> bool:
         """Whether the images are a packed set: aligned, with their pairs."""
-        return self.data.suffix.lower() in PACKED
+        return self.data.suffix.lower() in SUFFIXES
 
     def about(self) -> dict[str, str]:
         """Its files and their kinds, in words."""

@@ -12,11 +12,10 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.evaluation.names import ImageNames
-from nonesuch.formats import safe_pickle
+from nonesuch.formats import packed_pairs
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 
 _FOLDS = 10
-_LARGEST_CROP = 1 << 20  # bytes of an encoded crop, which has 37,632 uncompressed
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
 
 
@@ -155,25 +154,10 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
     Raises:
         NonesuchError: the file is refused or damaged, or an image cannot be decoded or is not of 112x112 pixels.
     """
-    content = safe_pickle.plain(safe_pickle.load(path))
-    parts = [safe_pickle.plain(part) for part in content] if isinstance(content, list | tuple) else []
-    if len(parts) != 2 or not all(isinstance(part, list | tuple | np.ndarray) for part in parts):
-        raise NonesuchError(f"{path}: not a list of images and a list of labels")
-    encoded, labels = parts
-    if len(encoded) != 2 * len(labels) or not len(labels):
-        raise NonesuchError(f"{path}: {len(encoded)} images for {len(labels)} pairs")
-    held = []
-    for number, data in enumerate(encoded):
-        item = safe_pickle.plain(data)
-        raw = item.tobytes() if isinstance(item, np.ndarray) else item
-        if not isinstance(raw, bytes) or len(raw) > _LARGEST_CROP:
-            raise NonesuchError(f"{path}: image {number} is not an encoded image")
-        height, width = images.decode(raw, f"{path}: image {number}").shape[:2]
+    held, labels = packed_pairs.read(path)
+    for item in held:
+        height, width = images.decode(item.data, f"{path}: {item.name}").shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):
-            raise NonesuchError(f"{path}: image {number} is {width}x{height}, not 112x112")
-        held.append(HeldPhotograph(f"image {number}", "", path, data=raw))
-    if not all(isinstance(label, bool | int | np.bool_ | np.integer) for label in labels):
-        raise NonesuchError(f"{path}: its labels are not truth values")
+            raise NonesuchError(f"{path}: {item.name} is {width}x{height}, not {CROP_SIZE}x{CROP_SIZE}")
     at = np.arange(len(labels))
-    mated = np.array([bool(label) for label in labels])
-    return held, Comparisons(2 * at, 2 * at + 1, mated, at * _FOLDS // len(labels) + 1)
+    return held, Comparisons(2 * at, 2 * at + 1, np.array(labels), at * _FOLDS // len(labels) + 1)

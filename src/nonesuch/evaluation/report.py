@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from nonesuch.evaluation.benchmarks import PACKED
 from nonesuch.evaluation.drawing import draw_all
 from nonesuch.evaluation.summary import (
     DISCARD_COLUMNS,
@@ -14,6 +13,7 @@ from nonesuch.evaluation.summary import (
     group_rows,
     main_lines,
 )
+from nonesuch.formats.packed_pairs import SUFFIXES
 from nonesuch.pages.page import write_page
 from nonesuch.pages.sections import Line, Section, section
 
@@ -51,7 +51,7 @@ def write_report(path: Path, test: Mapping[str, str], found: Found) -> None:
         pictures=draw_all(found),
         tables=tables,
         without_list="clusters" in first,
-        packed=test.get("images", "").endswith(PACKED),
+        packed=test.get("images", "").endswith(SUFFIXES),
         flip=first["flip"],
         time_limit=first.get("time_limit"),
     )

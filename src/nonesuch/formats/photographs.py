@@ -60,6 +60,11 @@ class Photograph:
     size: int = -1
     landmarks: tuple[tuple[float, float], ...] | None = None
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether its file holds other images, too."""
+        return self.size >= 0
+
     def read_bytes(self) -> bytes:
         """The encoded image.
 
@@ -108,6 +113,11 @@ class HeldPhotograph(Photograph):
     """
 
     data: bytes = b""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its file holds other images, too."""
+        return True
 
     def read_bytes(self) -> bytes:
         """The encoded image."""

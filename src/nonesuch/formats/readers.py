@@ -9,7 +9,19 @@ from pathlib import Path
 
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import IMAGE_SUFFIXES
-from nonesuch.formats import dataset, folder, image_file, lmdb_records, manifest, relabelling, tar
+from nonesuch.formats import (
+    dataset,
+    folder,
+    image_file,
+    image_parquet,
+    lmdb_records,
+    manifest,
+    packed_pairs,
+    recordio,
+    relabelling,
+    tar,
+    webdataset,
+)
 from nonesuch.formats.labels import labelled
 from nonesuch.formats.photographs import Photograph
 
@@ -31,9 +43,10 @@ class Reader:
 def find(path: Path, split: str | None = None, label: str | None = None) -> list[Photograph]:
     """All images of a source, in name order.
 
-    A source is an image file, a folder (searched through), an uncompressed tar, a dataset of ours, an LMDB set
-    (`.lmdb`, `.mdb`), or a manifest of any of these after cleaning (`.parquet`, see `nonesuch.formats.relabelling`). A
-    tar may have a table beside it, see `nonesuch.formats.tar`.
+    A source is an image file, a folder (searched through), a dataset of ours, a published set (an uncompressed tar,
+    WebDataset, RecordIO, LMDB, Parquet with images, a packed set; each is a file or a folder of its files), or a
+    manifest of any of these after cleaning (`.parquet`, see `nonesuch.formats.relabelling`). Each has a file in
+    `nonesuch.formats` that says how it is read.
 
     Args:
         path: where to look.
@@ -52,12 +65,17 @@ def find(path: Path, split: str | None = None, label: str | None = None) -> list
     return labelled(found, path, label)
 
 
-# The first that takes a path reads it: a dataset of ours is a folder too, and a tar is what no other reader takes.
+# The first that takes a path reads it: a dataset of ours is a folder too, a manifest is a Parquet file without images,
+# and a tar is what no other reader takes.
 READERS = (
     Reader(manifest.is_dataset, dataset.find),
+    Reader(recordio.takes, recordio.find),
+    Reader(lmdb_records.takes, lmdb_records.find),
+    Reader(image_parquet.takes, image_parquet.find),
+    Reader(webdataset.takes, webdataset.find),
     Reader(folder.takes, folder.find),
     Reader(image_file.takes, image_file.find),
-    Reader(lmdb_records.takes, lmdb_records.find),
+    Reader(packed_pairs.takes, packed_pairs.find),
     Reader(relabelling.takes, lambda path, split: relabelling.find(path, split, find)),
     Reader(tar.takes, tar.find),
 )

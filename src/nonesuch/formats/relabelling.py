@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
+from nonesuch.formats import image_parquet
 from nonesuch.formats.photographs import Photograph
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
@@ -49,8 +50,8 @@ class Relabelling:
 
 
 def takes(path: Path) -> bool:
-    """Files called `.parquet`."""
-    return path.suffix.lower() == ".parquet"
+    """Files called `.parquet` that hold no images."""
+    return path.suffix.lower() == ".parquet" and not image_parquet.takes(path)
 
 
 def find(path: Path, split: str | None, find_images: FindImages) -> list[Photograph]:

@@ -61,7 +61,7 @@ def embed_photographs(
     largest) and `unclear` (another one may as well be meant).
 
     Args:
-        source: an image, a folder, an uncompressed tar, or a dataset.
+        source: an image, a folder, a dataset, or a published set such as RecordIO, see `nonesuch.formats.readers`.
         out: Parquet file to write.
         align: detect and align 112x112 images too, which otherwise count as aligned.
         label: the folder that names the identity where images lie several folders deep: "first", "second", or "last",

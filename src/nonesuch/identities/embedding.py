@@ -13,7 +13,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import Pixels
 from nonesuch.core.notices import notice
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.lmdb_records import LmdbPhotograph, Record
+from nonesuch.formats.lmdb_records import VectorPhotograph, VectorRecord
 from nonesuch.formats.photographs import Photograph
 from nonesuch.identities.closest import Labels
 from nonesuch.identities.crops import CropFolder
@@ -161,7 +161,7 @@ def _vectors(faces: Sequence[EmbeddedPhotograph]) -> NDArray[np.float32]:
     return np.stack([face.vector for face in faces if face.vector is not None])
 
 
-def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
+def stored_embeddings(photographs: Iterable[VectorPhotograph], embedder: Embedder) -> Iterator[EmbeddedPhotograph]:
     """The vectors that an LMDB set itself holds, with its labels.
 
     Raises:
@@ -176,7 +176,7 @@ def stored_embeddings(photographs: Iterable[LmdbPhotograph], embedder: Embedder)
         yield EmbeddedPhotograph(photograph, None, None if problem else record.vector, problem)
 
 
-def _check_width(photograph: LmdbPhotograph, record: Record, embedder: Embedder) -> None:
+def _check_width(photograph: VectorPhotograph, record: VectorRecord, embedder: Embedder) -> None:
     where = f"{photograph.container}:{photograph.name}"
     if len(record.vector) != embedder.card.embedding_dim:
         raise NonesuchError(
@@ -185,7 +185,7 @@ def _check_width(photograph: LmdbPhotograph, record: Record, embedder: Embedder)
         )
 
 
-def _check_stored(photograph: LmdbPhotograph, record: Record, embedder: Embedder) -> None:
+def _check_stored(photograph: VectorPhotograph, record: VectorRecord, embedder: Embedder) -> None:
     where = f"{photograph.container}:{photograph.name}"
     pixels = images.decode(record.image, where)
     ours, theirs = normalised(np.stack([embedder.embed(pixels[None])[0], record.vector]))

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
+from nonesuch.formats.image_table import rows_by_name
 from nonesuch.formats.photographs import Photograph, plain_name
 from nonesuch.formats.readers import find
-from nonesuch.formats.tar import rows_by_name, table_beside
+from nonesuch.formats.tar import table_beside
 from nonesuch.perception.alignment import usable
 from nonesuch.perception.attributes import AGES, ATTRIBUTES, ETHNICITIES
 from nonesuch.perception.pose import head_pose

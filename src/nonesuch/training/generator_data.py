@@ -12,7 +12,7 @@ from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.lmdb_records import LmdbPhotograph
+from nonesuch.formats.lmdb_records import VectorPhotograph
 from nonesuch.formats.photographs import Photograph, exclude, excluded_names
 from nonesuch.formats.readers import find
 from nonesuch.identities import statistics
@@ -49,9 +49,9 @@ def embed_once(
     path = out / VECTORS
     if path.exists():  # the folder is claimed for this data and embedder
         return
-    stored = [photograph for photograph in photographs if isinstance(photograph, LmdbPhotograph)]
+    stored = [photograph for photograph in photographs if isinstance(photograph, VectorPhotograph)]
     if stored and len(stored) < len(photographs):
-        raise NonesuchError("--data: an LMDB set has its own vectors and cannot be mixed with photographs")
+        raise NonesuchError("--data: an LMDB set with vectors of its own cannot be mixed with photographs")
     results = stored_embeddings(stored, embedder) if stored else embed_each(photographs, embedder, detector=None)
     total = len(photographs)
     on_skipped(write_embeddings(results, embedder, path, None, lambda done: on_progress("embedding", done, total)))
@@ -81,10 +81,8 @@ def read_vectors(
 
 def told_data(photographs: Sequence[Photograph], about_data: str) -> str:
     """What a card says about the photographs that weights were trained on."""
-    packed = [
-        photograph for photograph in photographs if photograph.size >= 0 or isinstance(photograph, LmdbPhotograph)
-    ]
-    sources = sorted({photograph.container.name for photograph in packed}) or ["a folder"]
+    packs = {photograph.container.name for photograph in photographs if photograph.is_packed}
+    sources = sorted(packs) or ["a folder"]
     people = len({photograph.identity for photograph in photographs})
     return f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
 

@@ -91,7 +91,7 @@ def train_generator(
 
     Args:
         out: the run's folder; OUT/PRESET.safetensors is the generator.
-        data, exclude: folders, tars or LMDB sets of aligned 112x112 faces; text files of people or files to leave out.
+        data, exclude: folders or published sets of aligned 112x112 faces; text files of people or files to leave out.
         allow_unknown: whether these may name what is not there.
         preset: network and recipe, one of `TRAININGS`; None below means what the recipe says.
         init: a weight file, or another run's folder, to start from.
