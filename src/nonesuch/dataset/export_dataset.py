@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
@@ -13,6 +15,7 @@ from nonesuch.core.notices import notice
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.labels import LABEL
 from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.plan import Plan
 from nonesuch.formats.readers import find
 from nonesuch.formats.shards import key_of, read_index
 from nonesuch.formats.to_write import ToWrite
@@ -75,6 +78,8 @@ def export_dataset(
     if manifest is not None and not manifest.complete:
         raise NonesuchError(f"{source}: not complete; run the command that made it again")
     photographs = find(source, label=label)
+    if ours:
+        photographs = _named(source, photographs)
     read: Callable[[Photograph], bytes] = _CheckedShards().read if ours else lambda item: item.read_bytes()
     done = 0
 
@@ -91,6 +96,16 @@ def export_dataset(
     _tell_lost(source, target, format, wanted, ours)
     shows = None if manifest is None else manifest.shows_real_people
     return ExportedDataset(target, len(wanted), len(wanted.people), shows)
+
+
+def _named(dataset: Path, photographs: list[Photograph]) -> list[Photograph]:
+    """The images under their identities' names, where all have one and no two the same; sampled people have none."""
+    plan = Plan(dataset)
+    table = pa.concat_tables(plan.tables(shard)[1].select(["identity", "name"]) for shard in range(plan.shards))
+    names = dict(zip(table["identity"].to_pylist(), table["name"].to_pylist(), strict=True))
+    if not all(names.values()) or len(set(names.values())) < len(names):
+        return photographs
+    return [replace(item, identity=names[int(item.identity)]) for item in photographs]
 
 
 def _tell_lost(source: Path, target: Path, format: str, wanted: ToWrite, ours: bool) -> None:
