@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nonesuch.evaluation.evaluate_embedders import evaluate_embedders
     from nonesuch.identities.embed_photographs import embed_photographs
     from nonesuch.identities.fit_statistics import fit_statistics
+    from nonesuch.identities.pack_identities import pack_identities
     from nonesuch.identities.sample_identities import sample_identities
     from nonesuch.language.naming.name_faces import name_faces
     from nonesuch.language.probe_attributes import probe_attributes
@@ -82,6 +83,7 @@ __all__ = [
     "load_perceiver",
     "merge_datasets",
     "name_faces",
+    "pack_identities",
     "perceive_faces",
     "probe_attributes",
     "rebuild_dataset",
@@ -128,6 +130,7 @@ _PLACES = {
     "load_perceiver": "models",
     "merge_datasets": "dataset.collected.merge_datasets",
     "name_faces": "language.naming.name_faces",
+    "pack_identities": "identities.pack_identities",
     "perceive_faces": "dataset.perceive_faces",
     "probe_attributes": "language.probe_attributes",
     "rebuild_dataset": "dataset.rebuild_dataset",

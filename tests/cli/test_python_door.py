@@ -13,6 +13,7 @@ from nonesuch.core.errors import NonesuchError
 
 FUNCTIONS = {
     "identities": "sample_identities",
+    "pack-identities": "pack_identities",
     "statistics": "fit_statistics",
     "embed": "embed_photographs",
     "generate": "generate_dataset",

@@ -17,6 +17,7 @@ _INTERRUPTED = 130
 # In pipeline order. A command's module is loaded when it is used: torch alone takes a second to import.
 _COMMANDS = {
     "identities": ("identities:identities", "Sample vectors of people who don't exist."),
+    "pack-identities": ("identities:pack", "Push vectors of people who don't exist apart."),
     "statistics": ("identities:statistics", "Fit the distribution of identity vectors."),
     "embed": ("identities:embed", "Turn photographs into vectors."),
     "generate": ("dataset:generate", "Make a labelled dataset of faces."),

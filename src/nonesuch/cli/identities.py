@@ -8,6 +8,7 @@ import click
 from nonesuch.cli import options
 from nonesuch.identities.embed_photographs import embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
+from nonesuch.identities.pack_identities import pack_identities
 from nonesuch.identities.sample_identities import sample_identities
 from nonesuch.identities.source import DEFAULT_FMR
 from nonesuch.loop.progress import progress_bar
@@ -77,6 +78,35 @@ def identities(out: Path, **chosen: Any) -> None:
     click.echo(
         f"{out}: {found.identities} identities of width {found.width}, no two above cosine {found.max_similarity:g} "
         f"(the closest two: {found.closest:.6f}), of {found.drawn:,} drawn"
+    )
+
+
+@click.command("pack-identities", cls=options.SectionedCommand)
+@click.argument("out", type=options.PATH)
+@click.option("--identities", type=click.IntRange(1), default=1000, show_default=True, help="How many; 20,000 at most.")
+@options.seed
+@options.generator
+@options.sampling
+@options.statistics
+@options.max_similarity
+@options.fmr
+@options.device
+def pack(out: Path, **chosen: Any) -> None:
+    """Make identity vectors that lie as far apart as they can, and store them in the Parquet file OUT.
+
+    Each starts as a draw of the distribution; gradient steps push those that are closest apart (HyperFace). Where
+    'identities' rejects candidates above a cosine, this lowers the largest cosine. A smaller sample is no part of a
+    larger one.
+
+    \b
+    Example:
+      nonesuch pack-identities people.parquet --identities 10000
+      nonesuch generate faces --vectors people.parquet --images 50
+    """
+    with progress_bar() as bar:
+        found = pack_identities(out, **chosen, on_progress=bar)
+    click.echo(
+        f"{out}: {found.identities} identities of width {found.width}, the closest two at cosine {found.closest:.4f}"
     )
 
 
