@@ -42,10 +42,10 @@ def test_rates_are_scikit_learns() -> None:
 def test_intervals_hold_what_all_people_show() -> None:
     whole = study(*_people(600, 4, seed=99)).eer.value
     held = 0
-    for seed in range(20):
+    for seed in range(10):
         part = study(*_people(30, 4, seed=seed)).eer
         held += part.low <= whole <= part.high
-    assert held >= 16
+    assert held >= 8
 
 
 def test_a_draw_of_the_non_mated_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
