@@ -66,6 +66,9 @@ def test_nobody_of_the_gallery_is_sampled(cli: Cli, tmp_path: Path) -> None:
     made = cli("generate", dataset, "--generator", "vec2face_small", "--vectors", out, "--images", 1)
     assert made.status == 0, made.err
     assert json.loads((dataset / "dataset.json").read_text())["options"]["away_from"] == record
+    grown = cli("identities", tmp_path / "more.parquet", *_OPTIONS, "--identities", 40, "--extend", out)
+    assert grown.status == 1
+    assert "a sample with other away from options; repeat its options" in grown.err
     # The dataset's own identities are a gallery too: then all of them are left out.
     others = tmp_path / "others.parquet"
     assert cli("identities", others, *_OPTIONS, "--identities", 10, "--away-from", dataset).status == 0

@@ -17,6 +17,7 @@ import nonesuch
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import Notice
+from nonesuch.formats.manifest import REAL_PEOPLE
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.formats.relabelling import Label
@@ -136,7 +137,7 @@ def test_real_people_are_told(cli: Cli, dataset: Path, tmp_path: Path) -> None:
     assert "REAL PEOPLE" not in cli("export", dataset, tmp_path / "a", "--format", "lmdb").out
     copy = shutil.copytree(dataset, tmp_path / "copy")
     about = json.loads((copy / "dataset.json").read_text())
-    (copy / "dataset.json").write_text(json.dumps(about | {"shows_real_people": True}))
+    (copy / "dataset.json").write_text(json.dumps(about | {"shows_real_people": True, "description": REAL_PEOPLE}))
     assert "REAL PEOPLE" in cli("export", copy, tmp_path / "b", "--format", "lmdb").out
 
 

@@ -235,3 +235,24 @@ def test_a_dataset_of_images_that_existed_has_no_recipe(cli: Cli, tmp_path: Path
         assert outcome.status == 1
         assert "made of images that existed before it; nothing can make them again" in outcome.err
         assert not (tmp_path / "out").exists()
+
+
+def test_what_else_is_told_of_a_dataset_of_several_origins(cli: Cli, tmp_path: Path) -> None:
+    generated, crops = tmp_path / "generated", tmp_path / "crops"
+    options = ["--identities", 2, "--images", 1, "--generator", "vec2face_small", "--no-summary"]
+    succeed("generate", generated, *options)
+    crops.mkdir()
+    Image.new("RGB", (112, 112)).save(crops / "a.jpg")
+    succeed("import", crops, tmp_path / "people")
+    succeed("merge", tmp_path / "all", generated, tmp_path / "people")
+    exported = cli("export", tmp_path / "all", tmp_path / "out", "--format", "imagefolder")
+    assert "MAY SHOW REAL PEOPLE" in exported.out
+    assert "reference photographs" not in exported.out
+    released = cli("release", tmp_path / "all")
+    assert released.status == 0, released.err
+    assert "licence: non-commercial research only (LICENSE-WEIGHTS.md); not stated\n" in released.out
+    refused = cli("generate", tmp_path / "people", *options)
+    assert refused.status == 1
+    assert "synthetic" not in refused.err
+    succeed("recipe", generated, tmp_path / "recipe")
+    assert "a recipe, which holds no images" in cli("release", tmp_path / "recipe").err

@@ -64,7 +64,7 @@ def test_the_table(cli: Cli, tmp_path: Path) -> None:
     # It is no sample that grows.
     grown = cli("identities", tmp_path / "more.parquet", *options, "--identities", 300, "--extend", out)
     assert grown.status == 1
-    assert "a sample of packed True, not None" in grown.err
+    assert "a sample of packed True, not none" in grown.err
 
 
 def test_too_many_and_too_close() -> None:

@@ -6,7 +6,6 @@ import click
 
 from nonesuch.cli import options
 from nonesuch.dataset.export_dataset import FORMAT, export_dataset
-from nonesuch.formats.manifest import REAL_PEOPLE
 from nonesuch.loop.progress import progress_bar
 
 
@@ -37,4 +36,4 @@ def export(dataset: Path, out: Path, format: str, label: str | None) -> None:
         made = export_dataset(dataset, out, format=format, label=label, on_progress=bar)
     click.echo(f"{made.place}: {made.identities:,} identities, {made.images:,} images")
     if made.shows_real_people:
-        click.echo(REAL_PEOPLE)
+        click.echo(made.description)

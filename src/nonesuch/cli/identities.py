@@ -83,7 +83,7 @@ def identities(out: Path, **chosen: Any) -> None:
 
 @click.command("pack-identities", cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
-@click.option("--identities", type=click.IntRange(1), default=1000, show_default=True, help="How many; 20,000 at most.")
+@click.option("--identities", type=click.IntRange(2), default=1000, show_default=True, help="How many; 20,000 at most.")
 @options.seed
 @options.generator
 @options.sampling

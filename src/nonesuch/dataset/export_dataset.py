@@ -34,12 +34,14 @@ class ExportedDataset:
         images: how many it holds.
         identities: of how many people.
         shows_real_people: what the manifest of a dataset of ours says; None where it is not known.
+        description: the same in words; empty where it is not known.
     """
 
     place: Path
     images: int
     identities: int
     shows_real_people: bool | None
+    description: str
 
 
 @checked(label=LABEL, format=FORMAT)
@@ -94,8 +96,8 @@ def export_dataset(
     with new_folder(target) as folder:
         WRITERS[format].write(folder, wanted)
     _tell_lost(source, target, format, wanted, ours)
-    shows = None if manifest is None else manifest.shows_real_people
-    return ExportedDataset(target, len(wanted), len(wanted.people), shows)
+    shows, told = (None, "") if manifest is None else (manifest.shows_real_people, manifest.description)
+    return ExportedDataset(target, len(wanted), len(wanted.people), shows, told)
 
 
 def _named(dataset: Path, photographs: list[Photograph]) -> list[Photograph]:

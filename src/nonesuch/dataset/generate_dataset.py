@@ -188,10 +188,11 @@ def _settings(
 
 def _marks(folder: Path, wanted: bool) -> bool:
     """Whether images get the mark: a dataset that was begun without, as older versions did, goes on without."""
-    if wanted and manifests.is_dataset(folder) and not manifests.read(folder).render.get("synthetic_mark"):
-        notice(f"{folder}: begun without --synthetic-mark, and goes on without")
-        return False
-    return wanted
+    old = manifests.read(folder) if wanted and manifests.is_dataset(folder) else None
+    if old is None or old.made_from or old.render.get("synthetic_mark"):
+        return wanted
+    notice(f"{folder}: begun with --no-synthetic-mark or by an older version, and goes on without the mark")
+    return False
 
 
 def _steered(made: GeneratedDataset, steerer: Steerer | None, min_age: float | None) -> GeneratedDataset:

@@ -48,8 +48,15 @@ class GrowingTable:
         start, record = table.read_sampled(path)
         if keys := [key for key in {**self.record, **record} if self.record.get(key) != record.get(key)]:
             key = min(keys)
+            old, new = ("none" if told.get(key) is None else told[key] for told in (record, self.record))
+            other = any(isinstance(value, list) for value in (old, new))
+            differs = (
+                f"with other {key.replace('_', ' ')} options"
+                if other
+                else f"of {key.replace('_', ' ')} {old}, not {new}"
+            )
             raise NonesuchError(
-                f"{path}: a sample of {key.replace('_', ' ')} {record.get(key)}, not {self.record.get(key)}; "
+                f"{path}: a sample {differs}; "
                 + ("repeat its options, or delete it" if path == self.unfinished else "repeat its options")
             )
         return start

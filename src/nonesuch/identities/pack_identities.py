@@ -1,7 +1,7 @@
 """Packing identity vectors into a table."""
 
 from nonesuch.core import files
-from nonesuch.core.arguments import AT_LEAST_1, COSINE, FMR, SEED, checked
+from nonesuch.core.arguments import COSINE, FMR, SEED, Number, checked
 from nonesuch.core.devices import pick_device
 from nonesuch.core.files import AnyPath, as_path, path_or_none
 from nonesuch.generators.generator import GeneratorCard
@@ -13,7 +13,7 @@ from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import read_model_card, shipped_embedder_card, weights_path
 
 
-@checked(identities=AT_LEAST_1, seed=SEED, sampling=SAMPLING, fmr=FMR, max_similarity=COSINE)
+@checked(identities=Number(2, whole=True), seed=SEED, sampling=SAMPLING, fmr=FMR, max_similarity=COSINE)
 def pack_identities(
     out: AnyPath,
     *,
@@ -33,7 +33,7 @@ def pack_identities(
 
     Args:
         out: Parquet file to write; `generate_dataset` takes it as `vectors`.
-        identities: how many, at most 20,000. A smaller sample is no part of a larger one.
+        identities: how many, 2 to 20,000. A smaller sample is no part of a larger one.
         seed: of the sample.
         generator: the generator that decodes the vectors, a shipped one by name or a file with its card.
         sampling, statistics, max_similarity, fmr: see `nonesuch.identities.source.SamplingOptions`.

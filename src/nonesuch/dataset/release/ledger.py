@@ -166,7 +166,8 @@ def licence_of(name: str, entries: Sequence[Entry], stated: str, wished: str | N
                     f"{its.text}: {why}; make it without one of them"
                 )
     if wished is None:
-        told = [text for text in (stated, *(entry.licence for entry in entries)) if text not in ("", NOT_RECORDED)]
+        parts = stated.split("; ")  # as a dataset of several parts joins theirs
+        told = [text for text in (*parts, *(entry.licence for entry in entries)) if text not in ("", NOT_RECORDED)]
         return together(told) if told else NOT_RECORDED
     for called, its in [*((_called(entry), its) for entry, its in terms), ("the images", read_terms(stated))]:
         if why := lost(read_terms(wished), its):
