@@ -55,6 +55,11 @@ def encode(pixels: Pixels, codec: str, quality: int) -> bytes:
     return buffer.getvalue()
 
 
+def begins_as(data: bytes, suffix: str) -> bool:
+    """Whether bytes begin as a file of that suffix, such as .jpg, does."""
+    return data.startswith(_BEGINNINGS[suffix])
+
+
 def suffix_of(data: bytes, name: str) -> str:
     """The suffix of IMAGE_SUFFIXES for a file of these bytes, by how they begin.
 
@@ -63,7 +68,7 @@ def suffix_of(data: bytes, name: str) -> str:
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
-    found = next((suffix for suffix, starts in _BEGINNINGS.items() if data.startswith(starts)), None)
+    found = next((suffix for suffix in _BEGINNINGS if begins_as(data, suffix)), None)
     if found is None:
         raise NonesuchError(f"{name}: not an image ({', '.join(IMAGE_SUFFIXES)}); replace it or leave it out")
     return found

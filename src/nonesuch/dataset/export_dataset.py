@@ -5,17 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from nonesuch.core.arguments import Choice, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.new_folder import check_new_folder, new_folder
 from nonesuch.core.notices import notice
+from nonesuch.core.tables import read_columns
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.labels import LABEL
 from nonesuch.formats.photographs import Photograph
-from nonesuch.formats.plan import Plan
+from nonesuch.formats.plan import IDENTITIES
 from nonesuch.formats.readers import find
 from nonesuch.formats.shards import key_of, read_index
 from nonesuch.formats.to_write import ToWrite
@@ -102,12 +101,11 @@ def export_dataset(
 
 def _named(dataset: Path, photographs: list[Photograph]) -> list[Photograph]:
     """The images under their identities' names, where all have one and no two the same; sampled people have none."""
-    plan = Plan(dataset)
-    table = pa.concat_tables(plan.tables(shard)[1].select(["identity", "name"]) for shard in range(plan.shards))
-    names = dict(zip(table["identity"].to_pylist(), table["name"].to_pylist(), strict=True))
+    table = read_columns(dataset / IDENTITIES, ["identity", "name"])
+    names = dict(zip(table["identity"], table["name"], strict=True))
     if not all(names.values()) or len(set(names.values())) < len(names):
         return photographs
-    return [replace(item, identity=names[int(item.identity)]) for item in photographs]
+    return [replace(item, identity=names[str(int(item.identity))]) for item in photographs]
 
 
 def _tell_lost(source: Path, target: Path, format: str, wanted: ToWrite, ours: bool) -> None:

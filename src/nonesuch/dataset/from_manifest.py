@@ -8,6 +8,7 @@ from typing import Any
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.rendering import RenderSettings
+from nonesuch.formats import manifest as manifests
 from nonesuch.formats.manifest import Manifest
 from nonesuch.generators.generator import Generator
 from nonesuch.models import load_generator, shipped_names
@@ -44,9 +45,7 @@ def load_makers(folder: Path, manifest: Manifest, generator: str | None, device:
     Raises:
         NonesuchError: the weights are not at hand or are others, or the manifest is damaged.
     """
-    origin = manifest.generator
-    if origin is None:
-        raise NonesuchError(f"{folder}: made of images that existed before it; nothing can make them again")
+    origin = manifests.origin(folder, manifest)
     asked = f"{origin['name']} (sha256 {origin['sha256'][:_SHOWN]}...)"
     if generator is None and origin["name"] not in shipped_names():
         raise NonesuchError(f"{folder}: was made by {asked}, which does not ship; give its weights as --generator FILE")

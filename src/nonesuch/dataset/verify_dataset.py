@@ -15,7 +15,7 @@ from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.images import CODECS
 from nonesuch.dataset.release.checking import release_problems
 from nonesuch.dataset.shards import differences
-from nonesuch.dataset.write_recipe import is_recipe
+from nonesuch.dataset.write_recipe import is_recipe, no_images
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_problem
 from nonesuch.formats.manifest import Manifest
@@ -69,7 +69,7 @@ def verify_dataset(dataset: AnyPath, *, on_progress: OnProgress = no_progress) -
     except NonesuchError as error:
         problems.append(str(error))
     if is_recipe(folder, manifest):
-        problems.append(f"a recipe, which holds no images; make them with 'nonesuch rebuild {folder}'")
+        problems.append(no_images(folder))
         return VerifiedDataset(folder, manifest.images, tuple(problems))
     plan = Plan(folder)
     if (plan.identities, plan.images) != (manifest.identities, manifest.images):

@@ -59,11 +59,15 @@ def write_recipe(dataset: AnyPath, out: AnyPath, *, on_progress: OnProgress = no
     return WrittenRecipe(place, manifest, size, sum(tar.stat().st_size for tar in tars if tar.is_file()))
 
 
+def no_images(folder: Path) -> str:
+    """The problem of a recipe, in words, where images are needed."""
+    return f"a recipe, which holds no images; make them with 'nonesuch rebuild {folder}'"
+
+
 def read_complete(folder: Path) -> Manifest:
     """The manifest of a generated dataset whose shards' hashes are known; raises NonesuchError where they are not."""
     manifest = manifests.read(folder)
-    if manifest.generator is None:
-        raise NonesuchError(f"{folder}: made of images that existed before it; nothing can make them again")
+    manifests.origin(folder, manifest)
     if not manifest.complete:
         raise NonesuchError(f"{folder}: not complete, so its hashes are not known; run the command that made it again")
     return manifest

@@ -187,6 +187,13 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
+def origin(folder: Path, manifest: Manifest) -> Origin:
+    """The weights that made a dataset; raises NonesuchError where none did."""
+    if manifest.generator is None:
+        raise NonesuchError(f"{folder}: made of images that existed before it; nothing can make them again")
+    return manifest.generator
+
+
 def check_plan(folder: Path, manifest: Manifest) -> None:
     """Raises NonesuchError unless the plan's two files are those that the manifest was written for."""
     for name, expected in ((PLAN, manifest.plan_sha256), (IDENTITIES, manifest.identities_sha256)):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core import files
+from nonesuch.core.devices import pick_device
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats import manifest
@@ -70,7 +71,7 @@ class AwayFrom:
                     "the package; make them with 'nonesuch embed'"
                 )
             is_own = (gallery.embedder, gallery.embedder_sha256) == own
-            members = Separation(card.threshold(fmr))
+            members = Separation(card.threshold(fmr), pick_device(device))
             members.join(gallery.vectors)
             self._limits.append(_Limit(gallery, members, None if is_own else load_embedder(gallery.embedder, device)))
         if self.renders:

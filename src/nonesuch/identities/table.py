@@ -95,10 +95,11 @@ def read_sampled(path: Path) -> tuple[KeptApart, dict[str, Any]]:
             candidates it drew.
     """
     found = read(path)
-    columns, record = parquet.read_checked(path, "Parquet table"), dict(found.sampled)
-    if found.origin != SAMPLED or "seed" not in columns.column_names or not {"drawn", "closest"} <= set(record):
+    record = dict(found.sampled)
+    has_seeds = "seed" in parquet.read_schema(path).names
+    if found.origin != SAMPLED or not has_seeds or not {"drawn", "closest"} <= set(record):
         raise NonesuchError(f"{path}: no sample that can grow; sample it anew with 'nonesuch identities'")
-    seeds = columns["seed"].to_numpy()
+    seeds = parquet.read_table(path, ["seed"])["seed"].to_numpy()
     if len(seeds) != len(found.vectors):
         raise NonesuchError(f"{path}: rows without a vector; sample it anew with 'nonesuch identities'")
     return KeptApart(found.vectors, seeds, record.pop("drawn"), record.pop("closest")), record

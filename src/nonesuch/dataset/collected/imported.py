@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE
+from nonesuch.core.images import CODECS, CROP_SIZE
 from nonesuch.dataset.collected.contents import AT_ONCE, MOST_IDENTITIES, Block, CollectedImage
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 from nonesuch.perception.detection import Detector
 from nonesuch.perception.faces import take_faces
-
-_BEGINNINGS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class PhotographContents:
         except NonesuchError as error:
             return None, str(error)
         if photograph.landmarks is None and pixels.shape == (CROP_SIZE, CROP_SIZE, 3):
-            if data.startswith(_BEGINNINGS[self._codec]):
+            if images.begins_as(data, CODECS[self._codec]):
                 return data, ""
             return images.encode(pixels, self._codec, self._quality), ""
         if self._detector is None and photograph.landmarks is None:

@@ -19,7 +19,7 @@ from nonesuch.dataset.release.datasheet import datasheet
 from nonesuch.dataset.release.facts import facts_of
 from nonesuch.dataset.release.ledger import ledger, licence_of, unchecked
 from nonesuch.dataset.release.record import CARD, CROISSANT, DATASHEET, LEDGER, RELEASE, Release, ReleasedFile
-from nonesuch.dataset.write_recipe import is_recipe
+from nonesuch.dataset.write_recipe import is_recipe, no_images
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.manifest import MANIFEST, Manifest
 from nonesuch.formats.plan import IDENTITIES, PLAN, Plan
@@ -79,7 +79,7 @@ def release_dataset(
     folder = as_path(dataset)
     manifest = manifests.read(folder)
     if is_recipe(folder, manifest):
-        raise NonesuchError(f"{folder}: a recipe, which holds no images; make them with 'nonesuch rebuild {folder}'")
+        raise NonesuchError(f"{folder}: {no_images(folder)}")
     if not manifest.complete:
         raise NonesuchError(f"{folder}: not complete; run the command that made it again, then release it")
     called = folder.resolve().name if name is None else name
