@@ -7,7 +7,7 @@
 
 The two runs differ in nothing but the weight: same pairs, photographs, order and seed. Judge each result,
 WORK/.../idiff_fast.safetensors, with yardstick.py (--generator), and by what a recogniser learns with generators.py
-(--fast FILE --rows --recognition "One step").
+(--fast FILE --rows --recognition "One step" --recognisers 1).
 """
 
 import argparse
