@@ -1,8 +1,8 @@
 """What is a default generator worth? One table compares it with real photographs, each figure from two seeds.
 
     python benchmarks/yardstick.py --lfw lfw112.tar --heldout lfw_heldout_people.txt --pairs lfw_pairs.txt \\
-        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--dtype bfloat16] [--identities 300]
-        [--mesh MODEL]
+        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--dtype bfloat16] \\
+        [--identities 300] [--mesh MODEL]
 
 --lfw holds all aligned LFW crops; the people of --heldout were not trained on, all others were, and so was --training.
 Detail and stripes are explained in detail.py, what changes within a person in variation.py; --mesh, MediaPipe's
