@@ -18,6 +18,7 @@ from pathlib import Path
 from nonesuch import train_generator
 from nonesuch.core.allocator import keep_memory
 from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import weights_path
 
 PRESET = "idiff_fast"
@@ -37,18 +38,19 @@ def main() -> None:
     recipe = replace(DISTILLATION_RECIPES[PRESET], images=options.images, pairs=options.pairs, decoded_from=0)
     DISTILLATION_RECIPES[PRESET] = recipe
     weights, start = weights_path(Path(PRESET)), time.perf_counter()
-    trained = train_generator(
-        options.out,
-        options.data,
-        exclude=options.exclude,
-        preset=PRESET,
-        init=weights,
-        first_stage=weights,
-        teacher="idiff_small",
-        loss={"steady": options.weight},
-        on_progress=lambda what, done, total: print(f"\r{what} {done:,} of {total:,}", end="", flush=True),
-    )
-    print(f"\n{trained.weights}: {trained.seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
+    with progress_bar() as bar:
+        trained = train_generator(
+            options.out,
+            options.data,
+            exclude=options.exclude,
+            preset=PRESET,
+            init=weights,
+            first_stage=weights,
+            teacher="idiff_small",
+            loss={"steady": options.weight},
+            on_progress=bar,
+        )
+    print(f"{trained.weights}: {trained.seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":
