@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--weight", type=float, required=True)
     for name in ("--data", "--exclude"):
         parser.add_argument(name, type=Path, required=True, action="append")
-    parser.add_argument("--images", type=int, default=8_000, help="that the run sees")
+    parser.add_argument("--images", type=int, default=5_000, help="that the run sees")
     parser.add_argument("--pairs", type=int, default=2_000, help="that the teacher draws")
     options = parser.parse_args()
     keep_memory()
@@ -50,7 +50,7 @@ def main() -> None:
             loss={"steady": options.weight},
             on_progress=bar,
         )
-    print(f"{trained.weights}: {trained.seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
+    print(f"{trained.weights}: {trained.images_seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":
