@@ -29,7 +29,8 @@ from nonesuch import load_detector, load_embedder, load_generator, load_perceive
 from nonesuch.audit.judges.pixels import luminance, measures
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.formats.photographs import Photograph, exclude, read_names
+from nonesuch.formats.photograph_lists import exclude
+from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.measures.realism import neighbourhoods

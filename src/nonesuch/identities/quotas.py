@@ -64,9 +64,9 @@ class Quotas:
         groups = np.full(len(vectors), len(self.conditions))
         for group in reversed(range(len(self.conditions))):
             with duckdb.connect() as connection:
-                connection.register("seen", pa.table({"row": np.arange(len(vectors)), **seen}))
-                met = rows_that_meet(connection, "row", "seen", self.conditions[group], "--quota")
-            groups[np.array(met, dtype=np.int64)] = group
+                connection.register("seen", pa.table(seen))
+                met = rows_that_meet(connection, ["seen"], len(vectors), self.conditions[group], "--quota")
+            groups[met] = group
         return groups
 
     def missing(self, room: NDArray[np.int64]) -> str:

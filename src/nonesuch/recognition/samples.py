@@ -10,6 +10,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.core.seeding import Stream, uniform
 from nonesuch.formats.crops import CropReader
+from nonesuch.formats.photograph_lists import classes_of
 from nonesuch.formats.photographs import Photograph
 from nonesuch.loop.trainer import Batch
 from nonesuch.recognition.augmentation import AUGMENTATION_DRAWS
@@ -38,14 +39,15 @@ class FaceSamples:
         read: Callable[[Sequence[Photograph]], Pixels] | None = None,
         people: Iterable[str] = (),
     ) -> None:
-        self.photographs = list(photographs)
-        self.identities = sorted({*people, *(photograph.identity for photograph in photographs)})
+        self.photographs = photographs
+        names, codes = classes_of(photographs)
+        self.identities = sorted({*people, *names})
         if len(self.identities) < 2:
             raise NonesuchError("training a recogniser needs at least two identities; these images show one")
         if len(self.identities) == len(self.photographs):
             raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
         place = {identity: row for row, identity in enumerate(self.identities)}
-        self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
+        self.labels = np.array([place[name] for name in names], dtype=np.int32)[codes]
         self._read = read or CropReader()
         self._pixels: Pixels | None = None
 
@@ -69,6 +71,6 @@ class FaceSamples:
         draws = np.stack([uniform(seed, Stream.AUGMENTATION, AUGMENTATION_DRAWS) for seed in seeds])
         return {
             "pixels": torch.from_numpy(pixels).permute(0, 3, 1, 2),
-            "labels": torch.from_numpy(self.labels[indices]),
+            "labels": torch.from_numpy(self.labels[indices].astype(np.int64)),
             "draws": torch.from_numpy(draws.astype(np.float32)),
         }
