@@ -25,8 +25,8 @@ def rows_that_meet(
     option: str,
     missing: str = "",
     reads: Sequence[Path] = (),
-) -> NDArray[np.int64]:
-    """(K,) ascending numbers of the rows that meet a condition.
+) -> NDArray[np.int32]:
+    """(K,) int32 ascending numbers of the rows that meet a condition.
 
     Args:
         connection: with the tables registered, or views of files; afterwards it can open no other file any more.
@@ -49,7 +49,7 @@ def rows_that_meet(
         connection.execute("SET lock_configuration = true")
         duckdb.SQLExpression(condition)  # one expression and nothing after it, otherwise an error
         found = connection.execute(f"SELECT nonesuch_row FROM {numbered} WHERE ({condition})").fetchnumpy()
-        return np.sort(np.asarray(found["nonesuch_row"])).astype(np.int64)
+        return np.asarray(found["nonesuch_row"], dtype=np.int32)
     except duckdb.Error as error:
         told = str(error).splitlines()
         candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))

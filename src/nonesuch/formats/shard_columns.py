@@ -135,7 +135,11 @@ def _is_large(folder: Path, shards: NDArray[np.int32]) -> bool:
 
 def _read(folder: Path, shards: NDArray[np.int32]) -> ShardColumns:
     table, starts = read_indices(folder, shards.tolist())
-    return ShardColumns(folder, shards, starts, *(table[name].to_numpy() for name in SCHEMA.names))
+    arrays = []
+    for name in SCHEMA.names:  # one after the other, so that none but one is in memory twice
+        arrays.append(table[name].to_numpy())
+        table = table.drop_columns([name])
+    return ShardColumns(folder, shards, starts, *arrays)
 
 
 def _keep(columns: ShardColumns, place: Path) -> None:

@@ -36,6 +36,9 @@ class ShardRows(Sequence[Photograph]):
         self.columns, self.suffix, self.rows, self._before = columns, suffix, rows, before
         self._tars = [shard_files(columns.folder, int(number)).tar for number in columns.shards]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ShardRows, (self.columns, self.suffix, self.rows, self._before)
+
     def __len__(self) -> int:
         return len(self.columns.label) if self.rows is None else len(self.rows)
 
@@ -72,12 +75,15 @@ class ShardRows(Sequence[Photograph]):
 
     def classes(self) -> tuple[list[str], NDArray[np.int32]]:
         """Names of the identities, sorted, and (N,) which of them each photograph shows."""
-        labels, codes = np.unique(self._of(self.columns.label), return_inverse=True)
+        # Images of an identity lie together, so that one of each such run stands for all of them.
+        every = self._of(self.columns.label)
+        first = np.flatnonzero(np.append(len(every) > 0, every[1:] != every[:-1]))
+        labels, codes = np.unique(every[first], return_inverse=True)
         names = [self._identity(label) for label in labels.tolist()]
         order = sorted(range(len(names)), key=names.__getitem__)
         place = np.empty(len(names), dtype=np.int32)
         place[order] = np.arange(len(names), dtype=np.int32)
-        return [names[row] for row in order], place[codes]
+        return [names[row] for row in order], np.repeat(place[codes], np.diff(first, append=len(every)))
 
     def listed(self) -> Iterator[pa.RecordBatch]:
         """Batches of `nonesuch.core.listing.SCHEMA`, a row for each photograph."""

@@ -56,7 +56,10 @@ class RunImages:
 
     def write(self, folder: Path) -> None:
         """Keep the list in a run's folder; raises NonesuchError where it cannot be written."""
-        with files.replacing(folder / IMAGES) as temporary, parquet.writer(temporary, listing.SCHEMA) as writer:
+        with (
+            files.replacing(folder / IMAGES) as temporary,
+            parquet.writer(temporary, listing.SCHEMA, use_dictionary=["identity"]) as writer,
+        ):
             for batch in self.listed():
                 writer.write_batch(batch)
 
