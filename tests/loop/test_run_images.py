@@ -1,5 +1,6 @@
 """The images of a run as they were and as they are, against a table of Python's own."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_the_same_images(run: Path) -> None:
     assert (len(found), found.left, found.identities) == (9, None, set())
     assert found.rows.tolist() == list(range(9))
     assert found.signature == listing.signature(_list(ROWS)())
+
+
+def test_a_run_of_an_earlier_release(run: Path) -> None:
+    """Its list was written in one piece, and its hash is in the run's settings."""
+    table = pq.read_table(run / IMAGES)
+    pq.write_table(table, run / IMAGES)
+    lines = "".join(f"{name}\0{who}\0{size}\n" for name, who, size in ROWS)
+    found = images_of_run(run, _list(ROWS))
+    assert found.left is None
+    assert found.signature == hashlib.sha256(lines.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("now", [[8, 0, 3, 4], [1, 4, 7], [5, 4, 3, 2, 1, 0, 8, 7, 6]])

@@ -120,5 +120,5 @@ def read_columns(folder: Path, group: str, columns: Sequence[str] | None = None)
     return pa.concat_tables(column_parts(folder, group, columns))
 
 
-def _tar_hash(folder: Path, shard: int) -> bytes | None:
-    return read_told(shard_files(folder, shard).index).get(TAR_HASH)
+def _tar_hash(folder: Path, shard: int) -> bytes:
+    return read_told(shard_files(folder, shard).index).get(TAR_HASH, b"not told")

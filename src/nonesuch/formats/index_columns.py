@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +19,27 @@ _BLOCK = 512  # a tar's members begin at multiples of it
 _MEND = "see 'nonesuch verify'"
 
 
-def read_indices(folder: Path, numbers: Sequence[int]) -> tuple[pa.Table, NDArray[np.int64]]:
-    """`SCHEMA` of all images of some shards; and (S + 1,) where each shard's rows begin, and where the last one's end.
+def read_indices(folder: Path, numbers: Sequence[int]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """The columns of `SCHEMA` of some shards; and (S + 1,) where each one's rows begin, and where the last one's end.
 
     Raises:
         NonesuchError: an index is missing or damaged, or does not fit its tar or the plan.
     """
-    plan = _plan(folder)
-    parts = [_of_shard(shard_files(folder, number), plan, number) for number in numbers]
-    starts = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64)
-    return pa.concat_tables([SCHEMA.empty_table(), *parts]), starts
+    plan, shards = _plan(folder), [shard_files(folder, number) for number in numbers]
+    starts = np.cumsum([0, *map(images_of, shards)], dtype=np.int64)
+    columns = [np.empty(starts[-1], dtype=field.type.to_pandas_dtype()) for field in SCHEMA]
+    for number, shard, start, stop in zip(numbers, shards, starts[:-1], starts[1:], strict=True):
+        part = _of_shard(shard, plan, number)
+        if len(part) != stop - start:
+            raise NonesuchError(f"{shard.index}: has changed while it was read; run the same command again")
+        for column, values in zip(columns, part.columns, strict=True):
+            column[start:stop] = values.to_numpy()
+    return columns, starts
+
+
+def images_of(shard: ShardFiles) -> int:
+    """How many images an index names; raises NonesuchError where it is missing or damaged."""
+    return int(_opened(shard).metadata.num_rows)
 
 
 def _plan(folder: Path) -> pq.ParquetFile | None:
@@ -40,9 +52,23 @@ def _plan(folder: Path) -> pq.ParquetFile | None:
         raise NonesuchError(f"{folder}: no readable plan ({error})") from error
 
 
-def _of_shard(shard: ShardFiles, plan: pq.ParquetFile | None, number: int) -> pa.Table:
+def _opened(shard: ShardFiles) -> pq.ParquetFile:
     try:
-        index = parquet.reader(shard.index)
+        return parquet.reader(shard.index)
+    except FileNotFoundError as error:
+        raise NonesuchError(f"{shard.tar}: has no index; run the command that made it again") from error
+    except parquet.UNREADABLE as error:
+        raise _unreadable(shard, error) from error
+
+
+def _unreadable(shard: ShardFiles, error: Exception) -> NonesuchError:
+    told = (str(error).splitlines() or [""])[0]
+    return NonesuchError(f"{shard.index}: not a readable shard index ({told}); {_MEND}")
+
+
+def _of_shard(shard: ShardFiles, plan: pq.ParquetFile | None, number: int) -> pa.Table:
+    index = _opened(shard)
+    try:
         known = any(index.schema_arrow.equals(schema) for schema in (INDEX_SCHEMA, COLLECTED_SCHEMA))
         if not known:
             raise NonesuchError(f"{shard.index}: its columns are not those of a shard index")
@@ -51,11 +77,8 @@ def _of_shard(shard: ShardFiles, plan: pq.ParquetFile | None, number: int) -> pa
         if any(column.null_count for column in table.columns):
             raise NonesuchError(f"{shard.index}: lacks a value; {_MEND}")
         table = table.cast(SCHEMA)
-    except FileNotFoundError as error:
-        raise NonesuchError(f"{shard.tar}: has no index; run the command that made it again") from error
     except parquet.UNREADABLE as error:
-        told = (str(error).splitlines() or [""])[0]
-        raise NonesuchError(f"{shard.index}: not a readable shard index ({told}); {_MEND}") from error
+        raise _unreadable(shard, error) from error
     size = shard.tar.stat().st_size
     if told != str(size):
         raise NonesuchError(f"{shard.tar}: truncated or changed, {size} bytes in place of {told}; copy it again")

@@ -7,6 +7,7 @@ memory, so that the system holds it once. It is made again where anything has ch
 import contextlib
 import dataclasses
 import hashlib
+import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from nonesuch.core import files, locks, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.notices import notice
-from nonesuch.formats.index_columns import SCHEMA, read_indices
+from nonesuch.formats.index_columns import SCHEMA, images_of, read_indices
 from nonesuch.formats.plan import PLAN
 from nonesuch.formats.shards import shard_files
 
@@ -124,22 +125,15 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 def _is_large(folder: Path, shards: NDArray[np.int32]) -> bool:
     images = 0
     for number in shards.tolist():
-        try:
-            images += int(parquet.reader(shard_files(folder, number).index).metadata.num_rows)
-        except parquet.UNREADABLE:  # which is said when all of it is read
-            return False
+        images += images_of(shard_files(folder, number))
         if images >= LEAST_KEPT:
             return True
     return False
 
 
 def _read(folder: Path, shards: NDArray[np.int32]) -> ShardColumns:
-    table, starts = read_indices(folder, shards.tolist())
-    arrays = []
-    for name in SCHEMA.names:  # one after the other, so that none but one is in memory twice
-        arrays.append(table[name].to_numpy())
-        table = table.drop_columns([name])
-    return ShardColumns(folder, shards, starts, *arrays)
+    (label, image, offset, size), starts = read_indices(folder, shards.tolist())
+    return ShardColumns(folder, shards, starts, label, image, offset, size)
 
 
 def _keep(columns: ShardColumns, place: Path) -> None:
@@ -161,7 +155,9 @@ def _keep(columns: ShardColumns, place: Path) -> None:
 def _mapped(folder: Path, shards: NDArray[np.int32], place: Path, check: bool) -> ShardColumns | None:
     """The columns out of the file; None where there is none, or another."""
     try:
-        batch = pa.ipc.open_file(pa.memory_map(os.fsencode(place))).get_batch(0)
+        with place.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        batch = pa.ipc.open_file(pa.py_buffer(mapped)).get_batch(0)
         if not batch.schema.equals(SCHEMA):
             return None
         starts = np.frombuffer(batch.schema.metadata[_STARTS], dtype=np.int64)
@@ -170,6 +166,8 @@ def _mapped(folder: Path, shards: NDArray[np.int32], place: Path, check: bool) -
             return None
     except (*parquet.UNREADABLE, LookupError):
         return None
+    if hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)  # what was hashed need not stay in this process: it is in the system's cache
     with contextlib.suppress(OSError):
         os.utime(place)  # the ones used last are kept
     return ShardColumns(folder, shards, starts, label, image, offset, size, place)
