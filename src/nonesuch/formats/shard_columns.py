@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ class ShardColumns:
     offset: NDArray[np.int64]
     size: NDArray[np.int32]
     kept_in: Path | None = None
+
+    @cached_property
+    def tars(self) -> list[Path]:
+        """(S,) the shards' tars."""
+        return [shard_files(self.folder, number).tar for number in self.shards.tolist()]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets the name of the file, and maps it too."""

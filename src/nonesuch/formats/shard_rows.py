@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nonesuch.core import listing
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.shard_columns import ShardColumns
-from nonesuch.formats.shards import IMAGE_DIGITS, LABEL_DIGITS, image_key, shard_files
+from nonesuch.formats.shards import IMAGE_DIGITS, LABEL_DIGITS, image_key
 
 Rows = NDArray[np.int32]
 
@@ -34,7 +34,6 @@ class ShardRows(Sequence[Photograph]):
 
     def __init__(self, columns: ShardColumns, suffix: str, rows: Rows | None = None, before: str = "") -> None:
         self.columns, self.suffix, self.rows, self._before = columns, suffix, rows, before
-        self._tars = [shard_files(columns.folder, int(number)).tar for number in columns.shards]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ShardRows, (self.columns, self.suffix, self.rows, self._before)
@@ -126,7 +125,7 @@ class ShardRows(Sequence[Photograph]):
         return f"{self._before}{image_key(label, 0).partition('/')[0]}"
 
     def _made(self, span: slice) -> Iterator[Photograph]:
-        known = self.columns
+        known, tars = self.columns, self.columns.tars
         rows = np.arange(span.start, span.stop) if self.rows is None else self.rows[span]
         labels, numbers, offsets, sizes = (
             column[rows].tolist() for column in (known.label, known.image, known.offset, known.size)
@@ -135,7 +134,7 @@ class ShardRows(Sequence[Photograph]):
             labels, numbers, offsets, sizes, self._shard_of(rows).tolist(), strict=True
         ):
             name = image_key(label, image) + self.suffix
-            yield Photograph(name, self._identity(label), self._tars[shard], offset, size)
+            yield Photograph(name, self._identity(label), tars[shard], offset, size)
 
     def _texts(self, span: slice) -> tuple[pa.Array, pa.Array, pa.Array]:
         """Names, identities, and names without folder, of a span."""
