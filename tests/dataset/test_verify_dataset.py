@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nonesuch import verify_dataset
 from tests.conftest import Cli
 
 Damage = Callable[[Path], None]
@@ -113,6 +114,7 @@ def test_damage_is_found_and_the_mend_named(cli: Cli, sound: Path, tmp_path: Pat
     assert outcome.status == 1
     assert says in outcome.err
     assert "Traceback" not in outcome.err
+    assert verify_dataset(folder, changed=True, workers=3).problems == verify_dataset(folder, workers=1).problems
 
 
 @pytest.mark.parametrize(

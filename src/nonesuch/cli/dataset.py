@@ -206,20 +206,36 @@ def _show_summaries(made: GeneratedDataset, fmr: float) -> None:
 
 @click.command(cls=options.SectionedCommand)
 @click.argument("dataset", type=options.PATH)
-def verify(dataset: Path) -> None:
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="Read only shards that an earlier run did not find sound, or whose files have changed since. What decays on "
+    "the disk is not seen then.",
+)
+@click.option("--workers", type=_AT_LEAST_1, help="Processes that check shards.  [default: as many as there are cores]")
+def verify(dataset: Path, **chosen: Any) -> None:
     """Check every hash, count and label of DATASET, and every file of its release where it has one.
 
-    A non-zero exit status says that something is wrong.
+    A non-zero exit status says that something is wrong. DATASET/.verified.json records which shards are sound, for
+    --changed.
 
     \b
-    Example:
+    Examples:
       nonesuch verify faces
+      nonesuch verify faces --changed
     """
     with progress_bar() as bar:
-        found = verify_dataset(dataset, on_progress=bar)
+        found = verify_dataset(dataset, **chosen, on_progress=bar)
     for problem in found.problems[:_MOST_PROBLEMS_SHOWN]:
         click.echo(problem, err=True)
     if found.problems:
-        raise NonesuchError(f"{dataset}: {len(found.problems)} problems")
+        count = len(found.problems)
+        raise NonesuchError(f"{dataset}: {'1 problem' if count == 1 else f'{count} problems'}")
     released = f", and the {found.released} files of its release" if found.released else ""
     click.echo(f"{dataset}: sound, {found.images} images verified{released}")
+    if found.unchanged:
+        shards = "1 shard was" if found.unchanged == 1 else f"{found.unchanged} shards were"
+        click.echo(
+            f"{shards} sound before and not changed since, so not read again; without --changed decay of the disk is "
+            "seen, too"
+        )

@@ -4,6 +4,7 @@ JPEG goes through simplejpeg where it is installed and can read the file, everyt
 opens images: files of strangers are read here, by a list of formats and within a bounded memory.
 """
 
+import contextlib
 import io
 import math
 import warnings
@@ -121,6 +122,24 @@ def decode(data: bytes, name: str, whole: bool = False) -> Pixels:
         ) from error
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise NonesuchError(f"{name}: not a readable image ({error}); replace it or leave it out") from error
+
+
+def decodes(data: bytes | memoryview) -> bool:
+    """Whether `decode` reads these bytes; for the usual JPEGs in less than half its time.
+
+    All of a JPEG is read, but its pixels are made at an eighth of its size.
+    """
+    if simplejpeg is not None:
+        with contextlib.suppress(ValueError):
+            height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+            if space == "YCbCr" and height * width <= _WHOLE:
+                simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=1, min_width=1, strict=True)
+                return True
+    try:
+        decode(bytes(data), "")
+    except NonesuchError:
+        return False
+    return True
 
 
 def _rgb(image: Image.Image) -> Pixels:
