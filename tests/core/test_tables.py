@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nonesuch.core import tables
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings, read_columns, with_nulls
+from nonesuch.core.tables import embeddings, read_columns, read_embeddings, with_nulls
 
 
 def test_rows_go_where_they_belong_and_nulls_elsewhere() -> None:
@@ -102,3 +103,25 @@ def test_vectors_of_different_widths_are_not_mixed(kind: pa.DataType, rows: list
 def test_columns_that_hold_no_vectors(column: list[object]) -> None:
     with pytest.raises(NonesuchError, match=r"the column of vectors holds .*, not lists of numbers"):
         embeddings(pa.chunked_array([pa.array(column)]))
+
+
+@pytest.mark.parametrize("kind", LISTS, ids=str)
+def test_vectors_are_read_in_parts(kind: pa.DataType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the edges of parts and row groups, with rows that hold none, whole parts of them too."""
+    monkeypatch.setattr(tables, "_ROWS", 3)
+    rows: list[list[int] | None] = [None, None, None, [1, 2], None, [3, 4], [5, 6], [7, 8], None, None, [9, 10]]
+    path = tmp_path / "v.parquet"
+    pq.write_table(pa.table({"v": pa.array(rows, kind), "other": list(range(len(rows)))}), path, row_group_size=7)
+    there, found = read_embeddings(path, "v")
+    assert there.tolist() == [row is not None for row in rows]
+    assert found.tolist() == [row for row in rows if row is not None]
+    assert found.dtype == np.float32
+    with pytest.raises(NonesuchError, match="not a readable table"):
+        read_embeddings(path, "absent")
+
+
+def test_widths_that_change_from_part_to_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_ROWS", 1)
+    pq.write_table(pa.table({"v": [[1.0, 2.0], [3.0]]}), tmp_path / "v.parquet")
+    with pytest.raises(NonesuchError, match="different widths"):
+        read_embeddings(tmp_path / "v.parquet", "v")

@@ -17,6 +17,7 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE, Pixels
 from nonesuch.dataset.perceived_columns import GROUP as PERCEPTION
 from nonesuch.embedders.embedder import Embedder
+from nonesuch.formats.column_store import ColumnStore
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.source import Source
 from nonesuch.measures.duplicates import perceptual_hash
@@ -176,10 +177,13 @@ def look(
     found = {
         group.name: pa.concat_tables([store.read(group.name, part) for part in range(len(store.spans))])
         for group in groups
+        if not group.name.startswith(_EMBEDDING)
     }
+    names = [group.name.removeprefix(_EMBEDDING) for group in groups if group.name.startswith(_EMBEDDING)]
+    vectors = {name: _vectors(store, name) for name in names}
     acquired = found[_ACQUIRED]
     tell_several(source.path, acquired["faces"].to_pylist(), acquired["unclear"].to_pylist(), LARGEST, ELSEWHERE)
-    return _seen(source.photographs, found, eyes)
+    return _seen(source.photographs, found, vectors)
 
 
 def _groups(eyes: Eyes) -> list[_Group]:
@@ -268,10 +272,10 @@ def _perception_by(perceiver: Perceiver) -> Callable[[Pixels], pa.Table]:
     return lambda crops: pa.table(perceiver.perceive(crops, BATCH))
 
 
-def _seen(photographs: Sequence[Photograph], looked: Mapping[str, pa.Table], eyes: Eyes) -> Seen:
+def _seen(
+    photographs: Sequence[Photograph], looked: Mapping[str, pa.Table], vectors: dict[str, NDArray[np.float32]]
+) -> Seen:
     problems: list[str | None] = looked[_ACQUIRED]["problem"].to_pylist()
-    names = [*eyes.embedders, *([INCEPTION] if eyes.inception is not None else [])]
-    vectors = {name: _vectors(looked[_EMBEDDING + name]["embedding"]) for name in names}
     for name, found in vectors.items():
         good = np.isfinite(found).all(1) & (found != 0).any(1)
         for row in np.flatnonzero(~good).tolist():
@@ -285,23 +289,29 @@ def _seen(photographs: Sequence[Photograph], looked: Mapping[str, pa.Table], eye
     columns = {
         column: table[column].take(pa.array(kept)).to_numpy()
         for group, table in looked.items()
-        if group != _ACQUIRED and not group.startswith(_EMBEDDING)
+        if group != _ACQUIRED
         for column in table.column_names
     }
     return Seen(
         used,
         identities.astype(np.int64),
         people.tolist(),
-        {name: found[kept] for name, found in vectors.items()},
+        vectors if len(kept) == len(photographs) else {name: vectors.pop(name)[kept] for name in list(vectors)},
         columns,
         left_out,
         len({photograph.identity for photograph in photographs}) - len(people),
     )
 
 
-def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """(N, D) of a column of lists, NaN where there is none."""
-    there = column.is_valid().to_numpy()
-    found = np.full((len(column), column.type.list_size), np.nan, dtype=np.float32)
-    found[there] = column.combine_chunks().flatten().to_numpy().reshape(-1, column.type.list_size)
+def _vectors(store: ColumnStore, name: str) -> NDArray[np.float32]:
+    """(N, D) of an embedder's column, NaN where there is no vector; read part by part, so that it is held once."""
+    found = np.empty((0, 0), dtype=np.float32)
+    for part, span in enumerate(store.spans):
+        column = store.read(_EMBEDDING + name, part)["embedding"]
+        if not span.start:
+            found = np.empty((store.spans[-1].stop, column.type.list_size), dtype=np.float32)
+        there = column.is_valid().to_numpy()
+        found[span] = np.nan
+        if there.any():
+            found[span][there] = tables.embeddings(column.drop_null())
     return found

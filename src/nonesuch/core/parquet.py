@@ -20,12 +20,15 @@ def opened(path: Path, mode: str = "rb") -> pa.NativeFile:
     return pa.OSFile(os.fsencode(path), mode)
 
 
-def reader(path: Path) -> pq.ParquetFile:
+def reader(path: Path, buffer: int = 0) -> pq.ParquetFile:
     """A file to read part by part; raises OSError or pa.ArrowException.
 
     Read ahead, pyarrow would keep each part that was read until the file is closed: in the end all of it.
+
+    Args:
+        buffer: bytes of a column that are read at once; 0 for all that a row group has of it.
     """
-    return pq.ParquetFile(opened(path), pre_buffer=False)
+    return pq.ParquetFile(opened(path), pre_buffer=False, buffer_size=buffer)
 
 
 def batches(table: pq.ParquetFile, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -43,8 +46,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return pq.read_table(file, columns=None if columns is None else list(columns))
 
 
-def read_checked(path: Path, what: str) -> pa.Table:
-    """All of a file, with every value checked.
+def read_checked(path: Path, what: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All of a file, or those of some columns that it has, with every value checked.
 
     Args:
         what: should be there, for the message.
@@ -53,7 +56,8 @@ def read_checked(path: Path, what: str) -> pa.Table:
         NonesuchError: the file is missing or damaged.
     """
     try:
-        table = read_table(path)
+        there = None if columns is None else [name for name in read_schema(path).names if name in columns]
+        table = read_table(path, there)
         table.validate(full=True)
         assert all(isinstance(name, str) for name in table.column_names)  # decodes them
     except UNREADABLE as error:

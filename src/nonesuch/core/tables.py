@@ -18,6 +18,8 @@ from nonesuch.core.errors import NonesuchError
 TEXT = ("file", "identity", "split", "key", "name")  # columns that are never numbers
 _DELIMITERS = (",", "\t", ";", "|")
 _LONGEST_HEADER = 1 << 20
+_ROWS, _BUFFER = 1 << 14, 1 << 20  # of a column of vectors: rows that are held twice, bytes of the file read at once
+_WIDTHS = "the vectors have different widths"
 
 
 def read_columns(
@@ -142,12 +144,50 @@ def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
         raise NonesuchError(f"the column of vectors holds {kind}, not lists of numbers")
     if column.null_count:
         raise NonesuchError(f"{column.null_count} rows hold no vector; remove them")
-    if len(pc.unique(pc.list_value_length(column))) != 1:
-        raise NonesuchError("the vectors have different widths")
-    values = column.combine_chunks()
-    values = values if isinstance(values, pa.Array) else values.chunk(0)
-    flat = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    return flat.reshape(len(column), -1)
+    widths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if len(widths) != 1:
+        raise NonesuchError(_WIDTHS)
+    found = np.empty((len(column), widths[0]), dtype=np.float32)
+    done = 0
+    for chunk in column.chunks:  # joined, lists of more than 2^31 numbers would not fit their 32-bit offsets
+        found[done : done + len(chunk)] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), -1)
+        done += len(chunk)
+    return found
+
+
+def read_embeddings(path: Path, name: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """A Parquet file's column of vectors, read in parts: no more memory than the vectors take, and of any number.
+
+    Args:
+        name: of the column, of lists of any kind.
+
+    Returns:
+        (N,) which rows hold a vector; (K, D) these vectors, (0, 0) where there is none.
+
+    Raises:
+        NonesuchError: the file is missing or damaged, lacks the column, or as in `embeddings`.
+    """
+    try:
+        with parquet.reader(path, _BUFFER) as file:
+            there = np.zeros(file.metadata.num_rows, dtype=bool)
+            found, row, kept = np.empty((0, 0), dtype=np.float32), 0, 0
+            for batch in parquet.batches(file, _ROWS, [name]):
+                batch.validate(full=True)
+                column = batch.column(name)
+                there[row : row + len(column)] = column.is_valid().to_numpy(zero_copy_only=False)
+                row += len(column)
+                if column.null_count == len(column):
+                    continue
+                part = embeddings(pa.chunked_array([column.drop_null()]))
+                if not kept:
+                    found = np.empty((len(there), part.shape[1]), dtype=np.float32)  # memory only once it is written
+                if part.shape[1] != found.shape[1]:
+                    raise NonesuchError(_WIDTHS)
+                found[kept : kept + len(part)] = part
+                kept += len(part)
+    except (KeyError, *parquet.UNREADABLE) as error:
+        raise _not_a_table(path, error) from error
+    return there, found[:kept]
 
 
 def with_nulls(table: pa.Table, there: NDArray[np.bool_]) -> pa.Table:

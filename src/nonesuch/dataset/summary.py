@@ -59,7 +59,7 @@ def summarise(
     upper = np.triu_indices(len(unit), 1)
     same = places[upper[0]] == places[upper[1]]
     mated, non_mated = cosines[upper][same], cosines[upper][~same]
-    means = group_means(raw, places).astype(np.float32)
+    means = group_means(raw, places, np.float32)
     closest, _ = nearest(means, means, same=True)
     threshold = embedder.card.known_threshold(fmr)
     consistency = None

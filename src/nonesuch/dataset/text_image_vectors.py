@@ -57,13 +57,16 @@ def vectors_of_source(
             for part in missing:
                 _make(source, part, model, detector, on_image)
     rows = np.zeros(len(source.photographs), dtype=bool)
-    vectors = np.empty((len(source.photographs), model.card.dim), dtype=np.float32)
+    vectors, kept = np.empty((len(source.photographs), model.card.dim), dtype=np.float32), 0
     for part, span in enumerate(store.spans):
-        rows[span], vectors[span] = vectors_in(store.read(GROUP, part)["vector"], model.card.dim)
-    if not rows.any():
+        rows[span], found = vectors_in(store.read(GROUP, part)["vector"], model.card.dim)
+        faces = found[rows[span]]
+        vectors[kept : kept + len(faces)] = faces
+        kept += len(faces)
+    if not kept:
         raise NonesuchError(f"{source.path}: none of {len(rows):,} images shows a face")
-    found = vectors if rows.all() else vectors[rows]
-    return ImageVectors([source.photographs[row] for row in np.flatnonzero(rows).tolist()], found, int((~rows).sum()))
+    shown = [source.photographs[row] for row in np.flatnonzero(rows).tolist()]
+    return ImageVectors(shown, vectors[:kept], len(rows) - kept)
 
 
 def _make(

@@ -47,7 +47,7 @@ def template_vectors(
         raise NonesuchError("an embedding holds NaN or infinity")
     pairs, medium = np.unique(np.stack([templates, media], axis=1), axis=0, return_inverse=True)
     medium = medium.ravel()
-    means = group_means(embeddings, medium)
+    means = group_means(embeddings, medium, np.float64)
     numbers, of_medium = np.unique(pairs[:, 0], return_inverse=True)
     vectors = group_sums(means, of_medium)
     if not np.linalg.norm(vectors, axis=1).all():

@@ -122,6 +122,17 @@ class Plan:
         """Number of identities of one shard."""
         return int(self._identities.metadata.row_group(shard).num_rows)
 
+    def every_vector(self) -> NDArray[np.float32]:
+        """The (identities, D) raw vectors of all shards, in their order; errors as in `read`."""
+        row = 0
+        for shard in range(self.shards):
+            part = self.read(shard).vectors
+            if not row:
+                found = np.empty((self.identities, part.shape[1]), dtype=np.float32)
+            found[row : row + len(part)] = part
+            row += len(part)
+        return found
+
     def people(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Labels (K,), ascending, and raw vectors (K, D) of the first identities, K at most `most`.
 

@@ -117,5 +117,5 @@ def _read(path: Path) -> _Gallery:
         raise NonesuchError(
             f"{path}: made of images that existed before it; give the vectors of 'nonesuch embed {path}'"
         )
-    vectors = np.concatenate([plan.read(shard).vectors for shard in range(plan.shards)])
+    vectors = plan.every_vector()
     return _Gallery(path, vectors, origin["embedder"], origin["embedder_sha256"], files.sha256(path / IDENTITIES))

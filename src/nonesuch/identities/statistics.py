@@ -53,7 +53,7 @@ def fit(vectors: NDArray[np.float32], labels: list[str], embedder_sha256: str) -
             f"identity statistics of {len(names)} people span {len(names) - 1} of {vectors.shape[1]} dimensions; "
             "people sampled from them are mixtures of these; take more people"
         )
-    means = group_means(vectors, rows)
+    means = group_means(vectors, rows, np.float64)
     centre = means.mean(0)
     _, singular, axes = np.linalg.svd(means - centre, full_matrices=False)
     spread = singular / np.sqrt(len(names) - 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings, text
+from nonesuch.core.tables import read_embeddings, text
 from nonesuch.identities import contexts
 from nonesuch.identities.sampling import KeptApart
 from nonesuch.measures.grouping import group_means
@@ -30,6 +30,7 @@ OF_PHOTOGRAPHS = pa.schema(
     [*SCHEMA, ("faces", pa.int32()), ("face", pa.int32()), ("unclear", pa.bool_())]  # see `EmbeddedPhotograph`
 )
 OF_SAMPLES = pa.schema([*SCHEMA, ("seed", pa.uint64())])  # what each vector was drawn from
+_ROWS = 1 << 17  # written or looked at at once: a list's 32-bit offsets end at 2^31 numbers
 SAMPLED, PHOTOGRAPHS = "sampled", "photographs"
 
 
@@ -71,20 +72,21 @@ def write_sampled(
     Raises:
         NonesuchError: the place cannot be written.
     """
-    count, width = sample.vectors.shape
-    ends = np.arange(0, (count + 1) * width, width, dtype=np.int32)
-    columns = [
-        pa.nulls(count, pa.string()),
-        pa.array([str(row) for row in range(count)]),
-        pa.ListArray.from_arrays(ends, sample.vectors.ravel()),
-        pa.nulls(count, pa.bool_()),
-        pa.array(sample.seeds),
-    ]
     told = {**record, "drawn": sample.drawn, "closest": sample.closest}
     about = table_metadata(embedder, embedder_sha256, SAMPLED) | {b"sampled": json.dumps(told).encode()}
     schema = OF_SAMPLES.with_metadata(about)
-    with files.replacing(path) as temporary:
-        parquet.write_table(pa.table(columns, schema=schema), temporary)
+    with files.replacing(path) as temporary, parquet.writer(temporary, schema) as parts:
+        for first in range(0, len(sample.vectors), _ROWS):
+            vectors = sample.vectors[first : first + _ROWS]
+            count, width = vectors.shape
+            columns = [
+                pa.nulls(count, pa.string()),
+                pa.array([str(row) for row in range(first, first + count)]),
+                pa.ListArray.from_arrays(np.arange(0, (count + 1) * width, width, dtype=np.int32), vectors.ravel()),
+                pa.nulls(count, pa.bool_()),
+                pa.array(sample.seeds[first : first + count]),
+            ]
+            parts.write_table(pa.table(columns, schema=schema))
 
 
 def read_sampled(path: Path) -> tuple[KeptApart, dict[str, Any]]:
@@ -120,24 +122,24 @@ def read(path: Path) -> VectorTable:
         found = contexts.read(path)
         # They do not say who they are of, and may show anyone.
         return VectorTable(list(found), np.stack(list(found.values())), "", "", PHOTOGRAPHS)
-    table = parquet.read_checked(path, "Parquet table")
-    if missing := {"identity", "embedding"} - set(table.column_names):
+    table = parquet.read_checked(path, "Parquet table", ["identity"])
+    schema = parquet.read_schema(path)
+    if missing := {"identity", "embedding"} - set(schema.names):
         raise NonesuchError(f"{path}: lacks the column {min(missing)}; make it with 'nonesuch embed' or 'identities'")
     fields = {
-        name.decode(errors="replace"): value.decode(errors="replace")
-        for name, value in (table.schema.metadata or {}).items()
+        name.decode(errors="replace"): value.decode(errors="replace") for name, value in (schema.metadata or {}).items()
     }
     if "embedder" not in fields:
         raise NonesuchError(f"{path}: does not name its embedder; make it with 'nonesuch embed' or 'identities'")
-    table = table.filter(table["embedding"].is_valid())
-    if not len(table):
-        raise NonesuchError(f"{path}: holds no vectors")
     try:
-        vectors = embeddings(table["embedding"])
-        identities = text(table["identity"]).to_pylist()
+        there, vectors = read_embeddings(path, "embedding")
+        if not len(vectors):
+            raise NonesuchError("holds no vectors")
+        identities = text(table["identity"].filter(pa.array(there))).to_pylist()
     except (NonesuchError, pa.ArrowException) as error:
         raise NonesuchError(f"{path}: {error}") from error
-    if bad := int((~np.isfinite(vectors).all(1)).sum()):
+    blocks = (vectors[row : row + _ROWS] for row in range(0, len(vectors), _ROWS))
+    if bad := sum(int((~np.isfinite(block).all(1)).sum()) for block in blocks):
         raise NonesuchError(f"{path}: {bad} vectors hold NaN or infinity; remove them")
     if None in identities:
         raise NonesuchError(f"{path}: {identities.count(None)} vectors have no identity; name them or remove them")
@@ -162,6 +164,8 @@ def _sampled(told: str, path: Path) -> dict[str, Any]:
 def per_identity(table: VectorTable) -> tuple[list[str], NDArray[np.float32]]:
     """Mean vector of each identity, in order of first appearance."""
     names = list(dict.fromkeys(table.identities))
+    if len(names) == len(table.identities):
+        return names, table.vectors
     position = {name: row for row, name in enumerate(names)}
     rows = np.array([position[name] for name in table.identities])
-    return names, group_means(table.vectors, rows).astype(np.float32)
+    return names, group_means(table.vectors, rows, np.float32)

@@ -200,7 +200,7 @@ def matches_another(
         largest: (P,) of `Separability`. The mean cosine of images is at most that of their means, so that only
             identities whose means are near enough are compared.
     """
-    means = group_means(normalised(vectors), identities).astype(np.float32)
+    means = group_means(normalised(vectors), identities, np.float32)
     rows = np.flatnonzero(largest >= threshold)
     found = np.zeros(len(largest), dtype=bool)
     for start in range(0, len(rows), _BLOCK):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nonesuch.core import parquet
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.tables import embeddings
+from nonesuch.core.tables import read_embeddings
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import VectorPhotograph
 from nonesuch.formats.photograph_lists import classes_of, exclude, excluded_names, joined
@@ -71,14 +71,15 @@ def read_vectors(
         The K photographs that `embed_once` could use and that are there now, under the table's labels; their (K, D) raw
         vectors; and for each that it could use, which of the K stands in its place.
     """
-    table = parquet.read_table(out / VECTORS)
-    labels = table["identity"].to_pylist()
-    readable = table["embedding"].is_valid().to_numpy()
+    labels = parquet.read_table(out / VECTORS, ["identity"])["identity"].to_pylist()
+    readable, vectors = read_embeddings(out / VECTORS, "embedding")
     there = readable & (images.rows >= 0)
     places = images.rows
     kept = [replace(photographs[places[row]], identity=labels[row]) for row in np.flatnonzero(there)]
     numbers = np.where(there, np.cumsum(there) - 1, -1)[readable]
-    return kept, embeddings(table["embedding"].drop_null())[there[readable]], stand_ins(numbers)
+    if len(kept) < len(vectors):
+        vectors = vectors[there[readable]]
+    return kept, vectors, stand_ins(numbers)
 
 
 def told_data(photographs: Sequence[Photograph], about_data: str) -> str:
