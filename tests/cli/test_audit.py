@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -275,6 +276,37 @@ def test_a_dataset_of_ours_gets_columns_once(cli: Cli, tiny_generator: Path, tmp
     assert pq.read_table(data / "columns" / "audit").column_names[:2] == ["key", "own_mobilefacenet"]
     assert cli("verify", data).status == 0
     assert cli("perceive", data).out.startswith(f"{data / 'columns' / 'perception'}: 0 images")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_sample_of_whole_identities(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    """Its figures are those of these identities alone, say so, and leave nothing beside the shards."""
+    data, out = tmp_path / "data", tmp_path / "out"
+    made = ["--identities", 6, "--images", 3, "--generator", tiny_generator, "--no-summary", "--max-similarity", 1]
+    assert cli("generate", data, *made).status == 0
+    sampled = cli("audit", data, *ONE, "--out", out, "--identities", 3, "--seed", 5)
+    assert (sampled.status, "3 identities of a sample, of 6 in all, 9 images" in sampled.out) == (0, True)
+    figures = json.loads((out / "audit.json").read_text())["datasets"]["data"]
+    assert figures["sample"] == {"identities": 3, "of": 6, "seed": 5}
+    assert "images_sha256" not in figures  # no release takes its verdict for the dataset's
+    assert "All figures are of a sample: 3 of 6 identities, seed 5." in (out / "report.html").read_text()
+    assert not (data / "columns").exists()
+    table = pq.read_table(out / "data.audit.parquet")
+    drawn = set(table["identity"].to_pylist())
+    assert (len(drawn), len(table)) == (3, 9)
+    for person in {f"{number:07d}" for number in range(6)} - drawn:
+        assert f"{person}/" not in str(table["file"].to_pylist())
+    with tarfile.open(data / "shards" / "000000.tar") as tar:
+        names = [name for name in tar.getnames() if name.endswith(".jpg") and name.split("/")[0] in drawn]
+        for name in names:
+            (tmp_path / "few" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "few" / name).write_bytes(tar.extractfile(name).read())  # type: ignore[union-attr]
+    assert len(names) == 9
+    alone = _audit(cli, tmp_path / "alone", tmp_path / "few", *ONE)["datasets"]["few"]
+    for part in ("embedders", "balance", "quality", "variation", "duplicates"):
+        assert figures[part] == alone[part]
+    assert _audit(cli, out, data, *ONE, "--identities", 6)["datasets"]["data"].get("sample") is None
+    assert "leave --identities out" in cli("audit", data, "--identities", 2, "--relevance", "flip_small").error
 
 
 @pytest.mark.usefixtures("no_pictures")

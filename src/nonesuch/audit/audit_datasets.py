@@ -10,8 +10,9 @@ from nonesuch.audit.looking import Eyes, Seen, look
 from nonesuch.audit.options import check_reference, dataset_names, load_eyes, read_target
 from nonesuch.audit.reference import Reference, see_reference
 from nonesuch.audit.requirements import judge, parse_requirement
+from nonesuch.audit.sample import sample_of
 from nonesuch.core import files
-from nonesuch.core.arguments import DTYPE, checked
+from nonesuch.core.arguments import AT_LEAST_1, DTYPE, SEED, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path, as_paths, as_texts, path_or_none
 from nonesuch.core.version import VERSION
@@ -39,7 +40,7 @@ class Audit:
     broken: tuple[str, ...]
 
 
-@checked(dtype=DTYPE)
+@checked(identities=AT_LEAST_1, seed=SEED, dtype=DTYPE)
 def audit_datasets(
     datasets: AnyPath | Sequence[AnyPath],
     *,
@@ -50,6 +51,8 @@ def audit_datasets(
     out: AnyPath | None = None,
     require: str | Sequence[str] = (),
     target: AnyPath | None = None,
+    identities: int | None = None,
+    seed: int = 0,
     brisque: tuple[AnyPath, AnyPath] | None = None,
     clip_iqa: tuple[AnyPath, AnyPath] | None = None,
     inception: AnyPath | None = None,
@@ -71,6 +74,9 @@ def audit_datasets(
         out: folder of the report; None for DATASET-audit.
         require: what must hold, as "eer<=0.1".
         target: JSON of wanted shares, as {"gender": {"female": 0.5, "male": 0.5}}.
+        identities: audit a sample of so many identities of each dataset, with all their images; None for all. The
+            figures are of the sample: `sample` in audit.json says so.
+        seed: of the sample.
         brisque, clip_iqa, inception: weights that cannot ship: BRISQUE's allmodel and allrange; CLIP's image encoder
             and its two prompts; Inception, for FID against `against`; both networks as `.onnx`.
         relevance: a text-image model, by name ("flip_small") or file, which says how well captions of datasets fit
@@ -89,11 +95,16 @@ def audit_datasets(
     wishes = [parse_requirement(text) for text in as_texts(require)]
     names, training, others = dataset_names(as_paths(datasets)), as_paths(against), as_paths(control)
     check_reference(training, others, path_or_none(held_out), path_or_none(inception))
+    if identities is not None and relevance is not None:
+        raise NonesuchError("--relevance: is of captions of the whole dataset; leave --identities out")
     wanted = read_target(path_or_none(target))
     if (write_report := writer("nonesuch.audit.report")) is None:
         raise NonesuchError(f"the report {MISSING}")
     folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
-    sources = {name: Source.at(path, columns_in=folder / "columns") for name, path in names.items()}
+    samples = {
+        name: sample_of(Source.at(path, columns_in=folder / "columns"), identities, seed)
+        for name, path in names.items()
+    }
     eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), relevance, align, device, dtype)
     with files.made_folder(folder):
         reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)
@@ -102,9 +113,9 @@ def audit_datasets(
         if reference is not None:
             found["against"] = _about(reference, training, others, held_out)
         shown: dict[str, list[Photograph]] = {}
-        for name, source in sources.items():
+        for name, (source, sample) in samples.items():
             seen, figures = _audited(name, source, eyes, reference, wanted, folder, on_progress)
-            found["datasets"][name] = figures
+            found["datasets"][name] = figures if sample is None else {"sample": sample, **figures}
             if show_photographs or source.shows_real_people is False:
                 shown[name] = seen.photographs
         on_progress("writing the report", 0, 0)
@@ -132,7 +143,7 @@ def _audited(
     figures, images = audit(source, seen, eyes, reference, target, on_step)
     written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
     about: dict[str, Any] = {"source": str(source.path), "columns_written_to": str(written)}
-    if source.is_dataset:  # so that a release can tell whose verdict this is
+    if source.is_dataset and not source.is_sample:  # so that a release can tell whose verdict this is
         about["images_sha256"] = manifests.images_sha256(manifests.read(source.path))
     return seen, about | figures
 

@@ -81,7 +81,7 @@ def write_image_columns(
     """Write what the audit says about each image; null for images that cannot be used.
 
     A dataset of ours gets them as columns, for `--where`; one that cannot be written, columns apart from it. For other
-    sources a table is written to `out`, with `file`, `identity` and all that was seen.
+    sources, and for a sample, a table is written to `out`, with `file`, `identity` and all that was seen.
 
     Args:
         images: the columns of `audit`.
@@ -100,7 +100,7 @@ def write_image_columns(
             pa.table({key: pa.array(values, from_pandas=True) for key, values in columns.items()}), there
         )
 
-    if source.is_dataset:
+    if source.is_dataset and not source.is_sample:
         told = [f"{name} {embedder.card.sha256} {embedder.dtype}" for name, embedder in eyes.embedders.items()]
         training = [] if reference is None else reference.training.photographs
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()

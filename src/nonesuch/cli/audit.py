@@ -51,6 +51,21 @@ _SIGNS = {"green": ("●", "green"), "amber": ("●", "yellow"), "red": ("●", 
     ),
 )
 @section(
+    "A sample",
+    click.option(
+        "--identities",
+        type=click.IntRange(1),
+        help="Audit a sample of so many identities of each dataset, with all their images.  [default: all]",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of the sample: the same seed draws the same identities.",
+    ),
+)
+@section(
     "Weights that cannot ship",
     click.option(
         "--brisque", nargs=2, type=options.PATH, help="BRISQUE's files allmodel and allrange, which you supply."
@@ -85,6 +100,7 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
       nonesuch audit faces --require 'eer<=0.1'
       nonesuch audit faces --against lfw112.tar --held-out lfw_heldout_people.txt --out report
       nonesuch audit faces lfw112.tar --embedder mobilefacenet
+      nonesuch audit faces --identities 1000
     """
     with progress_bar() as bar:
         found = audit_datasets(datasets, **chosen, on_progress=bar)
@@ -97,7 +113,9 @@ def audit(datasets: tuple[Path, ...], **chosen: Any) -> None:
 
 def _print_verdict(name: str, figures: dict[str, Any]) -> None:
     counts = figures["counts"]
-    title = f"{name}: {counts['identities']:,} identities, {counts['images']:,} images"
+    sample = figures.get("sample")
+    of = f" of a sample, of {sample['of']:,} in all" if sample else ""
+    title = f"{name}: {counts['identities']:,} identities{of}, {counts['images']:,} images"
     shown = Table("", "", "by", "found", title=title)
     for light in worst_first(figures["verdict"]):
         sign = Text.assemble(_SIGNS[light["colour"]], " ", light["colour"])

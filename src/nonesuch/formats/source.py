@@ -21,11 +21,13 @@ class Source:
         photographs: its images, or the wanted ones among them.
         columns_in: folder for the columns of a source that is not a dataset of ours, or that cannot be written; None
             where no columns are made.
+        is_sample: whether `photographs` are few of many, so that their columns are kept in `columns_in` alone.
     """
 
     path: Path
     photographs: Sequence[Photograph]
     columns_in: Path | None = None
+    is_sample: bool = False
 
     @classmethod
     def at(cls, path: Path, split: str | None = None, columns_in: Path | None = None) -> "Source":
@@ -55,7 +57,8 @@ class Source:
         if self.columns_in is not None:
             place = self.path.resolve()
             apart = self.columns_in / f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
-        if self.is_dataset:
+            apart = apart.with_name(f"{apart.name}-sample") if self.is_sample else apart
+        if self.is_dataset and not self.is_sample:
             return ColumnStore(self.photographs, self.path, apart)
         if apart is None:
             raise ValueError(f"{self.path}: columns_in names no place for columns")
