@@ -10,7 +10,7 @@ from nonesuch.audit.looking import Eyes, Seen, look
 from nonesuch.audit.options import check_reference, dataset_names, load_eyes, read_target
 from nonesuch.audit.reference import Reference, see_reference
 from nonesuch.audit.requirements import judge, parse_requirement
-from nonesuch.audit.sample import sample_of
+from nonesuch.audit.sample import find_samples
 from nonesuch.core import files
 from nonesuch.core.arguments import AT_LEAST_1, DTYPE, SEED, checked
 from nonesuch.core.errors import NonesuchError
@@ -101,10 +101,7 @@ def audit_datasets(
     if (write_report := writer("nonesuch.audit.report")) is None:
         raise NonesuchError(f"the report {MISSING}")
     folder = as_path(out) if out is not None else Path(f"{next(iter(names))}-audit")
-    samples = {
-        name: sample_of(Source.at(path, columns_in=folder / "columns"), identities, seed)
-        for name, path in names.items()
-    }
+    samples = find_samples(names, folder / "columns", identities, seed)
     eyes = load_eyes(as_texts(embedder), brisque, clip_iqa, path_or_none(inception), relevance, align, device, dtype)
     with files.made_folder(folder):
         reference = _reference(training, others, path_or_none(held_out), eyes, folder / "columns", on_progress)

@@ -1,21 +1,35 @@
 """A sample of a dataset's identities, for datasets that are too large to look at every image."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from nonesuch.core.seeding import Stream, derive_seed, permutation
 from nonesuch.formats.source import Source
 
+Sample = tuple[Source, dict[str, int] | None]
 
-def sample_of(source: Source, identities: int | None, seed: int) -> tuple[Source, dict[str, int] | None]:
-    """All images of so many identities, drawn by a seed.
+
+def find_samples(paths: Mapping[str, Path], columns_in: Path, identities: int | None, seed: int) -> dict[str, Sample]:
+    """All images of so many identities of each dataset, drawn by a seed.
 
     Args:
+        paths: of the datasets, by name.
+        columns_in: as of `Source`.
         identities: how many; None for all.
 
     Returns:
-        The sample, and what it is for audit.json: `identities`, of how many (`of`), and `seed`. The source as it is and
+        By name the sample, and what it is for audit.json: `identities`, of how many (`of`), and `seed`. The whole and
         None where there are not more identities than wanted.
+
+    Raises:
+        NonesuchError: a dataset cannot be read.
     """
+    found = {name: Source.at(path, columns_in=columns_in) for name, path in paths.items()}
+    return {name: _drawn(source, identities, seed) for name, source in found.items()}
+
+
+def _drawn(source: Source, identities: int | None, seed: int) -> Sample:
     if identities is None:
         return source, None
     people = sorted({photograph.identity for photograph in source.photographs})
