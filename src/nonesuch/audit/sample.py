@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from nonesuch.core.seeding import Stream, derive_seed, permutation
+from nonesuch.formats.photograph_lists import chosen, classes_of
 from nonesuch.formats.source import Source
 
 Sample = tuple[Source, dict[str, int] | None]
@@ -32,10 +35,10 @@ def find_samples(paths: Mapping[str, Path], columns_in: Path, identities: int | 
 def _drawn(source: Source, identities: int | None, seed: int) -> Sample:
     if identities is None:
         return source, None
-    people = sorted({photograph.identity for photograph in source.photographs})
+    people, shown = classes_of(source.photographs)
     if len(people) <= identities:
         return source, None
-    drawn = {people[row] for row in permutation(derive_seed(seed), Stream.SPLIT, len(people))[:identities]}
-    photographs = [photograph for photograph in source.photographs if photograph.identity in drawn]
+    drawn = permutation(derive_seed(seed), Stream.SPLIT, len(people))[:identities]
+    photographs = chosen(source.photographs, np.isin(shown, drawn))
     told = {"identities": identities, "of": len(people), "seed": seed}
     return replace(source, photographs=photographs, is_sample=True), told

@@ -68,6 +68,13 @@ def classes_of(photographs: Sequence[Photograph]) -> tuple[list[str], NDArray[np
     return names, np.array([place[item.identity] for item in photographs], dtype=np.int32)
 
 
+def chosen(photographs: Sequence[Photograph], mask: NDArray[np.bool_]) -> Sequence[Photograph]:
+    """Those of N photographs for which (N,) a mask says so."""
+    if isinstance(photographs, ShardRows):
+        return photographs[mask]
+    return [photographs[row] for row in np.flatnonzero(mask).tolist()]
+
+
 def listed(photographs: Sequence[Photograph]) -> Iterator[pa.RecordBatch]:
     """Batches of `nonesuch.core.listing.SCHEMA`: a photograph's name, its identity, and its size in bytes."""
     if isinstance(photographs, ShardRows):
