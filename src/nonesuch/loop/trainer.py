@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core import files, seeding, weights
-from nonesuch.core.devices import autocast, is_out_of_memory
+from nonesuch.core.devices import autocast, is_out_of_memory, sent
 from nonesuch.core.errors import NonesuchError
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
@@ -31,6 +31,7 @@ from nonesuch.loop.time_budget import TimeBudget
 
 Batch = dict[str, Tensor]
 Result = TypeVar("Result")
+HERE = "_here"  # names that end so stay in main memory: what decides how much is computed, a device would be asked for
 _STEPS_UNSEEN = 20  # of an accelerator: a look at the results waits for it
 
 
@@ -269,7 +270,7 @@ class Trainer:
                 group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, Tensor] = {}
         for part in self._loaded():
-            part = {key: self._moved(tensor) for key, tensor in part.items()}
+            part = {key: tensor if key.endswith(HERE) else sent(tensor, self.device) for key, tensor in part.items()}
             for number in range(len(self.players)):
                 for name, value in self._backward(number, part).items():
                     value = value / settings.accumulate
@@ -284,12 +285,6 @@ class Trainer:
         decay = settings.ema_decay(self.seen)
         current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
-
-    def _moved(self, tensor: Tensor) -> Tensor:
-        """The tensor on the device; a copy from pinned memory does not wait for the device's earlier work."""
-        if self.device.type == "cuda" and tensor.device.type == "cpu":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
 
     def _loaded(self) -> list[Batch]:
         """This process's parts of a batch, all read before the first one changes anything, such as batch norm."""

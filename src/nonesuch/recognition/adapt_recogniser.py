@@ -16,7 +16,7 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.run_folder import STATE
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained
-from nonesuch.loop.trainer import Trainer
+from nonesuch.loop.trainer import HERE, Trainer
 from nonesuch.models import load_embedder
 from nonesuch.recognition.faces import WORKERS, FaceSources, Feed
 from nonesuch.recognition.recipes import adaptation_recipe, create_head
@@ -162,6 +162,7 @@ def measure_quality(
     norms = []
     for part in np.split(rows, range(_BATCH, len(rows), _BATCH)):
         batch = samples.load(part, [derive_seed(seed, 0, int(row)) for row in part])
-        prepared = task.prepared({name: tensor.to(device) for name, tensor in batch.items()})
+        moved = {name: tensor if name.endswith(HERE) else tensor.to(device) for name, tensor in batch.items()}
+        prepared = task.prepared(moved)
         norms.append(network.norms(prepared))
     network.standardise(torch.cat(norms))

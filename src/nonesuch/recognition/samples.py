@@ -94,7 +94,7 @@ class FaceSamples:
         return len(self.photographs)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """pixels (B, 3, 112, 112) uint8 RGB, labels (B,) int64, draws (B, AUGMENTATION_DRAWS) float32 in [0, 1)."""
+        """pixels (B, 3, 112, 112) uint8 RGB, labels (B,) int64, draws_here (B, AUGMENTATION_DRAWS) float32 in [0, 1)."""
         if self._file and self._pixels is None:
             self._pixels = map_crops(self._file)
         if self._pixels is not None:
@@ -105,5 +105,5 @@ class FaceSamples:
         return {
             "pixels": torch.from_numpy(pixels).permute(0, 3, 1, 2),
             "labels": torch.from_numpy(self.labels[indices]),
-            "draws": torch.from_numpy(draws.astype(np.float32)),
+            "draws_here": torch.from_numpy(draws.astype(np.float32)),
         }
