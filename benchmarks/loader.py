@@ -6,8 +6,8 @@ All read the same JPEGs of 112x112, quality 95, by `vec2face_small`, in batches 
 `FaceSamples`, as `nonesuch recognize train` has it); an image folder, the published LMDB layout (image and label as
 msgpack) and WebDataset's own reader, each with Pillow and the transforms of the published code (mirror, to floats,
 normalise) in PyTorch's DataLoader. Ours hands over bytes, which the device makes floats of, and draws for the
-augmentation. They take turns in one process. The time runs from the first batch to the last, so that it holds no start of
-a worker. Images per second of a core tell more than the others where cores are busy; no start counts there either.
+augmentation. The time runs from the first batch to the last, so that it holds no start of a worker. Images per second
+of a core, those of workers included, tell more than the others where cores are busy.
 """
 
 import argparse

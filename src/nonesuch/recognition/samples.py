@@ -74,7 +74,7 @@ class FaceSamples:
         def write() -> None:
             make_folder(place)
             if place != folder:
-                clear_old(place)
+                clear_old(place)  # one that a living run has mapped stays there for that run
             write_crops(path, self.photographs, self._read, on_image)
 
         try:
@@ -94,7 +94,7 @@ class FaceSamples:
         return len(self.photographs)
 
     def load(self, indices: NDArray[np.int64], seeds: list[int]) -> Batch:
-        """pixels (B, 3, 112, 112) uint8 RGB, labels (B,) int64, draws_here (B, AUGMENTATION_DRAWS) float32 in [0, 1)."""
+        """pixels (B, 3, 112, 112) uint8 RGB; labels (B,) int64; draws_here (B, AUGMENTATION_DRAWS) in [0, 1)."""
         if self._file and self._pixels is None:
             self._pixels = map_crops(self._file)
         if self._pixels is not None:
