@@ -43,7 +43,7 @@ VEC2FACE = "vec2face_small"
 EMBEDDERS = ("mobilefacenet", "dlib_resnet")
 FEW = 2  # images of each person where images are few
 SHOWN = 5  # people on the contact sheet, FEW images each
-LEARNED, SEEDS = 500, 3  # people that a recogniser learns, and recognisers of each setting
+LEARNED = 500  # people that a recogniser learns
 PHOTOGRAPHS = "held-out photographs"
 PLAIN = "eta=0,guidance=1,negative=0,least_cosine=1"
 
@@ -233,7 +233,7 @@ def recognise(bench: Bench, settings: list[Setting]) -> None:
         data = loop.slug(setting.name)
         made_by = ["--generator", bench.generator(setting), "--dtype", options.dtype]
         loop.DATASETS[data] = [*people, *made_by, *(["--sampler", setting.sampler] if setting.sampler else [])]
-        rows = [loop.Row(f"{setting.name}, seed {seed}", data, seed=seed) for seed in range(SEEDS)]
+        rows = [loop.Row(f"{setting.name}, seed {seed}", data, seed=seed) for seed in range(options.recognisers)]
         loop.run_rows(recognition, rows, rows)
         bench.recognition[setting.name] = list(loop.finished(recognition, rows).values())
         bench.write()
@@ -267,7 +267,7 @@ def show(bench: Bench) -> None:
         columns += [[TAR.read(row, rate).value for row in rows] for rate in ("0.01", "0.001")]
         shown.append([name, f"{rows[0]['seen']:,}", *map(spread, columns)])
     if bench.recognition:
-        print(f"\nRecognisers of {LEARNED} people x 20 images; mean (range) of {SEEDS} seeds\n")
+        print(f"\nRecognisers of {LEARNED} people x 20 images; mean (range) of {options.recognisers} seeds\n")
         print(markdown(shown))
 
 
@@ -288,6 +288,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a second place for WORK/generators.json")
     parser.add_argument("--recognition", nargs="+", choices=names, default=[])
     parser.add_argument("--pairs", type=Path, help="for --recognition")
+    parser.add_argument("--recognisers", type=int, default=3, help="seeds of each row of --recognition")
     parser.add_argument("--budget", type=int, default=100_000, help="images that a recogniser sees")
     options = parser.parse_args()
     if options.recognition and options.pairs is None:

@@ -7,7 +7,7 @@
 
 The two runs differ in nothing but the weight: same pairs, photographs, order and seed. Judge each result,
 WORK/.../idiff_fast.safetensors, with yardstick.py (--generator), and by what a recogniser learns with generators.py
-(--fast FILE --rows --recognition "One step").
+(--fast FILE --rows --recognition "One step" --recognisers 1).
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 from nonesuch import train_generator
 from nonesuch.core.allocator import keep_memory
 from nonesuch.generators.idiff.presets import DISTILLATION_RECIPES
+from nonesuch.loop.progress import progress_bar
 from nonesuch.models import weights_path
 
 PRESET = "idiff_fast"
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--weight", type=float, required=True)
     for name in ("--data", "--exclude"):
         parser.add_argument(name, type=Path, required=True, action="append")
-    parser.add_argument("--images", type=int, default=8_000, help="that the run sees")
+    parser.add_argument("--images", type=int, default=5_000, help="that the run sees")
     parser.add_argument("--pairs", type=int, default=2_000, help="that the teacher draws")
     options = parser.parse_args()
     keep_memory()
@@ -37,18 +38,19 @@ def main() -> None:
     recipe = replace(DISTILLATION_RECIPES[PRESET], images=options.images, pairs=options.pairs, decoded_from=0)
     DISTILLATION_RECIPES[PRESET] = recipe
     weights, start = weights_path(Path(PRESET)), time.perf_counter()
-    trained = train_generator(
-        options.out,
-        options.data,
-        exclude=options.exclude,
-        preset=PRESET,
-        init=weights,
-        first_stage=weights,
-        teacher="idiff_small",
-        loss={"steady": options.weight},
-        on_progress=lambda what, done, total: print(f"\r{what} {done:,} of {total:,}", end="", flush=True),
-    )
-    print(f"\n{trained.weights}: {trained.seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
+    with progress_bar() as bar:
+        trained = train_generator(
+            options.out,
+            options.data,
+            exclude=options.exclude,
+            preset=PRESET,
+            init=weights,
+            first_stage=weights,
+            teacher="idiff_small",
+            loss={"steady": options.weight},
+            on_progress=bar,
+        )
+    print(f"{trained.weights}: {trained.images_seen:,} images, {(time.perf_counter() - start) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What is a default generator worth? One table compares it with real photographs, each figure from two seeds.
 
     python benchmarks/yardstick.py --lfw lfw112.tar --heldout lfw_heldout_people.txt --pairs lfw_pairs.txt \\
-        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--identities 300] [--mesh MODEL]
+        --training celeba112.tar --out FOLDER [--generator NAME_OR_FILE] [--dtype bfloat16] \\
+        [--identities 300] [--mesh MODEL]
 
 --lfw holds all aligned LFW crops; the people of --heldout were not trained on, all others were, and so was --training.
 Detail and stripes are explained in detail.py, what changes within a person in variation.py; --mesh, MediaPipe's
@@ -28,7 +29,8 @@ from nonesuch import load_detector, load_embedder, load_generator, load_perceive
 from nonesuch.audit.judges.pixels import luminance, measures
 from nonesuch.core.allocator import keep_memory
 from nonesuch.core.seeding import derive_seed
-from nonesuch.formats.photographs import Photograph, exclude, read_names
+from nonesuch.formats.photograph_lists import exclude
+from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.readers import find
 from nonesuch.generators.generator import Generator, to_grey_levels
 from nonesuch.measures.realism import neighbourhoods
@@ -242,12 +244,13 @@ def main() -> None:
     for name in ("lfw", "heldout", "pairs", "training", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--generator", default="idiff_fast")
+    parser.add_argument("--dtype", default="float32", help="of the generator")
     parser.add_argument("--identities", type=int, default=300)
     parser.add_argument("--mesh", type=Path, help="face_landmarker_v2.task; needs mediapipe")
     options = parser.parse_args()
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
-    generator = load_generator(options.generator, "cpu")
+    generator = load_generator(options.generator, "cpu", options.dtype)
     judges = Judges(
         load_embedder(generator.card.embedder, "cpu"), load_embedder("dlib_resnet", "cpu"), load_detector("cpu")
     )
@@ -258,7 +261,8 @@ def main() -> None:
     training_photographs = [*exclude(lfw, people), *find(options.training, split="train")]
     training, _ = load_faces(training_photographs, replace(judges, detector=None), options.out / "training.npz")
     names = [photograph.name for photograph in held_out_photographs]
-    stem = f"{generator.name}_{generator.card.sha256[:8]}"
+    precision = "" if options.dtype == "float32" else f"_{options.dtype}"
+    stem = f"{generator.name}_{generator.card.sha256[:8]}{precision}"
 
     runs = []
     for seed in (1, 2):

@@ -181,7 +181,10 @@ def test_a_subset_is_what_another_filter_chooses(cli: Cli, sets: Path, tmp_path:
         (["split", "{sets}/faces", "{out}", "../a=0.5", "b=0.5"], "'../a': not the name of a folder"),
         (["split", "{sets}/faces", "{out}", "train=0.99", "test=0.01"], "7 identities leave none for test"),
         (["subset", "{sets}/faces", "{out}"], "say which images"),
-        (["subset", "{sets}/faces", "{out}", "--where", "score > 999"], "none of the images of"),
+        (
+            ["subset", "{sets}/faces", "{out}", "--where", "score > 999"],
+            "none of the 21 images of {sets}/faces meets it",
+        ),
         (["subset", "{sets}/faces", "{out}", "--where", "nothing > 1"], "nothing"),
         (["import", "{sets}/faces", "{out}", "--licence", "mine"], "is a dataset, which says its own"),
     ],

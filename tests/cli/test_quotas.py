@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from nonesuch import NonesuchError, load_generator, load_perceiver
+from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import derive_seed
-from nonesuch.generators.generator import to_grey_levels
-from nonesuch.identities import sampling, statistics
+from nonesuch.generators.generator import Generator, to_grey_levels
+from nonesuch.identities import plain_images, sampling, statistics
 from nonesuch.identities.distributions import PcaGaussian
+from nonesuch.identities.plain_images import PlainImages
 from nonesuch.identities.quotas import Quotas
 from nonesuch.models import ASSETS
 from tests.conftest import Cli
@@ -57,6 +61,27 @@ def test_a_quota_nobody_fills_is_named(cli: Cli, tmp_path: Path, monkeypatch: py
     assert not out.exists()
 
 
+def test_two_judges_look_at_one_image(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is apart from a gallery by another embedder is judged by the quotas without being rendered again."""
+    rendered, render = [], plain_images.plain_images
+
+    def counted(generator: Generator, vectors: NDArray[np.float32]) -> Pixels:
+        rendered.extend(vector.tobytes() for vector in vectors)
+        return render(generator, vectors)
+
+    monkeypatch.setattr(plain_images, "plain_images", counted)
+    draw = PcaGaussian(statistics.load(ASSETS / "vec2face_small.statistics.safetensors"))
+    image = PlainImages("vec2face_small", "cpu")(draw(derive_seed(9, 0))[None])
+    Image.fromarray(image[0]).save(tmp_path / "somebody.png")
+    gallery = tmp_path / "gallery.parquet"
+    assert cli("embed", tmp_path / "somebody.png", "--embedder", "dlib_resnet", "--out", gallery).status == 0
+    rendered.clear()
+    options = ["--identities", 4, "--away-from", gallery, "--quota", "50%: gender = 'female'"]
+    outcome = cli("identities", tmp_path / "people.parquet", *_OPTIONS, *options)
+    assert outcome.status == 0, outcome.err
+    assert len(rendered) == len(set(rendered)) >= 4
+
+
 @pytest.mark.parametrize(
     ("texts", "reason"),
     [
@@ -68,14 +93,13 @@ def test_a_quota_nobody_fills_is_named(cli: Cli, tmp_path: Path, monkeypatch: py
     ],
 )
 def test_quotas_that_are_none(texts: list[str], reason: str) -> None:
-    generator = load_generator("vec2face_small", "cpu")
-    vectors = np.ones((1, generator.card.feature_dim), dtype=np.float32)
+    vectors = np.ones((1, 192), dtype=np.float32)
     with pytest.raises(NonesuchError, match=reason):
-        Quotas(texts, generator, load_perceiver(device="cpu")).groups(vectors)
+        Quotas(texts, PlainImages("vec2face_small", "cpu"), load_perceiver(device="cpu")).groups(vectors)
 
 
 def test_room_is_whole_and_adds_up() -> None:
-    quotas = Quotas(["33.3%: age < 3", "33.3%: age > 3"], load_generator("vec2face_small", "cpu"), load_perceiver())
+    quotas = Quotas(["33.3%: age < 3", "33.3%: age > 3"], PlainImages("vec2face_small", "cpu"), load_perceiver())
     for count in range(1, 40):
         room = quotas.room(count)
         assert room.sum() == count

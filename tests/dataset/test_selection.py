@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.dataset.selection import select
+from nonesuch.dataset.selection import chosen_keys, select
 from nonesuch.formats.columns import columns_file, write_columns
 from nonesuch.formats.shards import read_index, shard_files
 from nonesuch.formats.source import Source
@@ -52,6 +53,41 @@ def test_columns_that_are_not_whole_are_left_out(dataset: Path) -> None:
         select(source, "quality > 3")
 
 
+def test_columns_of_another_tar_or_length_are_left_out(dataset: Path) -> None:
+    source = Source.at(dataset)
+    path = columns_file(dataset, "other", 1)
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 5), path)
+    with pytest.raises(NonesuchError, match=r"not there: other \(its columns other are about other images\)"):
+        select(source, "quality > 3")
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"tar_sha256": b"0"}), path)
+    with pytest.raises(NonesuchError, match=r"not there: other \(its columns other are about other images\)"):
+        select(source, "quality > 3")
+    write_columns(dataset, "other", 1, "another", table.drop_columns(["key"]))
+    with pytest.raises(NonesuchError, match=r"not there: other \(its shards were made in different runs"):
+        select(source, "quality > 3")
+
+
+def test_a_condition_may_speak_of_all_images(dataset: Path) -> None:
+    source = Source.at(dataset)
+    chosen = select(source, "quality >= (select median(quality) from other) and key like '%0000%'").photographs
+    assert chosen == source.photographs[6:]
+    assert select(source, "image = (select max(image) from images)").photographs == source.photographs[2::3]
+
+
+def test_a_folder_whose_name_is_a_pattern(dataset: Path, tmp_path: Path) -> None:
+    """DuckDB would take it for one; and what the pattern matches is another dataset."""
+    place = dataset.rename(tmp_path / "face[s]*?'é")
+    source = Source.at(place)
+    assert select(source, "quality >= 3").photographs == source.photographs[3:]
+
+
+def test_keys_of_chosen_images(dataset: Path) -> None:
+    assert chosen_keys(dataset, "image = 1").tolist() == [f"{person:07d}/00001".encode() for person in range(4)]
+    with pytest.raises(NonesuchError, match="none of the 12 images"):
+        chosen_keys(dataset, "image = 7")
+
+
 def test_a_folder_named_by_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NonesuchError, match="has no columns"):
@@ -82,11 +118,16 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
         ("quality > 1 LIMIT 1", "modifier"),
         ("quality > 1000", "none of the 12 images"),
         ("exists (select * from read_text('/etc/hostname'))", "disabled"),
+        ("(select count(*) from read_csv('/etc/passwd')) > 0", "disabled"),
+        ("exists (select * from read_parquet('{dataset}/plan.parquet'))", "disabled"),
+        ("exists (select * from read_parquet('{dataset}/shards/../plan.parquet'))", "disabled"),
+        ("exists (select * from glob('{dataset}/*'))", "disabled"),
+        ("exists (select * from '/etc/passwd')", "does not exist"),
     ],
 )
 def test_conditions_that_cannot_be(dataset: Path, condition: str, problem: str) -> None:
     with pytest.raises(NonesuchError, match="--where") as caught:
-        select(Source.at(dataset), condition)
+        select(Source.at(dataset), condition.replace("{dataset}", str(dataset)))
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -8,7 +8,15 @@ import pytest
 
 import nonesuch
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.columns import columns_file, columns_problem, have_columns, read_columns, write_columns
+from nonesuch.formats.columns import (
+    column_names,
+    column_parts,
+    columns_file,
+    columns_problem,
+    have_columns,
+    read_columns,
+    write_columns,
+)
 from nonesuch.formats.shards import TAR_HASH, shard_files
 
 
@@ -58,3 +66,18 @@ def test_columns_by_different_models_or_damaged(shards: Path) -> None:
     path.unlink()
     with pytest.raises(NonesuchError, match="shard 000001: lacks the columns looks"):
         read_columns(shards, "looks")
+
+
+def test_some_columns_shard_by_shard(shards: Path) -> None:
+    for shard, rows in enumerate((4, 2, 2)):
+        table = pa.table({"yaw": [float(shard)] * rows, "vector": [[1.0, 2.0]] * rows})
+        write_columns(shards, "looks", shard, "me", table)
+    assert column_names(shards, "looks") == ["yaw", "vector"]
+    parts = list(column_parts(shards, "looks", ["yaw"]))
+    assert [part.column_names for part in parts] == [["key", "yaw"]] * 3
+    assert [part["yaw"].to_pylist() for part in parts] == [[0.0] * 4, [1.0] * 2, [2.0] * 2]
+    with pytest.raises(NonesuchError, match="shard 000000: its columns looks are damaged"):
+        next(column_parts(shards, "looks", ["beauty"]))
+    columns_file(shards, "looks", 0).unlink()
+    with pytest.raises(NonesuchError, match="missing or damaged; run the command that made it again"):
+        column_names(shards, "looks")

@@ -11,7 +11,7 @@ from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
 from nonesuch.dataset.export_dataset import export_dataset
 from nonesuch.formats import lmdb_records
-from nonesuch.formats.photographs import exclude
+from nonesuch.formats.photograph_lists import exclude
 from nonesuch.formats.readers import find
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names, read_names, signature
+from nonesuch.formats.photograph_lists import exclude, excluded_names, signature
+from nonesuch.formats.photographs import Photograph, read_names
 from nonesuch.formats.readers import find
 
 

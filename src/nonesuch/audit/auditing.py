@@ -17,7 +17,7 @@ from nonesuch.audit.looking import Eyes, Seen
 from nonesuch.audit.reference import Reference
 from nonesuch.audit.verdict import verdict
 from nonesuch.core import files, parquet, tables
-from nonesuch.formats.photographs import signature
+from nonesuch.formats.photograph_lists import signature
 from nonesuch.formats.source import Source
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.measures.consistency import consistency

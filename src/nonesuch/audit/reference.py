@@ -7,7 +7,8 @@ import numpy as np
 
 from nonesuch.audit.looking import Eyes, Seen, look, together
 from nonesuch.core.errors import NonesuchError
-from nonesuch.formats.photographs import exclude, names_of
+from nonesuch.formats.photograph_lists import exclude
+from nonesuch.formats.photographs import names_of
 from nonesuch.formats.readers import find
 from nonesuch.formats.source import Source
 

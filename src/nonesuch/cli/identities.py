@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from nonesuch.cli import options
+from nonesuch.cli.options import section
 from nonesuch.identities.embed_photographs import embed_photographs
 from nonesuch.identities.fit_statistics import fit_statistics
 from nonesuch.identities.pack_identities import pack_identities
@@ -14,47 +15,60 @@ from nonesuch.identities.source import DEFAULT_FMR
 from nonesuch.loop.progress import progress_bar
 from nonesuch.perception.faces import ALL, CLOSEST, FACE
 
+# Of commands that draw identity vectors.
+_drawn = section(
+    "How vectors are drawn",
+    options.generator,
+    options.sampling,
+    options.statistics,
+    options.max_similarity,
+    options.fmr,
+    options.seed,
+)
+
 
 @click.command(cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
 @click.option("--identities", type=click.IntRange(1), default=100, show_default=True, help="How many to sample.")
-@options.seed
-@options.generator
-@options.sampling
-@options.statistics
-@options.max_similarity
-@options.fmr
-@click.option(
-    "--from-unconditional",
-    metavar="GENERATOR",
-    help="Take the vectors of images that this generator draws of nobody in particular: an unconditional IDiff-Face, "
-    "or one that learned without identities too.",
+@_drawn
+@section(
+    "Where else they come from",
+    click.option(
+        "--from-unconditional",
+        metavar="GENERATOR",
+        help="Take the vectors of images that this generator draws of nobody in particular: an unconditional "
+        "IDiff-Face, or one that learned without identities too.",
+    ),
+    click.option("--embedder", help="Embedder for --from-unconditional, a name or a file.  [default: the generator's]"),
+    click.option(
+        "--extend",
+        type=options.PATH,
+        help="A smaller table of the same options: its identities come first, and only those that are added are "
+        "checked.",
+    ),
 )
-@click.option("--embedder", help="Embedder for --from-unconditional, a name or a file.  [default: the generator's]")
-@click.option(
-    "--extend",
-    type=options.PATH,
-    help="A smaller table of the same options: its identities come first, and only those that are added are checked.",
-)
-@click.option(
-    "--away-from",
-    type=options.PATH,
-    multiple=True,
-    help="Match none of these people: a table of vectors of 'embed' or 'identities', or a dataset; repeatable.",
-)
-@click.option(
-    "--away-fmr",
-    type=float,
-    default=DEFAULT_FMR,
-    show_default=True,
-    help="False match rate of --away-from's embedder at which two match.",
-)
-@click.option(
-    "--quota",
-    metavar="SHARE%: CONDITION",
-    multiple=True,
-    help="Which share of the identities shows what, in the perceiver's eyes; the condition is SQL over the columns of "
-    "'perceive'; repeatable.",
+@section(
+    "Who is taken",
+    click.option(
+        "--away-from",
+        type=options.PATH,
+        multiple=True,
+        help="Match none of these people: a table of vectors of 'embed' or 'identities', or a dataset; repeatable.",
+    ),
+    click.option(
+        "--away-fmr",
+        type=float,
+        default=DEFAULT_FMR,
+        show_default=True,
+        help="False match rate of --away-from's embedder at which two match.",
+    ),
+    click.option(
+        "--quota",
+        metavar="SHARE%: CONDITION",
+        multiple=True,
+        help="Which share of the identities shows what, in the perceiver's eyes; the condition is SQL over the columns "
+        "of 'perceive'; repeatable.",
+    ),
 )
 @options.device
 def identities(out: Path, **chosen: Any) -> None:
@@ -84,12 +98,7 @@ def identities(out: Path, **chosen: Any) -> None:
 @click.command("pack-identities", cls=options.SectionedCommand)
 @click.argument("out", type=options.PATH)
 @click.option("--identities", type=click.IntRange(2), default=1000, show_default=True, help="How many; 20,000 at most.")
-@options.seed
-@options.generator
-@options.sampling
-@options.statistics
-@options.max_similarity
-@options.fmr
+@_drawn
 @options.device
 def pack(out: Path, **chosen: Any) -> None:
     """Make identity vectors that lie as far apart as they can, and store them in the Parquet file OUT.

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 import pyarrow.compute as pc
 from rich.table import Table
 
 from nonesuch.cli import options
-from nonesuch.dataset.perceive_faces import perceive_faces
+from nonesuch.dataset.perceive_faces import PerceivedFaces, perceive_faces
 from nonesuch.loop.progress import progress_bar
 
 
@@ -45,18 +44,18 @@ def perceive(source: Path, out: Path | None, **chosen: Any) -> None:
         click.echo(f"{found.place}: {found.looked_at} images perceived by {found.model}")
     else:
         options.show_problems(found.problems)
-        total = len(found.columns)
+        total = found.images
         click.echo(f"{out}: {total - len(found.problems)} of {total} images perceived by {found.model}")
-    _show(found.columns)
+    _show(found)
 
 
-def _show(found: pa.Table) -> None:
+def _show(found: PerceivedFaces) -> None:
     """Print the spread of each measure, and the shares of each group."""
-    shown = Table("", "5%", "median", "95%", title=f"what {len(found)} images show")
+    shown = Table("", "5%", "median", "95%", title=f"what {found.images} images show")
     for name in ("yaw", "pitch", "age", "quality"):
-        shown.add_row(name, *(f"{value.as_py():.0f}" for value in pc.quantile(found[name], [0.05, 0.5, 0.95])))
+        shown.add_row(name, *(f"{value.as_py():.0f}" for value in pc.quantile(found.column(name), [0.05, 0.5, 0.95])))
     options.print_table(shown)
     for name in ("gender", "ethnicity"):
-        counts = sorted(pc.value_counts(found[name].drop_null()).to_pylist(), key=lambda item: -item["counts"])
+        counts = sorted(pc.value_counts(found.column(name).drop_null()).to_pylist(), key=lambda item: -item["counts"])
         total = sum(item["counts"] for item in counts)
         click.echo(f"{name}: " + ", ".join(f"{item['values']} {item['counts'] / total:.0%}" for item in counts))

@@ -1,7 +1,7 @@
 """Writing labelled images in a format that others read."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def export_dataset(
     return ExportedDataset(target, len(wanted), len(wanted.people), shows, told)
 
 
-def _named(dataset: Path, photographs: list[Photograph]) -> list[Photograph]:
+def _named(dataset: Path, photographs: Sequence[Photograph]) -> Sequence[Photograph]:
     """The images under their identities' names, where all have one and no two the same; sampled people have none."""
     table = read_columns(dataset / IDENTITIES, ["identity", "name"])
     names = dict(zip(table["identity"], table["name"], strict=True))

@@ -13,6 +13,7 @@ from nonesuch.dataset.perceived_columns import GROUP, perceive_dataset, perceive
 from nonesuch.formats.columns import read_columns
 from nonesuch.formats.labels import FIRST
 from nonesuch.formats.manifest import is_dataset
+from nonesuch.formats.plan import Plan
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector, load_perceiver
@@ -24,18 +25,33 @@ class PerceivedFaces:
 
     Attributes:
         place: the table, or the folder of the dataset's columns.
-        columns: a row per image: `file` and `faces` (how many were found, null where none were looked for), or `key`;
-            and `nonesuch.perception.perceiver.COLUMNS`.
+        images: rows of its columns.
         looked_at: images that this call looked at.
         model: name of the perception heads.
         problems: in words, why nothing is known about an image, for each such image.
     """
 
     place: Path
-    columns: pa.Table
+    images: int
     looked_at: int
     model: str
     problems: tuple[str, ...]
+
+    @property
+    def columns(self) -> pa.Table:
+        """Read the columns, a row per image: `file` and `faces` (how many were found, null where none were looked for),
+        or `key`; and `nonesuch.perception.perceiver.COLUMNS`. Raises NonesuchError where they have been damaged.
+        """
+        return self._read(None)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Read one of the columns; errors likewise."""
+        return self._read([name])[name]
+
+    def _read(self, columns: list[str] | None) -> pa.Table:
+        if self.place.is_dir():
+            return read_columns(self.place.parents[1], GROUP, columns)
+        return parquet.read_table(self.place, columns)
 
 
 @checked(dtype=DTYPE)
@@ -76,7 +92,7 @@ def perceive_faces(
     if out is None:
         looked = perceive_dataset(folder, perceiver, lambda done, total: on_progress("perceiving", done, total))
         place = folder / "columns" / GROUP
-        return PerceivedFaces(place, read_columns(folder, GROUP), looked, perceiver.card.name, ())
+        return PerceivedFaces(place, Plan(folder).images, looked, perceiver.card.name, ())
     found = find(folder, label=FIRST)  # labels play no part here
     problems = perceive_photographs(
         found,
@@ -87,6 +103,4 @@ def perceive_faces(
         align,
         folder,
     )
-    return PerceivedFaces(
-        as_path(out), parquet.read_table(as_path(out)), len(found), perceiver.card.name, tuple(problems)
-    )
+    return PerceivedFaces(as_path(out), len(found), len(found), perceiver.card.name, tuple(problems))

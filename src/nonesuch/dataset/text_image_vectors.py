@@ -63,7 +63,7 @@ def vectors_of_source(
     if not rows.any():
         raise NonesuchError(f"{source.path}: none of {len(rows):,} images shows a face")
     found = vectors if rows.all() else vectors[rows]
-    return ImageVectors([source.photographs[row] for row in np.flatnonzero(rows)], found, int((~rows).sum()))
+    return ImageVectors([source.photographs[row] for row in np.flatnonzero(rows).tolist()], found, int((~rows).sum()))
 
 
 def _make(

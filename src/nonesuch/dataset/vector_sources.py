@@ -130,7 +130,7 @@ def from_photographs(path: Path, embedder: Embedder, detector: Detector, on_read
     return VectorSource({"reference_sha256": _content_hash(photographs, on_read)}, True, fetch, problems)
 
 
-def _content_hash(photographs: list[Photograph], on_read: OnProgress) -> str:
+def _content_hash(photographs: Sequence[Photograph], on_read: OnProgress) -> str:
     digest = hashlib.sha256()
     for done, photograph in enumerate(photographs, start=1):
         on_read(done, len(photographs))

@@ -67,7 +67,7 @@ class Protocol:
         if self.is_packed:
             return packed_benchmark(self.data, self.folds)
         named = (self.pairs or self.templates) and self.groups is None  # by file: labels play no part
-        photographs = find(self.data, label=FIRST if named else None)
+        photographs = list(find(self.data, label=FIRST if named else None))
         if self.pairs is not None:
             return pair_benchmark(photographs, self.pairs, self.folds, self.groups)
         if self.templates is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from nonesuch.core import files, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.columns import columns_file, have_columns, write_columns
-from nonesuch.formats.photographs import Photograph, signature
+from nonesuch.formats.photograph_lists import signature
+from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import Plan
-from nonesuch.formats.shards import key_of, read_index, shard_files
+from nonesuch.formats.shard_rows import ShardRows
 
 _PART = 4096  # images of a part, where there are no shards
 _MADE_BY, _IMAGES = b"made_by", b"images"
@@ -45,14 +47,14 @@ class ColumnStore:
             return
         if not manifests.read(dataset).complete:
             raise NonesuchError(f"{dataset}: not complete; run the command that made it again")
-        keys = [key_of(photograph.name) for photograph in photographs]
-        self.spans, start = [], 0
+        # `find` has compared each index with its tar and the plan, so that only a shard can be missing.
+        columns = photographs.columns if isinstance(photographs, ShardRows) and photographs.rows is None else None
+        there = [] if columns is None else columns.shards.tolist()
         for shard in range(Plan(dataset).shards):
-            expected = read_index(shard_files(dataset, shard).index)["key"].to_pylist()
-            self.spans.append(slice(start, start + len(expected)))
-            if keys[self.spans[-1]] != expected:
+            if there[shard : shard + 1] != [shard]:
                 raise NonesuchError(f"{dataset}: shard {shard:06d} does not match its index; see 'nonesuch verify'")
-            start += len(expected)
+        starts = [] if columns is None else columns.starts.tolist()
+        self.spans = [slice(*ends) for ends in itertools.pairwise(starts)]
 
     def has(self, group: str, part: int, made_by: str) -> bool:
         """Whether a part has these columns, made by what `made_by` names (a model's hash) from the same images."""
@@ -121,5 +123,6 @@ class ColumnStore:
 
     def _signature(self, part: int) -> bytes:
         images = self._photographs[self.spans[part]]
-        written = sorted({(str(item.container), item.container.stat().st_mtime_ns) for item in images})
+        containers = {item.container for item in images}
+        written = sorted((str(path), path.stat().st_mtime_ns) for path in containers)
         return hashlib.sha256(f"{signature(images)} {written}".encode()).hexdigest().encode()

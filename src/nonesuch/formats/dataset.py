@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.core import images
-from nonesuch.core.images import Pixels
-from nonesuch.formats import tar
-from nonesuch.formats.photographs import Photograph
+from nonesuch.core.images import CODECS, Pixels
+from nonesuch.formats import manifest as manifests
 from nonesuch.formats.plan import Plan, PlanRows
+from nonesuch.formats.shard_columns import shard_columns
+from nonesuch.formats.shard_rows import ShardRows
 from nonesuch.formats.shards import read_index, shard_files
 
 
@@ -30,13 +31,20 @@ class IdentityImages:
     images: Pixels
 
 
-def find(path: Path, split: str | None) -> list[Photograph]:
+def find(path: Path, split: str | None) -> ShardRows:
     """The images of all shards that are there, in plan order; there are no splits, so `split` is ignored.
 
+    They are those that the indices name. A shard without an index is not finished: of a dataset that is complete it is
+    an error, otherwise it does not count.
+
     Raises:
-        NonesuchError: a shard is damaged.
+        NonesuchError: an index is missing or damaged, or does not fit its tar or the plan.
     """
-    return [photograph for shard in sorted((path / "shards").glob("*.tar")) for photograph in tar.members(shard)]
+    manifest = manifests.read(path)
+    tars = [shard for shard in sorted((path / "shards").glob("*.tar")) if shard.stem.isdecimal()]
+    found = [int(tar.stem) for tar in tars if manifest.complete or tar.with_suffix(".parquet").is_file()]
+    columns = shard_columns(path, np.array(found, dtype=np.int32))
+    return ShardRows(columns, CODECS[manifest.render["codec"]])
 
 
 def read_identities(folder: Path, most_identities: int, most_images: int) -> list[IdentityImages]:

@@ -4,13 +4,10 @@ Nothing is unpacked: a tar's members are read in place by offset, so that any im
 any thread.
 """
 
-import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-import pyarrow as pa
 
 from nonesuch.core import images
 from nonesuch.core.errors import NonesuchError
@@ -124,11 +121,6 @@ class HeldPhotograph(Photograph):
         return self.data
 
 
-def exclude(photographs: Iterable[Photograph], names: set[str]) -> list[Photograph]:
-    """The photographs of whose names none is among `names`, which are those of `read_names`."""
-    return [item for item in photographs if names.isdisjoint(names_of(item))]
-
-
 def names_of(item: Photograph) -> tuple[str, str, str]:
     """How a list may name a photograph: its identity, its path, its file's name."""
     name = plain_name(item.name)
@@ -159,24 +151,6 @@ def check_known(option: str, names: set[str], known: set[str], allow_unknown: bo
     if not allow_unknown:
         raise NonesuchError(f"{told}; correct the list, or give --allow-unknown")
     notice(told)
-
-
-def excluded_names(lists: Iterable[Path], photographs: list[Photograph], allow_unknown: bool) -> set[str]:
-    """The names in the lists of --exclude, for `exclude`.
-
-    Raises:
-        NonesuchError: a list cannot be read or, unless `allow_unknown`, names what is not there, or together they leave
-            out none of the photographs, or all.
-    """
-    paths = list(lists)
-    names = {name for path in paths for name in read_names(path)}
-    left = len(exclude(photographs, names))
-    if paths and left == len(photographs):
-        raise NonesuchError(f"--exclude {paths[0]}: leaves out none of {left} images; check its names")
-    check_known("--exclude", names, {name for item in photographs for name in names_of(item)}, allow_unknown)
-    if not left:
-        raise NonesuchError("--exclude leaves no photograph to train on")
-    return names
 
 
 def readable(name: str) -> str:
@@ -214,32 +188,3 @@ def is_image(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a path inside a source is that of a hidden file, or one in a hidden folder or a file manager's own."""
     return any(part.startswith(".") or part in _NOT_OURS for part in PurePosixPath(name).parts)
-
-
-def signature(photographs: Iterable[Photograph]) -> str:
-    """A hash of names, labels, sizes in bytes and known faces: tells one set of photographs from another unread."""
-    items = list(photographs)
-    known = [(item.name, item.landmarks) for item in items if item.landmarks is not None]
-    plain = listing_signature(listing(items))
-    return hashlib.sha256(f"{plain}{known}".encode()).hexdigest() if known else plain
-
-
-def listing(photographs: Iterable[Photograph]) -> pa.Table:
-    """A row for each photograph: file, identity, bytes (its size)."""
-    items = list(photographs)
-    sizes = [item.container.stat().st_size if item.size < 0 else item.size for item in items]
-    # A name that is not UTF-8 has surrogates, which Arrow refuses.
-    names, people = (
-        [word.encode(errors="backslashreplace").decode() for word in words]
-        for words in ([item.name for item in items], [item.identity for item in items])
-    )
-    columns = [pa.array(names, pa.string()), pa.array(people, pa.string()), pa.array(sizes, pa.int64())]
-    return pa.table(columns, names=["file", "identity", "bytes"])
-
-
-def listing_signature(table: pa.Table) -> str:
-    """The same hash of a listing."""
-    digest = hashlib.sha256()
-    for name, identity, size in zip(*(table[column].to_pylist() for column in table.column_names), strict=True):
-        digest.update(f"{name}\0{identity}\0{size}\n".encode())
-    return digest.hexdigest()

@@ -3,7 +3,7 @@
 A new format is a file of its own beside these, with a `takes` and a `find` like theirs, and a line in `READERS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from nonesuch.formats import (
 )
 from nonesuch.formats.labels import labelled
 from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.shard_rows import ShardRows
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class Reader:
     """
 
     takes: Callable[[Path], bool]
-    find: Callable[[Path, str | None], list[Photograph]]
+    find: Callable[[Path, str | None], Sequence[Photograph]]
 
 
-def find(path: Path, split: str | None = None, label: str | None = None) -> list[Photograph]:
-    """All images of a source, in name order.
+def find(path: Path, split: str | None = None, label: str | None = None) -> Sequence[Photograph]:
+    """All images of a source, in name order; those of a dataset of ours, in plan order, as `ShardRows`.
 
     A source is an image file, a folder (searched through), a dataset of ours, a published set (an uncompressed tar,
     WebDataset, RecordIO, LMDB, Parquet with images, a packed set; each is a file or a folder of its files), or a
@@ -62,7 +63,7 @@ def find(path: Path, split: str | None = None, label: str | None = None) -> list
     found = next(reader for reader in READERS if reader.takes(path)).find(path, split)
     if not found:
         raise NonesuchError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return labelled(found, path, label)
+    return found if isinstance(found, ShardRows) else labelled(found, path, label)
 
 
 # The first that takes a path reads it: a dataset of ours is a folder too, a manifest is a Parquet file without images,

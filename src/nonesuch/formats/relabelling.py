@@ -17,7 +17,7 @@ _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", p
 _FACE = "landmarks"  # a column of sets with photographs of several faces: which one was meant
 _WITH_FACE = _SCHEMA.append(pa.field(_FACE, pa.list_(pa.float64())))
 _SOURCE, _RELATIVE, _LABEL = b"source", b"relative_source", b"label"
-FindImages = Callable[[Path, str | None, str | None], list[Photograph]]
+FindImages = Callable[[Path, str | None, str | None], Sequence[Photograph]]
 _LONGEST = 100  # manifests of manifests
 
 

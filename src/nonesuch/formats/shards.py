@@ -25,6 +25,7 @@ INDEX_SCHEMA = pa.schema(
 # and its name there. Seed and sigma are null where it was not generated from a plan of ours.
 COLLECTED_SCHEMA = pa.schema([*INDEX_SCHEMA, ("part", pa.int32()), ("file", pa.string())])
 _OF_PLANS = ("seed", "sigma")
+LABEL_DIGITS, IMAGE_DIGITS = 7, 5  # at least, of a key
 TAR_HASH, TAR_BYTES, MADE_FROM, RENDER = b"tar_sha256", b"tar_bytes", b"made_from", b"render"  # metadata of the index
 
 
@@ -44,7 +45,7 @@ def shard_files(folder: Path, number: int) -> ShardFiles:
 
 def image_key(identity: int, image: int) -> str:
     """A WebDataset key that unpacks to one folder per identity."""
-    return f"{identity:07d}/{image:05d}"
+    return f"{identity:0{LABEL_DIGITS}d}/{image:0{IMAGE_DIGITS}d}"
 
 
 def key_of(name: str) -> str:

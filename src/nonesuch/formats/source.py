@@ -1,6 +1,7 @@
 """Labelled images and the place where they were found, which the stages hand on."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ class Source:
     """
 
     path: Path
-    photographs: list[Photograph]
+    photographs: Sequence[Photograph]
     columns_in: Path | None = None
 
     @classmethod

@@ -14,11 +14,10 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats import manifest
 from nonesuch.formats.plan import IDENTITIES, Plan
-from nonesuch.generators.generator import Generator
 from nonesuch.identities import table
-from nonesuch.identities.plain_images import plain_images
+from nonesuch.identities.plain_images import PlainImages
 from nonesuch.identities.separation import Separation
-from nonesuch.models import load_embedder, load_generator, shipped_embedder_card
+from nonesuch.models import load_embedder, shipped_embedder_card
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,20 @@ class AwayFrom:
     Args:
         paths: tables of vectors, or datasets of ours, which stand for their identities' vectors.
         fmr: false match rate at whose cosine two vectors match.
-        generator: name or file of the generator that decodes the identities.
+        images: which renders the identities' plain images.
         own: name and hash of the embedder of the identities' vectors.
-        device: where images are rendered and vectors compared.
+        device: where images are embedded and vectors compared.
 
     Raises:
         NonesuchError: a gallery cannot be read, its embedder does not ship with the package, or knows no cosine at
             that rate.
     """
 
-    def __init__(self, paths: Sequence[Path], fmr: float, generator: str, own: tuple[str, str], device: str) -> None:
+    def __init__(
+        self, paths: Sequence[Path], fmr: float, images: PlainImages, own: tuple[str, str], device: str
+    ) -> None:
         self.fmr = fmr
-        self._limits = []
-        self._generator: Generator | None = None
+        self._limits, self._images = [], images
         for gallery in map(_read, paths):
             card = shipped_embedder_card(gallery.embedder, gallery.embedder_sha256)
             if card is None:
@@ -74,8 +74,6 @@ class AwayFrom:
             members = Separation(card.threshold(fmr), pick_device(device))
             members.join(gallery.vectors)
             self._limits.append(_Limit(gallery, members, None if is_own else load_embedder(gallery.embedder, device)))
-        if self.renders:
-            self._generator = load_generator(generator, device)
 
     @property
     def renders(self) -> bool:
@@ -101,9 +99,8 @@ class AwayFrom:
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
         """(N, D) raw identity vectors -> (N,) which match nobody."""
         away = np.ones(len(vectors), dtype=bool)
-        images = None if self._generator is None else plain_images(self._generator, vectors)
         for limit in self._limits:
-            judged = vectors if limit.judge is None or images is None else limit.judge.embed(images)
+            judged = vectors if limit.judge is None else limit.judge.embed(self._images(vectors))
             found = limit.members.screened(judged)
             fits = np.zeros(len(vectors), dtype=bool)
             fits[found.rows] = limit.members.fit(judged[found.rows], found)

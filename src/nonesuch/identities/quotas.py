@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from nonesuch.core.conditions import rows_that_meet
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
-from nonesuch.generators.generator import Generator
-from nonesuch.identities.plain_images import plain_images
+from nonesuch.identities.plain_images import PlainImages
 from nonesuch.perception.perceiver import Perceiver
 
 _QUOTA = re.compile(r"\s*(?P<share>\d+\.?\d*|\.\d+)\s*%\s*:\s*(?P<condition>.+)", re.DOTALL)
@@ -28,14 +27,15 @@ class Quotas:
     Args:
         texts: `SHARE%: CONDITION` each; the condition is SQL over `nonesuch.perception.perceiver.COLUMNS`, such as
             "30%: ethnicity = 'Asian' and gender = 'female' and age between 20 and 60".
-        generator, perceiver: which render and judge the images.
+        images: which renders the images.
+        perceiver: which judges them.
 
     Raises:
         NonesuchError: a text or a condition cannot be read, or the shares are more than 100% together.
     """
 
-    def __init__(self, texts: Sequence[str], generator: Generator, perceiver: Perceiver) -> None:
-        self._generator, self._perceiver = generator, perceiver
+    def __init__(self, texts: Sequence[str], images: PlainImages, perceiver: Perceiver) -> None:
+        self._images, self._perceiver = images, perceiver
         self.shares, self.conditions = [], []
         for text in texts:
             found = _QUOTA.fullmatch(text)
@@ -58,15 +58,15 @@ class Quotas:
 
     def groups(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """(N, D) raw identity vectors -> (N,) the group of each, as in `room`."""
-        images = plain_images(self._generator, vectors)
-        with exact(), one_core(self._generator.device):
+        images = self._images(vectors)
+        with exact(), one_core(self._perceiver.embedder.device):
             seen = self._perceiver.perceive(images)
         groups = np.full(len(vectors), len(self.conditions))
         for group in reversed(range(len(self.conditions))):
             with duckdb.connect() as connection:
-                connection.register("seen", pa.table({"row": np.arange(len(vectors)), **seen}))
-                met = rows_that_meet(connection, "row", "seen", self.conditions[group], "--quota")
-            groups[np.array(met, dtype=np.int64)] = group
+                connection.register("seen", pa.table(seen))
+                met = rows_that_meet(connection, ["seen"], len(vectors), self.conditions[group], "--quota")
+            groups[met] = group
         return groups
 
     def missing(self, room: NDArray[np.int64]) -> str:

@@ -14,6 +14,7 @@ from nonesuch.embedders.embedder import EmbedderCard
 from nonesuch.generators.generator import GeneratorCard
 from nonesuch.identities.away_from import AwayFrom
 from nonesuch.identities.growing_table import GrowingTable
+from nonesuch.identities.plain_images import PlainImages
 from nonesuch.identities.quotas import Quotas
 from nonesuch.identities.sampling import Draws, KeptApart, keep_apart, one_by_one
 from nonesuch.identities.source import DEFAULT_FMR, SAMPLING, SamplingOptions, identity_source, separation
@@ -148,8 +149,9 @@ def _admission(
 ) -> tuple[AwayFrom | None, Quotas | None]:
     """Who may be taken at all, and how many of whom; None where that is open."""
     own = (card.embedder, card.embedder_sha256)
-    away = AwayFrom(galleries, away_fmr, generator, own, device) if galleries else None
-    quotas = Quotas(texts, load_generator(generator, device), load_perceiver(device=device)) if texts else None
+    images = PlainImages(generator, device)
+    away = AwayFrom(galleries, away_fmr, images, own, device) if galleries else None
+    quotas = Quotas(texts, images, load_perceiver(device=device)) if texts else None
     return away, quotas
 
 

@@ -1,6 +1,7 @@
 """Training FLIP on images and what is said of them."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from nonesuch.flip.network import Flip
 from nonesuch.flip.presets import FLIP_RECIPES, FLIPS, FlipRecipe
 from nonesuch.flip.pretraining import POSITIVES, FlipPretraining, own_tensors
 from nonesuch.flip.word_pieces import JOINT, WordPieces, learned
-from nonesuch.formats.photographs import exclude as without
-from nonesuch.formats.photographs import excluded_names, listing, listing_signature
+from nonesuch.formats.photograph_lists import exclude as without
+from nonesuch.formats.photograph_lists import excluded_names, listed
 from nonesuch.language.captioned_images import CaptionedImages, read_captioned
 from nonesuch.language.flip_samples import MAPS, FlipSamples, store_maps
 from nonesuch.language.wording import Wording
 from nonesuch.loop import distributed
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.run_images import PlacedSamples, images_of_run, stand_ins
+from nonesuch.loop.run_images import images_of_run
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources
 from nonesuch.loop.trainer import Batch, Player, Trainer
 from nonesuch.models import create_model, load_embedder
@@ -142,7 +143,7 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
     folder, preset = given.path.parent, given.path.stem
     with run.processes() as place:
         captioned = _kept(given)
-        images = images_of_run(folder, listing(captioned.photographs))
+        images = images_of_run(folder, partial(listed, captioned.photographs))
         settings = run.settings(recipe, len(images))
         if settings.batch > recipe.losses.queue:
             raise NonesuchError(
@@ -154,7 +155,7 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
         what = {
             "preset": preset,
             "embedder": below.card.sha256 if below else "",
-            "data": listing_signature(images.table),
+            "data": images.signature,
             "captions": captioned.signature,
             "wording": given.wording.signature,
             "positives": given.positives,
@@ -172,7 +173,7 @@ def _train(given: _Given, recipe: FlipRecipe, run: RunOptions, on_progress: OnPr
             side = network.visual_encoder.side
             samples = FlipSamples(captioned, stored, given.wording, pieces, side, distributed.world_size() > 1)
             card = _card(given, captioned, network, pieces, below, sizes, run)
-            trainer = Trainer(task, PlacedSamples(samples, stand_ins(images.rows)), settings, folder, place, what)
+            trainer = Trainer(task, images.placed(samples), settings, folder, place, what)
 
             def export() -> None:
                 weights.save(given.path, weights.halved(own_tensors(trainer.averaged())), card)

@@ -77,7 +77,7 @@ def _labels_of(tar: Path, split: str | None) -> LabelledPhotographs:
     table = table_beside(tar)
     if table is None:
         raise NonesuchError(f"{tar}: no table of labels beside it ({tar.stem}.parquet, .csv or .csv.gz)")
-    photographs = find(tar, split)
+    photographs = list(find(tar, split))
     columns = tables.read_columns(table, ["file"], numbers=[*LANDMARKS, *_VALID, *_FACE, *_attribute_names(table)])
     lower = {name.lower(): values for name, values in columns.items()}
     rows = rows_by_name(table, columns["file"])

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import torch
 
 from nonesuch.core.arguments import Number
@@ -15,11 +14,14 @@ from nonesuch.core.files import as_paths
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
 from nonesuch.dataset.selection import select
 from nonesuch.formats import manifest as manifests
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names, listing, listing_signature
+from nonesuch.formats.photograph_lists import exclude, excluded_names, joined, listed
+from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.shard_rows import ShardRows
 from nonesuch.formats.source import Source
 from nonesuch.loop.progress import OnProgress
-from nonesuch.loop.run_images import PlacedSamples, RunImages, images_of_run, stand_ins
+from nonesuch.loop.run_images import RunImages, images_of_run
 from nonesuch.loop.runs import Paths, sources
+from nonesuch.loop.trainer import Samples
 from nonesuch.models import load_generator
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.training.crop_check import check_every_crop
@@ -94,21 +96,18 @@ class FaceSources:
             NonesuchError: a source cannot be read, or holds nothing to train on.
         """
         plans = [] if self.from_generator is None else _plans(self.data, self.from_generator, device)
-        parts = [plan.photographs for plan in plans] or [_found(source, self.where) for source in self.data]
+        found = [_found(source, self.where) for source in self.data] if not plans else []
+        parts: list[Sequence[Photograph]] = [*(plan.photographs for plan in plans), *found]
         if self.exclude:
-            names = excluded_names(self.exclude, [item for part in parts for item in part], self.allow_unknown)
+            names = excluded_names(self.exclude, joined(parts), self.allow_unknown)
             parts = [exclude(part, names) for part in parts]
         if len(parts) > 1:
-            parts = [
-                [replace(item, identity=f"{number}/{item.identity}") for item in part]
-                for number, part in enumerate(parts)
-            ]
+            parts = [_of_source(number, part) for number, part in enumerate(parts)]
         read = partial(read_planned, plans) if plans else None
-        photographs = [item for part in parts for item in part]
-        images = images_of_run(run, listing(photographs))
-        samples = FaceSamples(photographs, read, pc.unique(images.table["identity"]).to_pylist())
-        signatures = [plan.signature for plan in plans]
-        return TrainingFaces(samples, images, {"data": listing_signature(images.table), "plans": signatures})
+        photographs = joined(parts)
+        images = images_of_run(run, partial(listed, photographs))
+        samples = FaceSamples(photographs, read, images.identities)
+        return TrainingFaces(samples, images, {"data": images.signature, "plans": [plan.signature for plan in plans]})
 
     def about(self, samples: FaceSamples, about_data: str) -> str:
         """The training data, for the card."""
@@ -131,9 +130,9 @@ class TrainingFaces:
     record: dict[str, Any]
 
     @property
-    def placed(self) -> PlacedSamples:
+    def placed(self) -> Samples:
         """The samples in the order of the run."""
-        return PlacedSamples(self.samples, stand_ins(self.images.rows))
+        return self.images.placed(self.samples)
 
     def check(self, run: Path, on_progress: OnProgress) -> None:
         """Read every stored image before a run begins; the first process does so.
@@ -154,6 +153,13 @@ def _plans(data: Sequence[Path], generator: str, device: torch.device) -> list[P
     ]
 
 
-def _found(source: Path, where: str | None) -> list[Photograph]:
+def _of_source(number: int, part: Sequence[Photograph]) -> Sequence[Photograph]:
+    """Photographs whose identities are called by their source, too: two sources may have one name for two people."""
+    if isinstance(part, ShardRows):
+        return part.named(f"{number}/")
+    return [replace(item, identity=f"{number}/{item.identity}") for item in part]
+
+
+def _found(source: Path, where: str | None) -> Sequence[Photograph]:
     found = Source.at(source, split="train")
     return (found if where is None else select(found, where)).photographs

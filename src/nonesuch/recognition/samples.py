@@ -17,6 +17,7 @@ from nonesuch.core.images import Pixels
 from nonesuch.core.seeding import Stream, uniform_each
 from nonesuch.formats.crops import CropReader
 from nonesuch.formats.kept_crops import map_crops, write_crops
+from nonesuch.formats.photograph_lists import classes_of
 from nonesuch.formats.photographs import Photograph
 from nonesuch.loop import distributed
 from nonesuch.loop.trainer import Batch
@@ -44,14 +45,15 @@ class FaceSamples:
         read: Callable[[Sequence[Photograph]], Pixels] | None = None,
         people: Iterable[str] = (),
     ) -> None:
-        self.photographs = list(photographs)
-        self.identities = sorted({*people, *(photograph.identity for photograph in photographs)})
+        self.photographs = photographs
+        names, codes = classes_of(photographs)
+        self.identities = sorted({*people, *names})
         if len(self.identities) < 2:
             raise NonesuchError("training a recogniser needs at least two identities; these images show one")
         if len(self.identities) == len(self.photographs):
             raise NonesuchError("no identity has two images; label them by folders, as in identity/image.jpg")
         place = {identity: row for row, identity in enumerate(self.identities)}
-        self.labels = np.array([place[photograph.identity] for photograph in photographs], dtype=np.int64)
+        self.labels = np.array([place[name] for name in names], dtype=np.int32)[codes]
         self._read = read or CropReader()
         self._file: Path | None = None
         self._pixels: Pixels | None = None
@@ -104,6 +106,6 @@ class FaceSamples:
         draws = uniform_each(seeds, Stream.AUGMENTATION, AUGMENTATION_DRAWS)
         return {
             "pixels": torch.from_numpy(pixels).permute(0, 3, 1, 2),
-            "labels": torch.from_numpy(self.labels[indices]),
+            "labels": torch.from_numpy(self.labels[indices].astype(np.int64)),
             "draws_here": torch.from_numpy(draws.astype(np.float32)),
         }

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from nonesuch.formats.columns import read_columns
+from nonesuch.formats.columns import column_names, column_parts
 from nonesuch.steering.columns import GROUP
 from nonesuch.steering.wishes import Wish
+
+_MEANS = ("accepted", "steps", "identity")  # columns
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,17 @@ class SteeringOutcome:
 
 
 def steering_outcome(folder: Path, wishes: Sequence[Wish], min_age: float | None) -> SteeringOutcome:
-    """Count over a dataset's columns; errors as in `read_columns`."""
-    found = read_columns(folder, GROUP)
-    limits = [name for name in found.column_names if name.endswith(("_low", "_high"))]
-    wished = np.any([found[name].is_valid().to_numpy() for name in limits], axis=0)
-    asked = found.filter(pa.array(wished))
-    share, steps, cosine = (
-        float(pc.mean(asked[name]).as_py()) if len(asked) else float("nan")
-        for name in ("accepted", "steps", "identity")
-    )
-    younger = None if min_age is None else int((found["age"].to_numpy() < min_age).sum())
+    """Count over a dataset's columns; errors as in `column_parts`."""
+    limits = [name for name in column_names(folder, GROUP) if name.endswith(("_low", "_high"))]
+    ages = [] if min_age is None else ["age"]
+    images = asked = younger = 0
+    sums = np.zeros(len(_MEANS))
+    for part in column_parts(folder, GROUP, [*limits, *_MEANS, *ages]):
+        wished = np.any([part[name].is_valid().to_numpy() for name in limits], axis=0)
+        images, asked = images + len(part), asked + int(wished.sum())
+        sums += [part[name].to_numpy()[wished].sum(dtype=np.float64) for name in _MEANS]
+        younger += 0 if min_age is None else int((part["age"].to_numpy() < min_age).sum())
+    share, steps, cosine = (sums / asked).tolist() if asked else [float("nan")] * len(_MEANS)
     texts = [wish.text for wish in wishes]
-    return SteeringOutcome(folder / "columns" / GROUP, texts, len(asked), share, steps, cosine, younger, len(found))
+    young = None if min_age is None else younger
+    return SteeringOutcome(folder / "columns" / GROUP, texts, asked, share, steps, cosine, young, images)

@@ -13,7 +13,8 @@ from nonesuch.core.errors import NonesuchError
 from nonesuch.core.tables import embeddings
 from nonesuch.embedders.embedder import Embedder
 from nonesuch.formats.lmdb_records import VectorPhotograph
-from nonesuch.formats.photographs import Photograph, exclude, excluded_names
+from nonesuch.formats.photograph_lists import classes_of, exclude, excluded_names, joined
+from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
 from nonesuch.identities import statistics
 from nonesuch.identities.embedding import embed_each, stored_embeddings, write_embeddings
@@ -25,15 +26,15 @@ from nonesuch.loop.run_images import RunImages, stand_ins
 from nonesuch.training.generator_run import CardType, Material
 
 
-def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> list[Photograph]:
+def training_photographs(data: Sequence[Path], excluded: Sequence[Path], allow_unknown: bool) -> Sequence[Photograph]:
     """All photographs of all sources except those that the lists name; errors as in `excluded_names`."""
-    found = [photograph for source in data for photograph in find(source, split="train")]
+    found = joined([find(source, split="train") for source in data])
     return exclude(found, excluded_names(excluded, found, allow_unknown))
 
 
 def embed_once(
     out: Path,
-    photographs: list[Photograph],
+    photographs: Sequence[Photograph],
     embedder: Embedder,
     on_skipped: Callable[[list[str]], None],
     on_progress: OnProgress,
@@ -58,7 +59,7 @@ def embed_once(
 
 
 def read_vectors(
-    out: Path, photographs: list[Photograph], images: RunImages
+    out: Path, photographs: Sequence[Photograph], images: RunImages
 ) -> tuple[list[Photograph], NDArray[np.float32], NDArray[np.int64]]:
     """The photographs with vectors.
 
@@ -74,7 +75,8 @@ def read_vectors(
     labels = table["identity"].to_pylist()
     readable = table["embedding"].is_valid().to_numpy()
     there = readable & (images.rows >= 0)
-    kept = [replace(photographs[images.rows[row]], identity=labels[row]) for row in np.flatnonzero(there)]
+    places = images.rows
+    kept = [replace(photographs[places[row]], identity=labels[row]) for row in np.flatnonzero(there)]
     numbers = np.where(there, np.cumsum(there) - 1, -1)[readable]
     return kept, embeddings(table["embedding"].drop_null())[there[readable]], stand_ins(numbers)
 
@@ -83,7 +85,7 @@ def told_data(photographs: Sequence[Photograph], about_data: str) -> str:
     """What a card says about the photographs that weights were trained on."""
     packs = {photograph.container.name for photograph in photographs if photograph.is_packed}
     sources = sorted(packs) or ["a folder"]
-    people = len({photograph.identity for photograph in photographs})
+    people = len(classes_of(photographs)[0])
     return f"{len(photographs):,} photographs of {people:,} people from {', '.join(sources)}. {about_data}".strip()
 
 

@@ -168,7 +168,7 @@ class Material:
     """
 
     out: Path
-    photographs: list[Photograph]
+    photographs: Sequence[Photograph]
     vectors: NDArray[np.float32]
     stands: NDArray[np.int64]
     run: RunOptions
@@ -195,7 +195,7 @@ class Material:
         self.write_samples(sheet, to_grey_levels(generator.render(self.vectors[: len(seeds)], seeds, len(seeds))))
 
     @property
-    def shown(self) -> list[Photograph]:
+    def shown(self) -> Sequence[Photograph]:
         """The photographs of the sheet."""
         return self.photographs[:_SHOWN]
 

@@ -1,6 +1,6 @@
 """Training a generator on photographs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ import torch
 from nonesuch.core.arguments import ABOVE_0, Choice, Number, checked
 from nonesuch.core.files import as_path, as_paths, path_or_none
 from nonesuch.core.notices import notice
-from nonesuch.formats.photographs import Photograph, listing, listing_signature
+from nonesuch.formats.photograph_lists import listed
+from nonesuch.formats.photographs import Photograph
 from nonesuch.generators.idiff.presets import DIFFUSION_RECIPES, DISTILLATION_RECIPES, FIRST_STAGE_RECIPES
 from nonesuch.generators.vec2face.presets import GENERATOR_RECIPES
 from nonesuch.loop import distributed
@@ -140,7 +141,7 @@ def train_generator(
 
 def _train(
     path: Path,
-    find_photographs: Callable[[], list[Photograph]],
+    find_photographs: Callable[[], Sequence[Photograph]],
     training: GeneratorTraining,
     embedder: str | Path,
     run: RunOptions,
@@ -152,11 +153,11 @@ def _train(
     with run.processes() as place:
         judge = load_embedder(embedder, str(place))
         photographs = find_photographs()
-        images = images_of_run(out, listing(photographs))
+        images = images_of_run(out, partial(listed, photographs))
         settings = run.settings(training.recipe, len(images))
         if budget is not None:
             settings = budget.kept(out, settings)
-        what = {"embedder": judge.card.sha256, "data": listing_signature(images.table), **training.record()}
+        what = {"embedder": judge.card.sha256, "data": images.signature, **training.record()}
         torch.manual_seed(run.seed)
         with run.claimed(out, settings, what, images):
             begun = training.begin(judge, place)

@@ -15,11 +15,11 @@ from nonesuch.core.files import as_path, as_paths
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.seeding import Stream, permutation, uniform
 from nonesuch.embedders.embedder import Embedder
-from nonesuch.formats.photographs import exclude as without
-from nonesuch.formats.photographs import excluded_names, listing, listing_signature
+from nonesuch.formats.photograph_lists import exclude as without
+from nonesuch.formats.photograph_lists import excluded_names, listed
 from nonesuch.formats.tar import table_beside
 from nonesuch.loop.progress import OnProgress, no_progress
-from nonesuch.loop.run_images import PlacedSamples, images_of_run, recorded_images, stand_ins
+from nonesuch.loop.run_images import images_of_run, recorded_images
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, recipe_named, sources
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, load_embedder
@@ -104,20 +104,20 @@ def _train(
         known = photographs()
         if data_share < 1.0:
             known = _share(known, data_share, run.seed, path.parent)
-        images = images_of_run(path.parent, listing(known.photographs))
+        images = images_of_run(path.parent, partial(listed, known.photographs))
         settings = run.settings(recipe, len(images))
         what = {
             "preset": preset,
             "embedder": below.card.sha256,
             "share": data_share,
-            "data": listing_signature(images.table),
+            "data": images.signature,
             "labels": [files.sha256(table) for tar in tars if (table := table_beside(tar)) is not None],
         }
         torch.manual_seed(run.seed)
         heads = create_model(preset)
         assert isinstance(heads, AttributeHeads)
         task = PerceiverTask(heads.to(place), below)
-        samples = PlacedSamples(LabelledSamples(known), stand_ins(images.rows))
+        samples = images.placed(LabelledSamples(known))
         with run.claimed(path.parent, settings, what, images):
             check_every_crop(known.photographs, path.parent, on_progress)
             card = _card(preset, below, known, tars, run)
@@ -144,7 +144,7 @@ def _share(known: LabelledPhotographs, share: float, seed: int, run: Path) -> La
     before = recorded_images(run)
     if before is None:
         return known.chosen(np.flatnonzero(uniform(seed, Stream.SPLIT, len(known.photographs)) < share))
-    names = set(before["file"].to_pylist())
+    names = {name for batch in before() for name in batch.column("file").to_pylist()}
     return known.chosen(np.array([row for row, item in enumerate(known.photographs) if item.name in names]))
 
 

@@ -15,7 +15,7 @@ from nonesuch.dataset.collected.people import with_own_labels
 from nonesuch.dataset.collected.provenance import draft, imported_part
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.labels import LABEL
-from nonesuch.formats.photographs import signature
+from nonesuch.formats.photograph_lists import signature
 from nonesuch.formats.readers import find
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.models import load_detector

@@ -139,7 +139,7 @@ def evaluate_sketches(
 
 def _parts(path: Path) -> tuple[list[Photograph], list[Photograph]]:
     """The train and the test part of a source."""
-    train, test = find(path, "train"), find(path, "test")
+    train, test = list(find(path, "train")), list(find(path, "test"))
     if {item.name for item in train} & {item.name for item in test}:
         raise NonesuchError(f"{path}: has no parts; put a table beside it whose column split says train or test")
     for name, part in (("train", train), ("test", test)):
