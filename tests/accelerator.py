@@ -5,6 +5,7 @@ their backward pass ends the process. These compute, forwards and backwards. As 
 of both places, except for a single number beside an elementwise operation and for indices.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -134,8 +135,14 @@ def accelerator() -> Iterator[torch.device]:
     def autocast(device_type: str, *args: Any, **kwargs: Any) -> Any:
         return nullcontext() if device_type == DEVICE.type else real(device_type, *args, **kwargs)
 
+    def in_thread(self: threading.Thread) -> None:
+        with _Making(), _Accelerator():
+            run_thread(self)
+
+    run_thread = threading.Thread.run
     enabled: Callable[[str], bool] = torch.is_autocast_enabled
     with pytest.MonkeyPatch.context() as patch, _Making(), _Accelerator():
+        patch.setattr(threading.Thread, "run", in_thread)  # what torch's modes do ends with their thread
         patch.setattr(torch, "autocast", autocast)
         patch.setattr(torch, "inference_mode", torch.no_grad)  # it would pass on compound operations as one
         patch.setattr(torch, "is_autocast_enabled", lambda name: name != DEVICE.type and enabled(name))

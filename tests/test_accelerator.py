@@ -89,7 +89,7 @@ def test_augmentation(change: str) -> None:
     chosen = Augmentation(**{"mirror": 0.0, change: (4, 16.0) if change == "rand_augment" else 1.0})
     random = torch.Generator().manual_seed(1)
     images, draws = torch.rand(3, 3, 112, 112, generator=random), torch.rand(3, AUGMENTATION_DRAWS, generator=random)
-    _agrees(lambda device: {change: chosen.apply(images.clone().to(device), draws.to(device))})
+    _agrees(lambda device: {change: chosen.apply(images.clone().to(device), draws)})
 
 
 def test_disturbance_and_lpips() -> None:
@@ -117,7 +117,7 @@ def test_heads(name: str, share: float) -> None:
     batch = {
         "pixels": torch.randint(0, 256, (8, 3, 112, 112), generator=random, dtype=torch.uint8),
         "labels": torch.arange(8) // 2,
-        "draws": torch.rand(8, AUGMENTATION_DRAWS, generator=random),
+        "draws_here": torch.rand(8, AUGMENTATION_DRAWS, generator=random),
     }
 
     def work(device: torch.device) -> dict[str, torch.Tensor]:
@@ -169,8 +169,8 @@ def _trains(train: Callable[[Path, str], Path], folder: Path, steps: int = 2) ->
         assert losses == pytest.approx({name: one[name] for name in losses}, rel=1e-3, abs=1e-4)
 
 
-def test_training_of_a_generator(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its steps do not wait for the accelerator: only a look at the results does, and there is one for many steps."""
+def _watched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[list[str]], list[list[str]]]:
+    """What waits for the accelerator in each step, and in each look at the results, from now on."""
     steps, looks, real_step, real_look = [], [], Trainer._step, Trainer._look
 
     def step(self: Trainer) -> None:
@@ -184,14 +184,21 @@ def test_training_of_a_generator(faces: Path, tmp_path: Path, monkeypatch: pytes
         looks.append(list(waits))
         return progress
 
+    monkeypatch.setattr(Trainer, "_step", step)
+    monkeypatch.setattr(Trainer, "_look", look)
+    return steps, looks
+
+
+def test_training_of_a_generator(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its steps do not wait for the accelerator: only a look at the results does, and there is one for many steps."""
+    steps, looks = _watched(monkeypatch)
+
     def train(out: Path, device: str) -> Path:
         return nonesuch.train_generator(
             out, faces / "people", preset="vec2face_tiny", batch=4, images_seen=12, adversarial_from=4,
             loss={"landmarks": 0.1, "adversarial": 0.5}, adaptive=True, device=device,
         ).weights  # fmt: skip
 
-    monkeypatch.setattr(Trainer, "_step", step)
-    monkeypatch.setattr(Trainer, "_look", look)
     _trains(train, tmp_path, steps=3)
     assert steps[:3] == [[], [], []]
     assert looks[0] == ["tolist"]
@@ -258,19 +265,26 @@ def test_crops_are_decoded_once(faces: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(kept, here.read(np.array([3, 0, 3])))
 
 
-def test_training_of_a_recogniser_and_its_adapters(faces: Path, tmp_path: Path) -> None:
+def test_training_of_a_recogniser_and_its_adapters(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, looks = _watched(monkeypatch)
+
     def train(out: Path, device: str) -> Path:
         return nonesuch.train_recogniser(
             out, faces / "people", preset="idiff", backbone="vit_tiny", batch=4, images_seen=8, device=device
         ).weights
 
     _trains(train, tmp_path)
+    assert (steps[:2], looks[0]) == ([[], []], ["tolist"])
 
     def adapt(out: Path, device: str) -> Path:
         options = {"embedder": tmp_path / "here" / "idiff.safetensors", "rank": 2, "batch": 4, "images_seen": 8}
         return nonesuch.adapt_recogniser(out, faces / "people", device=device, **options).weights
 
+    steps.clear()
     _trains(adapt, tmp_path / "adapted")
+    assert steps[:2] == [[], []]
 
 
 def test_training_of_a_perceiver(faces: Path, tmp_path: Path) -> None:

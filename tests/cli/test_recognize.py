@@ -141,6 +141,21 @@ def _command(folder: Path, run: Path, start: str = "") -> list[str]:
     return [*begin, "recognize", "train", str(run), "--data", str(folder / "train"), *_STEPS]
 
 
+def test_worker_processes_and_kept_images_change_nothing(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    written = []
+    for name, options in {"plain": [], "fed": ["--workers", 1, "--cache"]}.items():
+        train = ["recognize", "train", tmp_path / name, "--data", folder / "train", "--preset", "tiny", "--epochs", 2]
+        outcome = cli(*train, *options)
+        assert outcome.status == 0, outcome.err
+        written.append((tmp_path / name / "tiny.safetensors").read_bytes())
+    assert written[0] == written[1]
+    assert not list((tmp_path / "fed").glob(".crops*"))
+    made = ["--from-generator", "vec2face_small", "--workers", 1]
+    told = cli("recognize", "train", tmp_path / "made", "--data", folder / "train", *made).error
+    assert told.endswith("--workers: these processes read images, and --from-generator makes them; add --cache")
+    assert not (tmp_path / "made").exists()
+
+
 def _to_the_end(cli: Cli, folder: Path, run: Path) -> bytes:
     """The weights of the same command in this process."""
     with one_core(torch.device("cpu")):

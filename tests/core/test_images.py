@@ -46,6 +46,43 @@ def test_upright_as_exif_says(picture: np.ndarray) -> None:
     assert images.decode(buffer.getvalue(), "x").shape == (50, 40, 3)
 
 
+def _jpegs(picture: np.ndarray) -> dict[str, bytes]:
+    """JPEGs of many kinds, by what they are."""
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise
+    turned = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>'
+    image, kinds = Image.fromarray(picture), {"plain": {}, "exif": {"exif": exif}, "xmp": {"xmp": turned}}
+    kinds |= {"progressive": {"progressive": True}, "small chroma": {"subsampling": 2}, "rgb": {"keep_rgb": True}}
+    found = {}
+    for name, options in kinds.items():
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=95, **options)
+        found[name] = buffer.getvalue()
+    for mode in ("L", "CMYK"):
+        buffer = io.BytesIO()
+        image.convert(mode).save(buffer, "JPEG", quality=95)
+        found[mode] = buffer.getvalue()
+    pair = io.BytesIO()
+    image.save(pair, "MPO", save_all=True, append_images=[image.rotate(180)])
+    return {**found, "several": pair.getvalue()}
+
+
+def test_jpegs_are_read_without_pillow_only_where_that_changes_nothing(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda *args, **kwargs: asked.append(1) or real(*args, **kwargs))
+    for name, data in _jpegs(picture).items():
+        asked.clear()
+        quick = images.decode(data, "x")
+        by_itself = not asked
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "_plain_jpeg", lambda data: None)
+            assert np.array_equal(quick, images.decode(data, "x")), name
+        assert by_itself == (name in ("plain", "progressive", "small chroma", "rgb")), name
+
+
 def test_grey_and_transparent_images_become_rgb() -> None:
     for mode in ("L", "RGBA", "P"):
         buffer = io.BytesIO()

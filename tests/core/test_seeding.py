@@ -21,6 +21,12 @@ def test_uniform_equals_numpys_generator() -> None:
     assert np.array_equal(ours, theirs)
 
 
+def test_uniform_draws_of_many_seeds_are_those_of_each() -> None:
+    seeds = [0, 99, 2**64 - 1]
+    each = np.stack([seeding.uniform(seed, Stream.AUGMENTATION, 7) for seed in seeds])
+    assert np.array_equal(seeding.uniform_each(seeds, Stream.AUGMENTATION, 7), each)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 20_001])
 def test_normal_is_standard_normal(count: int) -> None:
     drawn = seeding.normal(5, Stream.PERTURBATION, count)

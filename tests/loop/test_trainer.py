@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.seeding import derive_seed
+from nonesuch.loop.loading import Order
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.step_results import Progress
 from nonesuch.loop.trainer import Player, Trainer
@@ -254,7 +256,9 @@ def test_the_judge_gets_no_gradient_from_the_generators_turn(tmp_path: Path) -> 
     for _ in range(10):
         trainer._step()
     assert all(torch.equal(task.judge.state_dict()[name], tensor) for name, tensor in before.items())
-    batch = trainer.samples.load(*trainer._indices())
+    indices, epochs = Order(20, trainer.settings).at(trainer.seen)
+    seeds = [derive_seed(0, *pair) for pair in zip(epochs.tolist(), indices.tolist(), strict=True)]
+    batch = Points().load(indices, seeds)
     trainer._step()
     judge = nn.Linear(1, 1)
     judge.load_state_dict(before)

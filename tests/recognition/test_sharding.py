@@ -38,7 +38,7 @@ class Faces:
 
     def load(self, indices, seeds):
         rows = torch.from_numpy(indices)
-        return {"pixels": PIXELS[rows], "labels": rows % CLASSES, "draws": torch.ones(len(rows), 16)}
+        return {"pixels": PIXELS[rows], "labels": rows % CLASSES, "draws_here": torch.ones(len(rows), 16)}
 
 
 class Overflowing:
@@ -52,7 +52,7 @@ class Overflowing:
     def losses(self, batch, seen):
         last = distributed.rank() == distributed.world_size() - 1
         overflow = 1e37 if last and seen == 16 else 1.0
-        shared = self.network(batch["draws"][:, :4]).float().square().mean()
+        shared = self.network(batch["draws_here"][:, :4]).float().square().mean()
         return {"shared": shared, "own": overflow * 1e-2 * self.network.rows.sum()}
 
 

@@ -1,8 +1,11 @@
 """Samples and the training task: planted identities are learned, and a resumed run equals one that was not stopped."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 from PIL import Image
 
 from nonesuch.core.errors import NonesuchError
+from nonesuch.core.files import is_half_written
 from nonesuch.embedders.iresnet import SqueezeExcitation
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.readers import find
@@ -23,6 +27,7 @@ from nonesuch.recognition.heads import MarginHead
 from nonesuch.recognition.margins import CombinedMargin
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
+from tests.faults import files_of_at_most
 from tests.loop.claimed import claimed_trainer
 
 CPU = torch.device("cpu")
@@ -42,15 +47,13 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
     return find(folder)
 
 
-def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, cached: bool = True) -> Trainer:
+def _trainer(folder: Path, photographs: list[Photograph], images: int = 1_000, workers: int | None = 0) -> Trainer:
     samples = FaceSamples(photographs)
-    if cached:
-        samples.keep()
     torch.manual_seed(0)
     head = MarginHead(32, len(samples.identities), CombinedMargin(m2=0.2, scale=16.0))
     task = RecogniserTask(Recogniser(create_model("iresnet_tiny"), head), Augmentation(erase=0.3))
     settings = TrainSettings(images=images, batch=16, optimizer="sgd", lr=0.05, warmup=160, ema_images=200)
-    return claimed_trainer(task, samples, settings, folder)
+    return claimed_trainer(task, samples, settings, folder, workers=workers)
 
 
 def test_planted_identities_are_learned(photographs: list[Photograph], tmp_path: Path) -> None:
@@ -69,17 +72,22 @@ def test_planted_identities_are_learned(photographs: list[Photograph], tmp_path:
     assert np.nanmin(cosines[same]) > np.nanmax(cosines[~same])
 
 
-def test_resuming_and_caching_change_nothing(photographs: list[Photograph], tmp_path: Path) -> None:
-    straight = _trainer(tmp_path / "straight", photographs, 160)
+def test_resuming_caching_and_workers_change_nothing(photographs: list[Photograph], tmp_path: Path) -> None:
+    straight = _trainer(tmp_path / "straight", photographs, 160, workers=None)
     straight.run(lambda progress: None, lambda: None)
-    first = _trainer(tmp_path / "stopped", photographs, 160, cached=False)
-    with pytest.raises(RuntimeError, match="enough"):
-        first.run(_stop_after(5), lambda: None)
-    first.save()
-    second = _trainer(tmp_path / "stopped", photographs, 160)
-    second.run(lambda progress: None, lambda: None)
+    for workers, stop, from_memory in ((0, 3, False), (1, 2, False), (0, 2, True)):
+        part = _trainer(tmp_path / "parts", photographs, 160, workers=workers)
+        assert isinstance(part.samples, FaceSamples)
+        memory = part.samples.kept(part.folder) if from_memory else nullcontext()
+        with memory, pytest.raises(RuntimeError, match="enough"):
+            part.run(_stop_after(stop), lambda: None)
+        part.save()
+        assert not list((tmp_path / "parts").glob(".crops*"))
+    last = _trainer(tmp_path / "parts", photographs, 160)
+    last.run(lambda progress: None, lambda: None)
+    assert last.seen == straight.seen == 160
     for name, tensor in straight.averaged().items():
-        assert torch.equal(tensor, second.averaged()[name]), name
+        assert torch.equal(tensor, last.averaged()[name]), name
 
 
 def _stop_after(steps: int) -> Callable[[Progress], None]:
@@ -91,6 +99,47 @@ def _stop_after(steps: int) -> Callable[[Progress], None]:
             raise RuntimeError("enough")
 
     return on_step
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks /proc what is mapped")
+def test_a_host_keeps_decoded_images_once(photographs: list[Photograph], tmp_path: Path) -> None:
+    """This process and its worker map one file, and neither decodes an image again."""
+    trainer = _trainer(tmp_path / "run", photographs, 32, workers=1)
+    mapped: list[str] = []
+
+    def on_step(progress: Progress) -> None:
+        (worker,) = trainer._loading._pool._processes  # type: ignore[union-attr]
+        for process in ("self", worker):
+            lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+            mapped.extend(line.split()[-1] for line in lines if ".crops_" in line)
+
+    assert isinstance(trainer.samples, FaceSamples)
+    with trainer.samples.kept(trainer.folder):
+        trainer.samples._read = lambda wanted: pytest.fail("decoded again")
+        trainer.run(on_step, lambda: None)
+    assert len(mapped) == 4
+    assert len(set(mapped)) == 1
+    assert not Path(mapped[0]).exists()
+
+
+def test_no_space_for_decoded_images(
+    photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = FaceSamples(photographs)
+    with files_of_at_most(100_000), pytest.raises(NonesuchError, match=r"no space left"), samples.kept(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
+    with pytest.raises(NonesuchError, match=r"--cache needs 3\.6 MB there, 3\.0 MB are free"), samples.kept(tmp_path):
+        pass
+    other = tmp_path / "local" / "disk"
+    monkeypatch.undo()
+    monkeypatch.setenv("NONESUCH_CACHE", str(other))
+    with samples.kept(tmp_path):
+        (path,) = tmp_path.rglob(".crops*")
+        assert path.parent == other
+        assert is_half_written(path)  # so that it goes after a killed run, too
+    assert not list(other.iterdir())
 
 
 def test_one_identity_is_refused(photographs: list[Photograph]) -> None:

@@ -165,7 +165,16 @@ from_generator = click.option(
     help="Make the images of --data, datasets or their plans, by this generator as they are needed, and store none.",
 )
 where = click.option("--where", help="Only images whose columns meet this, such as 'quality > 40 and abs(yaw) < 30'.")
-cache = click.option("--cache", is_flag=True, help="Keep all images decoded in memory, 38 KB each, in each process.")
+cache = click.option(
+    "--cache", is_flag=True, help="Keep all images decoded during the run, 38 KB each, in a file that a host shares."
+)
+workers = click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=0,
+    show_default=True,
+    help="Processes that load images ahead, for each GPU; 0 for a thread.",
+)
 images_seen = click.option(
     "--images-seen", type=click.IntRange(1), help="Images to see in all.  [default: as the recipe says]"
 )

@@ -37,6 +37,7 @@ def recognize(ctx: click.Context) -> None:
     options.from_generator,
     options.where,
     options.cache,
+    options.workers,
 )
 @section(
     "Network and loss",
@@ -96,6 +97,7 @@ def train(**given: Any) -> None:
     options.from_generator,
     options.where,
     options.cache,
+    options.workers,
 )
 @click.option("--embedder", required=True, help="The IResNet or ViT to adapt: a .safetensors file with its card.")
 @click.option("--rank", type=click.IntRange(1), default=8, show_default=True, help="Rank of the adapters.")

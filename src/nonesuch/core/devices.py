@@ -97,6 +97,13 @@ def _quota_of(group: Path, names: list[str]) -> float:
         return math.inf
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device; a copy from pinned memory does not wait for the device's earlier work."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def channels_last(network: NetworkType) -> NetworkType:
     """The network with its convolutions' weights laid out channels last: faster on CPUs and on tensor cores."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

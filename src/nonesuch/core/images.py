@@ -42,6 +42,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS, _MAX_PIXELS_WEBP = 128_000_000, 40_000_000
 MAX_BYTES = 1 << 29  # of a file; an uncompressed image of MAX_PIXELS has fewer
 _WHOLE = 32_000_000  # pixels up to which an image is decoded at its own size
+# In a JPEG: it may lie on its side, or be one of several pictures. Pillow knows what that means.
+_FOR_PILLOW = (b"Exif\0\0", b"tiff:Orientation", b"MPF\0")
 
 
 def encode(pixels: Pixels, codec: str, quality: int) -> bytes:
@@ -97,6 +99,8 @@ def decode(data: bytes, name: str, whole: bool = False) -> Pixels:
     """
     if not data:
         raise NonesuchError(f"{name}: the file is empty; replace it or leave it out")
+    if (plain := _plain_jpeg(data)) is not None:
+        return plain
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -109,8 +113,8 @@ def decode(data: bytes, name: str, whole: bool = False) -> Pixels:
         factor = 1 if whole or wide else math.ceil(math.sqrt(width * height / _WHOLE))
         if factor > 1:
             image = _reduced(image, factor)
-        plain_jpeg = image.format == "JPEG" and image.mode == "RGB" and not image.getexif().get(_ORIENTATION)
-        if plain_jpeg and (pixels := _decode_jpeg(data)) is not None:
+        upright_jpeg = image.format == "JPEG" and image.mode == "RGB" and not image.getexif().get(_ORIENTATION)
+        if upright_jpeg and (pixels := _decode_jpeg(data)) is not None:
             return pixels
         return _rgb(image)
     except NonesuchError:
@@ -140,6 +144,20 @@ def decodes(data: bytes | memoryview) -> bool:
     except NonesuchError:
         return False
     return True
+
+
+def _plain_jpeg(data: bytes) -> Pixels | None:
+    """A JPEG in colour, upright and of a usual size; None for what needs a closer look, by Pillow, which costs as much
+    as decoding a face."""
+    if simplejpeg is None or not begins_as(data, ".jpg"):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    if colours not in ("YCbCr", "RGB") or height * width > _WHOLE or any(mark in data for mark in _FOR_PILLOW):
+        return None
+    return _decode_jpeg(data)
 
 
 def _rgb(image: Image.Image) -> Pixels:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nonesuch.core.devices import sent
+
 MOST_OPERATIONS = 4
 DRAWS_EACH = 2  # which operation, and its sign
 _FULL = 30.0
@@ -25,7 +27,7 @@ def rand_augmented(
 
     Args:
         images: (B, 3, H, W) in [-1, 1].
-        draws: (B, at least DRAWS_EACH * operations) in [0, 1).
+        draws: (B, at least DRAWS_EACH * operations) in [0, 1); in main memory, so that no device is waited for.
         operations: N, in a row, at most MOST_OPERATIONS.
         magnitude: M, 0..30.
         among: names of `OPERATIONS` that are drawn from; all where none is named.
@@ -44,7 +46,8 @@ def rand_augmented(
         for place, operation in enumerate(drawn):
             rows = torch.nonzero(which == place)[:, 0]
             if len(rows):
-                levels[rows] = operation(levels[rows], signed[rows]).clamp(0.0, 255.0)
+                there = sent(rows, images.device)
+                levels[there] = operation(levels[there], sent(signed[rows], images.device)).clamp(0.0, 255.0)
     return levels / 127.5 - 1.0
 
 

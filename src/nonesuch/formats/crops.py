@@ -17,13 +17,24 @@ _BYTES = CROP_SIZE * CROP_SIZE * 3
 
 
 class CropReader:
-    """Photographs -> (N, 112, 112, 3) uint8 RGB, decoded by two threads; errors as `Photograph.read_crop`."""
+    """Photographs -> (N, 112, 112, 3) uint8 RGB, decoded by threads; errors as `Photograph.read_crop`.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(2)
+    Args:
+        threads: a copy in another process has one, since there is a process for each core.
+    """
+
+    def __init__(self, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def __reduce__(self) -> tuple[type["CropReader"], tuple[int]]:
+        return CropReader, (1,)
 
     def __call__(self, photographs: Sequence[Photograph]) -> Pixels:
-        return np.stack(list(self._pool.map(Photograph.read_crop, photographs)))
+        crops = np.empty((len(photographs), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        read = map if self._pool is None else self._pool.map
+        for row, crop in enumerate(read(Photograph.read_crop, photographs)):
+            crops[row] = crop
+        return crops
 
 
 class Crops:

@@ -28,7 +28,8 @@ def start(device: torch.device) -> torch.device:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        # What is agreed on between two steps goes beside the GPU, which would have to be waited for.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError, KeyError) as error:
         raise NonesuchError(f"cannot join the processes that torchrun started ({error})") from error
     return device
@@ -74,6 +75,19 @@ def world_size() -> int:
 def first_does(work: Callable[[], None]) -> None:
     """The first process does the work, the others wait until it is done."""
     if rank() == 0:
+        work()
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def is_first_of_host() -> bool:
+    """Whether this is the first or only process of its host."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def first_of_host_does(work: Callable[[], None]) -> None:
+    """The first process of each host does the work, the others wait until it is done everywhere."""
+    if is_first_of_host():
         work()
     if dist.is_initialized():
         dist.barrier()
@@ -154,9 +168,9 @@ def rows_of_all(part: Tensor) -> Tensor:
 
 
 def any_of_us(condition: bool) -> bool:
-    """Whether the condition holds in any process."""
+    """Whether the condition holds in any process; no GPU is waited for, unless a group joined before has GPUs alone."""
     if world_size() == 1:
         return condition
-    answer = torch.tensor(float(condition), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    answer = torch.tensor(float(condition), device="cpu" if "cpu:" in dist.get_backend_config() else "cuda")
     dist.all_reduce(answer, dist.ReduceOp.MAX)
     return bool(answer)

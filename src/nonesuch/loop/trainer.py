@@ -7,6 +7,7 @@ run that was interrupted and resumed equals one that was not. Progress is counte
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nonesuch.core import files, seeding, weights
-from nonesuch.core.devices import autocast, is_out_of_memory
+from nonesuch.core.devices import autocast, is_out_of_memory, sent
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.seeding import Stream
 from nonesuch.loop import distributed, split_parameters
 from nonesuch.loop.interruption import stop_requests
+from nonesuch.loop.loading import Loading, Order
 from nonesuch.loop.optimizers import optimizer_of
 from nonesuch.loop.run_folder import LOG, STATE, note_divergence
 from nonesuch.loop.settings import TrainSettings, seconds_between_saves
@@ -30,6 +31,7 @@ from nonesuch.loop.time_budget import TimeBudget
 
 Batch = dict[str, Tensor]
 Result = TypeVar("Result")
+HERE = "_here"  # names that end so stay in main memory: what decides how much is computed, a device would be asked for
 _STEPS_UNSEEN = 20  # of an accelerator: a look at the results waits for it
 
 
@@ -86,12 +88,14 @@ class Trainer:
         folder: Path,
         device: torch.device,
         what: dict[str, Any],
+        workers: int | None = 0,
     ) -> None:
         """Build what a run needs, or resume it.
 
         Args:
             folder: of the run, claimed for it with the same settings and `what` (`run_folder.claimed`).
             what: names the data, preset and losses, JSON-ready.
+            workers: processes that load batches ahead; 0 for a thread; None to load each when it is needed.
 
         Raises:
             NonesuchError: the folder holds a damaged state or one of another run, or a batch is too small.
@@ -110,7 +114,9 @@ class Trainer:
         self.step = self.seen = 0
         self._unseen: list[StepResult] = []
         self._unseen_since = 0.0
-        self._order_of: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        parts = settings.accumulate * distributed.world_size()
+        self._loading = Loading(samples.load, Order(len(samples), settings), parts, workers)
+        self._stop_requested: Callable[[], bool] = lambda: False
         self._what = json.dumps(what, sort_keys=True)
         if (folder / STATE).exists():
             self._resume()
@@ -154,13 +160,13 @@ class Trainer:
         if checkpoint_seconds is None:
             checkpoint_seconds = seconds_between_saves()
         saved = time.monotonic()
-        with stop_requests() as stop_requested:
+        with stop_requests() as self._stop_requested, closing(self._loading):
             while self.seen < self.settings.images:
                 self._guarded(self._step)
                 if self.seen < self.settings.images and len(self._unseen) < self._steps_unseen:
                     continue
                 on_step(self._look())
-                if distributed.any_of_us(stop_requested()):
+                if distributed.any_of_us(self._stop_requested()):
                     self._save_all(on_save)
                     raise KeyboardInterrupt
                 fix = budget is not None and distributed.any_of_us(budget.due(self.seen))
@@ -236,24 +242,6 @@ class Trainer:
         with (self.folder / LOG).open("ab") as log:
             log.truncate(min(log_bytes, log.tell()))
 
-    def _indices(self) -> tuple[NDArray[np.int64], list[int]]:
-        count, positions = len(self.samples), self.seen + np.arange(self.settings.batch)
-        epochs = positions // count
-        indices = np.empty(len(positions), dtype=np.int64)
-        for epoch in np.unique(epochs):
-            indices[epochs == epoch] = self._order(int(epoch))[positions[epochs == epoch] % count]
-        seeds = [
-            seeding.derive_seed(self.settings.seed, int(epoch), int(index))
-            for epoch, index in zip(epochs, indices, strict=True)
-        ]
-        return indices, seeds
-
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self._order_of[0]:
-            seed = seeding.derive_seed(self.settings.seed, epoch)
-            self._order_of = epoch, seeding.permutation(seed, Stream.TRAINING_ORDER, len(self.samples))
-        return self._order_of[1]
-
     @property
     def _steps_unseen(self) -> int:
         return 1 if self.device.type == "cpu" else _STEPS_UNSEEN
@@ -273,7 +261,6 @@ class Trainer:
         settings = self.settings
         if not self._unseen:
             self._unseen_since = time.monotonic()
-        indices, seeds = self._indices()
         # What draws from the global state, such as dropout, gets a state that belongs to the step and the process.
         torch.manual_seed(seeding.derive_seed(settings.seed, self.step, distributed.rank()) >> 1)
         for player, optimizer in zip(self.players, self.optimizers, strict=True):
@@ -282,8 +269,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate(self.seen, player.decays)
         totals: dict[str, Tensor] = {}
-        for part in self._loaded(indices, seeds):
-            part = {key: self._moved(tensor) for key, tensor in part.items()}
+        for part in self._loaded():
+            part = {key: tensor if key.endswith(HERE) else sent(tensor, self.device) for key, tensor in part.items()}
             for number in range(len(self.players)):
                 for name, value in self._backward(number, part).items():
                     value = value / settings.accumulate
@@ -299,21 +286,12 @@ class Trainer:
         current = [tensor.float() for tensor in _floating(self.network).values()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
 
-    def _moved(self, tensor: Tensor) -> Tensor:
-        """The tensor on the device; a copy from pinned memory does not wait for the device's earlier work."""
-        if self.device.type == "cuda" and tensor.device.type == "cpu":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
-
-    def _loaded(self, indices: NDArray[np.int64], seeds: list[int]) -> list[Batch]:
+    def _loaded(self) -> list[Batch]:
         """This process's parts of a batch, all read before the first one changes anything, such as batch norm."""
-        size = self.settings.batch // self.settings.accumulate // distributed.world_size()
-        starts = range(distributed.rank() * size, self.settings.batch, distributed.world_size() * size)
         parts: list[Batch] = []
         problem: NonesuchError | None = None
         try:
-            for start in starts:
-                parts.append(self.samples.load(indices[start : start + size], seeds[start : start + size]))
+            parts = self._loading.parts(self.seen, self.settings.images)
         except NonesuchError as error:
             problem = error
         if distributed.any_of_us(problem is not None):
@@ -323,6 +301,8 @@ class Trainer:
             if self.step:
                 self.save()
                 saved = f" (saved at {self.seen:,} images; once this is mended, the same command goes on)"
+            if self._stop_requested():  # the signal went to the workers, too
+                raise KeyboardInterrupt from problem
             raise NonesuchError(f"{what}{saved}") from problem
         return parts
 

@@ -16,9 +16,9 @@ from nonesuch.embedders.embedder import Embedder
 from nonesuch.loop.progress import OnProgress, no_progress
 from nonesuch.loop.run_folder import STATE
 from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained
-from nonesuch.loop.trainer import Trainer
+from nonesuch.loop.trainer import HERE, Trainer
 from nonesuch.models import load_embedder
-from nonesuch.recognition.faces import FaceSources
+from nonesuch.recognition.faces import WORKERS, FaceSources, Feed
 from nonesuch.recognition.recipes import adaptation_recipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
@@ -28,7 +28,7 @@ _MOST_IMAGES = 1_024
 _BATCH = 64
 
 
-@checked(rank=AT_LEAST_1, **LIMITS)
+@checked(rank=AT_LEAST_1, workers=WORKERS, **LIMITS)
 def adapt_recogniser(
     out: str | Path,
     data: Paths,
@@ -45,6 +45,7 @@ def adapt_recogniser(
     accumulate: int = 1,
     lr: float | None = None,
     cache: bool = False,
+    workers: int = 0,
     licence: str = "not stated",
     about_data: str = "",
     seed: int = 0,
@@ -64,7 +65,7 @@ def adapt_recogniser(
         images_seen, epochs: how long; at most one of them is given; None for 10 epochs.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate; None for 64 and
             5e-4.
-        cache: keep all images decoded in memory, 38 KB each.
+        cache, workers: see `train_recogniser`.
         licence, about_data: of the adapters and of the data's licence and consent, for the card.
         seed: of everything random.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
@@ -81,11 +82,12 @@ def adapt_recogniser(
         nonesuch.adapt_recogniser("low", "faces", embedder="run/mini.safetensors").weights
     """
     faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
+    feed = Feed(cache, workers, from_generator is not None)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
     if rank < 1:
         raise NonesuchError(f"--rank {rank}: give a number of at least 1")
-    return _adapt(as_path(out) / "adapted.safetensors", faces, embedder, rank, run, cache, on_progress)
+    return _adapt(as_path(out) / "adapted.safetensors", faces, embedder, rank, run, feed, on_progress)
 
 
 def _adapt(
@@ -94,7 +96,7 @@ def _adapt(
     embedder: str | Path,
     rank: int,
     run: RunOptions,
-    cache: bool,
+    feed: Feed,
     on_progress: OnProgress,
 ) -> Trained:
     with run.processes() as place:
@@ -127,8 +129,8 @@ def _adapt(
             found.check(path.parent, on_progress)
             if not (path.parent / STATE).exists():  # which holds the scale
                 measure_quality(network, task, samples, run.seed, place)
-            trainer = Trainer(task, found.placed, settings, path.parent, place, what)
-            return to_the_end(trainer, samples, cache, path, card, on_progress)
+            trainer = Trainer(task, found.placed, settings, path.parent, place, what, feed.ahead)
+            return to_the_end(trainer, samples, feed, path, card, on_progress)
 
 
 def _adapted(base: Embedder, name: str | Path, rank: int) -> AdaptedNetwork:
@@ -160,6 +162,7 @@ def measure_quality(
     norms = []
     for part in np.split(rows, range(_BATCH, len(rows), _BATCH)):
         batch = samples.load(part, [derive_seed(seed, 0, int(row)) for row in part])
-        prepared = task.prepared({name: tensor.to(device) for name, tensor in batch.items()})
+        moved = {name: tensor if name.endswith(HERE) else tensor.to(device) for name, tensor in batch.items()}
+        prepared = task.prepared(moved)
         norms.append(network.norms(prepared))
     network.standardise(torch.cat(norms))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nonesuch.core.devices import sent
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.core.rand_augment import DRAWS_EACH, MOST_OPERATIONS, rand_augmented
@@ -55,12 +56,14 @@ class Augmentation:
 
         Args:
             images: (B, 3, 112, 112) in [-1, 1].
-            draws: (B, AUGMENTATION_DRAWS) in [0, 1); equal draws change equally.
+            draws: (B, AUGMENTATION_DRAWS) in [0, 1); equal draws change equally. In main memory, so that it is known
+                without waiting for a device how many images each change is for.
 
         Returns:
             (B, 3, 112, 112) in [-1, 1].
         """
-        images = torch.where((draws[:, 0] < self.mirror)[:, None, None, None], images.flip(3), images)
+        mirrored = sent(draws[:, 0] < self.mirror, images.device)
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         changes = (
             (self.crop, 1, _cropped),
             (self.low_resolution, 5, _coarse),
@@ -70,14 +73,16 @@ class Augmentation:
         for share, at, change in changes:
             rows = torch.nonzero(draws[:, at] < share)[:, 0]
             if len(rows):
-                images[rows] = change(images[rows], draws[rows, at + 1 :])
+                there = sent(rows, images.device)
+                images[there] = change(images[there], draws[rows, at + 1 :])
         return rand_augmented(images, draws[:, _RAND_AUGMENT:], *self.rand_augment)
 
 
-# Each takes images and their draws, and uses the first few draws.
+# Each takes images and their draws in main memory, and uses the first few draws.
 
 
 def _cropped(images: Tensor, draws: Tensor) -> Tensor:
+    draws = sent(draws, images.device)
     side = _LEAST_CROP + (1.0 - _LEAST_CROP) * draws[:, 0]
     right, down = ((2.0 * draws[:, at] - 1.0) * (1.0 - side) for at in (1, 2))
     zero = torch.zeros_like(side)
@@ -92,12 +97,14 @@ def _coarse(images: Tensor, draws: Tensor) -> Tensor:
     for number, size in enumerate(_SIZES):
         rows = torch.nonzero(size_of == number)[:, 0]
         if len(rows):
-            small = F.interpolate(images[rows], size=(size, size), mode="bilinear", antialias=True)
-            result[rows] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+            there = sent(rows, images.device)
+            small = F.interpolate(images[there], size=(size, size), mode="bilinear", antialias=True)
+            result[there] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
     return result
 
 
 def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
+    draws = sent(draws, images.device)
     brightness, contrast, saturation = (
         (1.0 + _JITTER * (2.0 * draws[:, at] - 1.0))[:, None, None, None] for at in range(3)
     )
@@ -109,6 +116,7 @@ def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def _erased(images: Tensor, draws: Tensor) -> Tensor:
+    draws = sent(draws, images.device)
     area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 0]
     aspect = _ASPECT ** (2.0 * draws[:, 1] - 1.0)
     high, wide = ((area * aspect).sqrt().clamp(max=1.0), (area / aspect).sqrt().clamp(max=1.0))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nonesuch.core.arguments import Number
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import as_paths
 from nonesuch.dataset.from_plan import PlannedImages, read_planned
@@ -24,6 +25,35 @@ from nonesuch.loop.trainer import Samples
 from nonesuch.models import load_generator
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.training.crop_check import check_every_crop
+
+WORKERS = Number(0, 256, whole=True)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How images come to a recogniser's training.
+
+    Attributes:
+        cache: all are decoded once, see `FaceSamples.kept`.
+        workers: processes that load them, 0 for a thread.
+        generated: whether they are made, not read.
+
+    Raises:
+        NonesuchError: processes are asked for that would generate.
+    """
+
+    cache: bool
+    workers: int
+    generated: bool
+
+    def __post_init__(self) -> None:
+        if self.workers and self.generated and not self.cache:
+            raise NonesuchError("--workers: these processes read images, and --from-generator makes them; add --cache")
+
+    @property
+    def ahead(self) -> int | None:
+        """What a `Trainer` takes as workers; None where loading keeps all cores busy itself."""
+        return None if self.generated and not self.cache else self.workers
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class RecogniserTask:
     def prepared(self, batch: Batch) -> Tensor:
         """The backbone's input for a batch of `FaceSamples`: changed copies of the images, prepared for it."""
         with torch.autocast(batch["pixels"].device.type, enabled=False):  # it would round where crops lie
-            images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws"])
+            images = self.augmentation.apply(batch["pixels"].float() / 127.5 - 1.0, batch["draws_here"])
             return images if self.preprocessing is None else self.preprocessing.apply(127.5 * (images + 1.0))
 
     def losses(self, batch: Batch, seen: int) -> dict[str, Tensor]:

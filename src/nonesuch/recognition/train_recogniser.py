@@ -1,5 +1,6 @@
 """Training a recogniser from nothing."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from nonesuch.loop.runs import LIMITS, Paths, RunOptions, Schedule, Trained, rec
 from nonesuch.loop.settings import TrainSettings
 from nonesuch.loop.trainer import Trainer
 from nonesuch.models import create_model, list_backbones
-from nonesuch.recognition.faces import FaceSources
+from nonesuch.recognition.faces import WORKERS, FaceSources, Feed
 from nonesuch.recognition.recipes import COMBINED, HEADS, RECIPES, RecogniserRecipe, create_head
 from nonesuch.recognition.samples import FaceSamples
 from nonesuch.recognition.task import Recogniser, RecogniserTask
@@ -35,6 +36,7 @@ _LEAST_PAIRS = 0.5  # per image of a batch, for triplets
     scale=ABOVE_0,
     symmetry=Number(0),
     class_share=Number(0, 1, low_open=True),
+    workers=WORKERS,
     **LIMITS,
 )
 def train_recogniser(
@@ -59,6 +61,7 @@ def train_recogniser(
     accumulate: int = 1,
     lr: float | None = None,
     cache: bool = False,
+    workers: int = 0,
     licence: str = "not stated",
     about_data: str = "",
     seed: int = 0,
@@ -81,7 +84,9 @@ def train_recogniser(
         sync_batch_norm: under torchrun, batch norm takes its statistics over the images of all GPUs.
         images_seen, epochs: how long; at most one of them is given.
         batch, accumulate, lr: images per step, parts that a batch is split into, peak learning rate.
-        cache: keep all images decoded in memory, 38 KB each.
+        cache: keep all images decoded, 38 KB each, in a file that the processes of a host share during the run.
+        workers: processes that load images, for each GPU; 0 for a thread. More than 0 needs a program with an
+            `if __name__ == "__main__":`.
         licence, about_data: of the weights and of the data's licence and consent, for the card.
         seed: of everything random.
         device, dtype: "auto", "cpu", "cuda", ...; "float32", "bfloat16", "float16" (GPU only).
@@ -97,15 +102,16 @@ def train_recogniser(
         nonesuch.train_recogniser("run", "faces", preset="tiny", epochs=5).weights
     """
     faces = FaceSources.of(data, exclude, from_generator, where, allow_unknown)
+    feed = Feed(cache, workers, from_generator is not None)
     recipe = _with_scale(_recipe(preset, backbone, head, symmetry, class_share), scale, straight_through)
     recipe = replace(recipe, sync_batch_norm=sync_batch_norm)
     schedule = Schedule(images_seen=images_seen, epochs=epochs, batch=batch, accumulate=accumulate, lr=lr)
     run = RunOptions(schedule=schedule, seed=seed, device=device, dtype=dtype, licence=licence, about_data=about_data)
-    return _train(as_path(out) / f"{preset}.safetensors", faces, recipe, run, cache, on_progress)
+    return _train(as_path(out) / f"{preset}.safetensors", faces, recipe, run, feed, on_progress)
 
 
 def _train(
-    path: Path, faces: FaceSources, recipe: RecogniserRecipe, run: RunOptions, cache: bool, on_progress: OnProgress
+    path: Path, faces: FaceSources, recipe: RecogniserRecipe, run: RunOptions, feed: Feed, on_progress: OnProgress
 ) -> Trained:
     with run.processes() as place:
         if recipe.sync_batch_norm and place.type == "cpu" and distributed.world_size() > 1:
@@ -137,12 +143,12 @@ def _train(
         )
         with run.claimed(path.parent, settings, what, images):
             found.check(path.parent, on_progress)
-            trainer = Trainer(task, found.placed, settings, path.parent, place, what)
-            return to_the_end(trainer, samples, cache, path, card, on_progress)
+            trainer = Trainer(task, found.placed, settings, path.parent, place, what, feed.ahead)
+            return to_the_end(trainer, samples, feed, path, card, on_progress)
 
 
 def to_the_end(
-    trainer: Trainer, samples: FaceSamples, cache: bool, path: Path, card: EmbedderCard, on_progress: OnProgress
+    trainer: Trainer, samples: FaceSamples, feed: Feed, path: Path, card: EmbedderCard, on_progress: OnProgress
 ) -> Trained:
     """Train a `Recogniser` to the end; its backbone is written to `path` with the card at every save.
 
@@ -155,9 +161,9 @@ def to_the_end(
         tensors = {name[len(_BACKBONE) :]: tensor for name, tensor in averaged if name.startswith(_BACKBONE)}
         weights.save(path, tensors, card)
 
-    if cache and trainer.seen < trainer.settings.images:
-        samples.keep(lambda done: on_progress("reading", done, len(samples)))
-    trainer.run(lambda progress: progress.tell(on_progress), export)
+    keeps = feed.cache and trainer.seen < trainer.settings.images
+    with samples.kept(path.parent, lambda done: on_progress("reading", done, len(samples))) if keeps else nullcontext():
+        trainer.run(lambda progress: progress.tell(on_progress), export)
     return Trained(path, trainer.seen)
 
 
