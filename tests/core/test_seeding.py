@@ -47,6 +47,17 @@ def test_truncated_normal_stays_inside_far_from_the_mean() -> None:
     assert 20.0 <= seeding.truncated_normal(1, Stream.MASK_RATIO, 0.0, 1.0, 20.0, 21.0) <= 21.0
 
 
+@pytest.mark.parametrize("block", [3, 1 << 20])
+def test_of_equal_draws_the_first_one_comes_first(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any processor: a sort that is not stable may order them as it likes."""
+    draws = np.random.default_rng(0).integers(0, 2**63, 1000).astype(np.uint64)
+    draws[700] = draws[3]
+    expected = sorted(range(1000), key=lambda row: (int(draws[row]), row))
+    monkeypatch.setattr(seeding, "_raw", lambda *_: draws.copy())
+    monkeypatch.setattr(seeding, "_BLOCK", block)
+    assert seeding.permutation(0, Stream.TRAINING_ORDER, 1000).tolist() == expected
+
+
 def test_permutation_holds_each_once_and_differs_by_seed() -> None:
     orders = [seeding.permutation(seed, Stream.TRAINING_ORDER, 100) for seed in (1, 2)]
     assert all(sorted(order) == list(range(100)) for order in orders)
