@@ -142,6 +142,15 @@ def test_no_space_for_decoded_images(
     assert not list(other.iterdir())
 
 
+def test_a_place_for_decoded_images_that_is_no_folder(
+    photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("NONESUCH_CACHE", str(tmp_path / "file" / "folder"))
+    with pytest.raises(NonesuchError, match=r"file/folder: "), FaceSamples(photographs).kept(tmp_path):
+        pass
+
+
 def test_one_identity_is_refused(photographs: list[Photograph]) -> None:
     with pytest.raises(NonesuchError, match="at least two identities"):
         FaceSamples([replace(photograph, identity="one") for photograph in photographs])

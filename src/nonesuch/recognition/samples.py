@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ class FaceSamples:
         finally:
             self._file = self._pixels = None
             if distributed.is_first_of_host():
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # where it could not be written, the error of writing it tells why
+                    path.unlink(missing_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the crops: another process maps their file."""
