@@ -88,6 +88,7 @@ def test_vectors_of_every_kind_of_list(kind: pa.DataType) -> None:
     assert embeddings(whole).tolist() == rows
     assert embeddings(whole).dtype == np.float32
     assert embeddings(whole.slice(1)).tolist() == rows[1:]
+    assert embeddings(pa.chunked_array([*whole.chunks, pa.array([], kind)])).tolist() == rows
     with pytest.raises(NonesuchError, match="1 rows hold no vector; remove them"):
         embeddings(pa.chunked_array([pa.array([[1, 2], None], kind)]))
 

@@ -150,7 +150,7 @@ def embeddings(column: pa.ChunkedArray) -> NDArray[np.float32]:
     found = np.empty((len(column), widths[0]), dtype=np.float32)
     done = 0
     for chunk in column.chunks:  # joined, lists of more than 2^31 numbers would not fit their 32-bit offsets
-        found[done : done + len(chunk)] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), -1)
+        found[done : done + len(chunk)] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), widths[0])
         done += len(chunk)
     return found
 
