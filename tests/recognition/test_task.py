@@ -142,6 +142,25 @@ def test_no_space_for_decoded_images(
     assert not list(other.iterdir())
 
 
+def test_what_a_killed_run_kept_takes_no_space_from_the_next(
+    photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "local"
+    monkeypatch.setenv("NONESUCH_CACHE", str(other))
+    samples = FaceSamples(photographs)
+    with samples.kept(tmp_path):
+        (path,) = other.iterdir()
+        written = path.read_bytes()
+    path.write_bytes(written[:-1])
+    disk = len(written) + 1_000  # of this size it is, and nothing else lies on it
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=disk - sum(at.stat().st_size for at in other.iterdir()))
+    )
+    with samples.kept(tmp_path):
+        assert path.read_bytes() == written
+    assert not list(other.iterdir())
+
+
 def test_a_place_for_decoded_images_that_is_no_folder(
     photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

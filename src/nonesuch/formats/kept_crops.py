@@ -30,13 +30,14 @@ def write_crops(
     Raises:
         NonesuchError: the disk has no space for all, or a crop cannot be read.
     """
-    needed, free = len(photographs) * _BYTES, shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise NonesuchError(
-            f"{path.parent}: --cache needs {needed / 1e6:,.1f} MB there, {free / 1e6:,.1f} MB are free; let "
-            "NONESUCH_CACHE name a folder on another disk, or leave out --cache"
-        )
     try:
+        path.unlink(missing_ok=True)  # a killed run's, whose space this one takes
+        needed, free = len(photographs) * _BYTES, shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise NonesuchError(
+                f"{path.parent}: --cache needs {needed / 1e6:,.1f} MB there, {free / 1e6:,.1f} MB are free; let "
+                "NONESUCH_CACHE name a folder on another disk, or leave out --cache"
+            )
         with path.open("wb") as handle:
             for start in range(0, len(photographs), _AT_ONCE):
                 crops = read(photographs[start : start + _AT_ONCE])
