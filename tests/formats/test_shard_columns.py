@@ -102,6 +102,15 @@ def test_few_files_are_kept(cache: Path, faces: Path) -> None:
     assert len(_files(cache)) == shard_columns.MOST_FILES
 
 
+def test_a_file_that_cannot_be_removed_is_left(cache: Path, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_columns, "MOST_FILES", 1)
+    others = cache / "others.columns.arrow"  # a folder, as root may remove any user's file
+    others.mkdir(parents=True)
+    os.utime(others, (0, 0))
+    assert _rows(faces).columns.kept_in is not None
+    assert others.is_dir()
+
+
 def test_without_a_place_each_process_reads_the_indices(
     cache: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,8 @@ def _keep(columns: ShardColumns, place: Path) -> None:
         writer.write_batch(batch)
     used = sorted(place.parent.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in used[MOST_FILES:]:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # in a folder that users share, it may be another one's
+            path.unlink()
 
 
 def _mapped(folder: Path, shards: NDArray[np.int32], place: Path, check: bool) -> ShardColumns | None:
