@@ -57,6 +57,12 @@ def test_the_same_images_as_in_the_tars(ours: Path) -> None:
     assert found != 8
 
 
+def test_a_copy_of_a_shard_by_a_shorter_name_does_not_count(ours: Path) -> None:
+    walked = _walked(ours)
+    (ours / "shards" / "1.tar").write_bytes(shard_files(ours, 1).tar.read_bytes())
+    assert list(_rows(ours)) == walked
+
+
 def test_parts_of_them(ours: Path) -> None:
     found, walked = _rows(ours), _walked(ours)
     chosen = np.array([6, 1, 4])

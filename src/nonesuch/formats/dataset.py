@@ -41,9 +41,9 @@ def find(path: Path, split: str | None) -> ShardRows:
         NonesuchError: an index is missing or damaged, or does not fit its tar or the plan.
     """
     manifest = manifests.read(path)
-    tars = [shard for shard in sorted((path / "shards").glob("*.tar")) if shard.stem.isdecimal()]
-    found = [int(tar.stem) for tar in tars if manifest.complete or tar.with_suffix(".parquet").is_file()]
-    columns = shard_columns(path, np.array(found, dtype=np.int32))
+    numbers = {int(tar.stem) for tar in (path / "shards").glob("*.tar") if tar.stem.isdecimal()}
+    found = [number for number in numbers if manifest.complete or shard_files(path, number).index.is_file()]
+    columns = shard_columns(path, np.sort(np.array(found, dtype=np.int32)))
     return ShardRows(columns, CODECS[manifest.render["codec"]])
 
 
