@@ -111,6 +111,7 @@ def test_a_tar_is_filtered_by_its_table(tmp_path: Path) -> None:
     [
         ("beauty > 3", "beauty"),
         ("qualty > 3", "Candidate bindings"),
+        ("nosuch > 3", "offset"),  # of all candidates the nearest; our own column is none
         ("yaw > 3", "Ambiguous"),
         ("quality >", "syntax error"),
         ("1=1); DROP TABLE images; SELECT ('0000000/00000'", "syntax error"),
@@ -130,6 +131,7 @@ def test_conditions_that_cannot_be(dataset: Path, condition: str, problem: str) 
         select(Source.at(dataset), condition.replace("{dataset}", str(dataset)))
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "nonesuch_row" not in str(caught.value)
 
 
 def test_training_on_chosen_images(cli: Cli, dataset: Path, tmp_path: Path) -> None:

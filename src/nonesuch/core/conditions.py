@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from nonesuch.core.errors import NonesuchError
 
+_ROW = "nonesuch_row"  # a column for the rows' numbers
+
 
 def text(value: object) -> str:
     """A text or path in SQL; of several, their list."""
@@ -41,18 +43,19 @@ def rows_that_meet(
         NonesuchError: the condition cannot be read, or names columns that are not there.
     """
     beside = " POSITIONAL JOIN ".join(tables)
-    numbered = f"(SELECT range::INTEGER AS nonesuch_row FROM range({count})) POSITIONAL JOIN {beside}"
+    numbered = f"(SELECT range::INTEGER AS {_ROW} FROM range({count})) POSITIONAL JOIN {beside}"
     try:
         if reads:
             connection.execute(f"SET allowed_paths = {text(list(reads))}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         duckdb.SQLExpression(condition)  # one expression and nothing after it, otherwise an error
-        found = connection.execute(f"SELECT nonesuch_row FROM {numbered} WHERE ({condition})").fetchnumpy()
-        return np.asarray(found["nonesuch_row"], dtype=np.int32)
+        found = connection.execute(f"SELECT {_ROW} FROM {numbered} WHERE ({condition})").fetchnumpy()
+        return np.asarray(found[_ROW], dtype=np.int32)
     except duckdb.Error as error:
         told = str(error).splitlines()
         candidates = "; ".join(line.strip() for line in told if line.startswith("Candidate"))
+        candidates = candidates.replace(f'"{_ROW}", ', "").replace(f', "{_ROW}"', "")
         raise NonesuchError(f"{option} {condition!r}: {' '.join([told[0], candidates]).strip()}{missing}") from error
     except RuntimeError as error:  # how DuckDB reports Ctrl-C
         raise KeyboardInterrupt from error
