@@ -26,6 +26,7 @@ Pixels = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CROP_SIZE = 112  # side of a face crop aligned to the ArcFace template
+CROP_BYTES = CROP_SIZE * CROP_SIZE * 3  # of a decoded one
 CODECS = {"jpeg": ".jpg", "png": ".png"}
 _ORIENTATION = 274  # EXIF tag
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF tags: bits per sample; 0 where 0 is white

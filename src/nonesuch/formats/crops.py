@@ -8,12 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.images import CROP_BYTES, CROP_SIZE, Pixels
 from nonesuch.formats.photographs import Photograph
 
 _BLOCK = 1024  # decoded at once
 _SHARE = 0.25  # of an accelerator's free memory that crops may take
-_BYTES = CROP_SIZE * CROP_SIZE * 3
 
 
 class CropReader:
@@ -59,7 +58,7 @@ class Crops:
         self.photographs = list(photographs)
         self._read = CropReader()
         self._kept: Tensor | None = None
-        if device is not None and device.type != "cpu" and len(photographs) * _BYTES <= _SHARE * _free(device):
+        if device is not None and device.type != "cpu" and len(photographs) * CROP_BYTES <= _SHARE * _free(device):
             self._kept = torch.empty(len(photographs), CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8, device=device)
             for start in range(0, len(photographs), _BLOCK):
                 rows = np.arange(start, min(start + _BLOCK, len(photographs)))

@@ -8,11 +8,10 @@ import numpy as np
 
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import CROP_SIZE, Pixels
+from nonesuch.core.images import CROP_BYTES, CROP_SIZE, Pixels
 from nonesuch.formats.photographs import Photograph
 
 _AT_ONCE = 512  # crops
-_BYTES = CROP_SIZE * CROP_SIZE * 3
 
 
 def write_crops(
@@ -32,7 +31,7 @@ def write_crops(
     """
     try:
         path.unlink(missing_ok=True)  # a killed run's, whose space this one takes
-        needed, free = len(photographs) * _BYTES, shutil.disk_usage(path.parent).free
+        needed, free = len(photographs) * CROP_BYTES, shutil.disk_usage(path.parent).free
         if needed > free:
             raise NonesuchError(
                 f"{path.parent}: --cache needs {needed / 1e6:,.1f} MB there, {free / 1e6:,.1f} MB are free; let "

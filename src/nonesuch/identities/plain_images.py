@@ -42,8 +42,7 @@ class PlainImages:
         """(N, D) raw identity vectors, at least one -> (N, 112, 112, 3) uint8."""
         keys = [vector.tobytes() for vector in vectors]
         new = [row for row, key in enumerate(keys) if key not in self._last]
-        if new:
-            rendered = plain_images(self._generator, vectors[new])
-            self._last = {**self._last, **{keys[row]: image for row, image in zip(new, rendered, strict=True)}}
-        self._last = {key: self._last[key] for key in keys}
-        return np.stack(list(map(self._last.__getitem__, keys)))
+        rendered = plain_images(self._generator, vectors[new]) if new else ()
+        known = self._last | {keys[row]: image for row, image in zip(new, rendered, strict=True)}
+        self._last = {key: known[key] for key in keys}
+        return np.stack([known[key] for key in keys])
