@@ -140,7 +140,7 @@ def _audited(
     figures, images = audit(source, seen, eyes, reference, target, on_step)
     written = write_image_columns(source, seen, images, eyes, reference, out / f"{name}.audit.parquet")
     about: dict[str, Any] = {"source": str(source.path), "columns_written_to": str(written)}
-    if source.is_dataset and not source.is_sample:  # so that a release can tell whose verdict this is
+    if source.is_whole_dataset:  # so that a release can tell whose verdict this is
         about["images_sha256"] = manifests.images_sha256(manifests.read(source.path))
     return seen, about | figures
 

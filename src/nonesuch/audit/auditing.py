@@ -100,7 +100,7 @@ def write_image_columns(
             pa.table({key: pa.array(values, from_pandas=True) for key, values in columns.items()}), there
         )
 
-    if source.is_dataset and not source.is_sample:
+    if source.is_whole_dataset:
         told = [f"{name} {embedder.card.sha256} {embedder.dtype}" for name, embedder in eyes.embedders.items()]
         training = [] if reference is None else reference.training.photographs
         made_by = hashlib.sha256(" ".join([*told, signature(training)]).encode()).hexdigest()

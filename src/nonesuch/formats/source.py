@@ -40,6 +40,11 @@ class Source:
         return manifests.is_dataset(self.path)
 
     @property
+    def is_whole_dataset(self) -> bool:
+        """Whether it is a dataset of ours and no sample of one: what was seen in it may then be kept in it."""
+        return self.is_dataset and not self.is_sample
+
+    @property
     def shows_real_people(self) -> bool | None:
         """What the manifest of a dataset of ours says, or an error where it is damaged; None where it is not known."""
         return manifests.read(self.path).shows_real_people if self.is_dataset else None
@@ -58,7 +63,7 @@ class Source:
             place = self.path.resolve()
             apart = self.columns_in / f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
             apart = apart.with_name(f"{apart.name}-sample") if self.is_sample else apart
-        if self.is_dataset and not self.is_sample:
+        if self.is_whole_dataset:
             return ColumnStore(self.photographs, self.path, apart)
         if apart is None:
             raise ValueError(f"{self.path}: columns_in names no place for columns")
