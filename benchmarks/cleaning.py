@@ -28,6 +28,7 @@ from nonesuch.cleaning.uncertain import Thresholds, uncertain
 from nonesuch.core.allocator import keep_memory
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 from nonesuch.formats.readers import find
+from nonesuch.measures.similarity import normalised
 from nonesuch.models import load_detector
 
 FLIPPED, SPLIT, COPIED, LEAST, ASKED = 0.05, 0.03, 0.02, 4, 100
@@ -84,7 +85,7 @@ def answers(result: CleanedSet, limits: Thresholds, true: list[str]) -> list[Ans
     """What the planted truth says to the least certain cases."""
     told = []
     for case in uncertain(result.features.vectors, result.cleaned, result.pairs, limits, result.answered, ASKED):
-        one, other = result.identities[case.one] if case.question == PEOPLE else result.files[case.one], ""
+        one, other = result.identities[case.one] if case.question == PEOPLE else result.name(case.one), ""
         if case.question == IMAGE:
             other = result.identities[case.other]
             yes = true[case.one] == person(other)
@@ -92,7 +93,7 @@ def answers(result: CleanedSet, limits: Thresholds, true: list[str]) -> list[Ans
             other = result.identities[case.other]
             yes = person(one) == person(other)
         else:
-            other = result.files[case.other]
+            other = result.name(case.other)
             yes = original(one) == original(other)
         told.append(Answer(case.question, one, other, yes, Path("truth")))
     return told
@@ -117,7 +118,7 @@ def figures(result: CleanedSet, true: list[str], known_doubles: set[tuple[str, s
         whole += ends[0] == ends[1] >= 0
     merges = {(d.before, d.after) for d in result.cleaned.decisions if d.action == "merge"}
     good = sum(person(result.identities[a]) == person(result.identities[b]) for a, b in merges)
-    names = result.files
+    names = [result.name(row) for row in range(len(true))]
     found = {names[d.image] for d in result.doubles} | {names[d.other] for d in result.doubles}
     copies = [name for name in names if name.endswith("_copy.jpg")]
     dropped = {(names[d.other], names[d.image]) for d in result.doubles}
@@ -152,12 +153,12 @@ def main() -> None:
             found = features(photographs, embedder, detector)
             np.savez(file, rows=found.rows, vectors=found.vectors, hashes=found.hashes)
         with np.load(file) as held:
-            base[name] = Features(held["rows"], held["vectors"], held["hashes"], {})
+            base[name] = Features(held["rows"], normalised(held["vectors"]), held["hashes"], {})
     sets = [planted(photographs, seed) for seed in range(3)]
     for name, fmr in ROWS:
         limits = thresholds(embedders[name].card, fmr, None, None)
         plain = clean_set(photographs, base[name], limits, [], MOST_ROUNDS)
-        known = {(plain.files[d.other], plain.files[d.image]) for d in plain.doubles}
+        known = {(plain.name(d.other), plain.name(d.image)) for d in plain.doubles}
         kinds = Counter(d.action for d in [*plain.cleaned.decisions, *plain.doubles])
         print(f"{name}, FMR {fmr:g} ({limits}); nothing planted: {dict(kinds)}")
         rows: dict[str, list[list[float]]] = {"": [], f", {ASKED} answers": []}

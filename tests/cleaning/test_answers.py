@@ -15,7 +15,9 @@ HEADER = "question,one,other,answer\n"
 def _settle(folder: Path, *lines: str) -> Answered:
     path = folder / "answers.csv"
     path.write_text(HEADER + "".join(f"{line}\n" for line in lines))
-    return settle(read_answers([path]), FILES, [*FILES, "faceless"], IDENTITIES)
+    return settle(
+        read_answers([path]), {**dict(zip(FILES, range(len(FILES)), strict=True)), "faceless": None}, IDENTITIES
+    )
 
 
 def test_answers_become_rows_and_labels(tmp_path: Path) -> None:

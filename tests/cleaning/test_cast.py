@@ -20,7 +20,7 @@ def _people(count: int = 80, images: int = 10) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_clean_set_is_left_alone() -> None:
     vectors, labels = _people()
-    found = clean(vectors, labels, SAME, MERGE)
+    found = clean(normalised(vectors), labels, SAME, MERGE)
     assert found.stable
     assert found.decisions == []
     assert np.array_equal(found.identities, labels)
@@ -36,7 +36,7 @@ def test_planted_errors_are_found_and_mended() -> None:
     halves = {100: 5, 101: 60}
     for new, old in halves.items():
         labels[np.flatnonzero((true == old) & (labels == old))[5:]] = new
-    found = clean(vectors, labels, SAME, MERGE)
+    found = clean(normalised(vectors), labels, SAME, MERGE)
     assert found.stable
     actions = {action: {d.image for d in found.decisions if d.action == action} for action in ("drop", "move", "merge")}
     assert actions["drop"] == set(strangers.tolist())
@@ -45,14 +45,14 @@ def test_planted_errors_are_found_and_mended() -> None:
     kept = np.setdiff1d(np.arange(800), strangers)
     assert np.array_equal(found.identities[kept], true[kept])
     assert (found.identities[strangers] == -1).all()
-    again = clean(vectors[kept], found.identities[kept], SAME, MERGE)
+    again = clean(normalised(vectors[kept]), found.identities[kept], SAME, MERGE)
     assert again.decisions == []
 
 
 def test_identities_of_one_or_two_images() -> None:
     vectors, labels = _people(4, 3)
     vectors = np.concatenate([vectors, vectors[:2] + 0.01])
-    found = clean(vectors, np.concatenate([labels, [9, 10]]), SAME, MERGE)
+    found = clean(normalised(vectors), np.concatenate([labels, [9, 10]]), SAME, MERGE)
     assert found.stable
     assert len(found.identities) == 14
     assert found.identities[12] in (0, 9)
@@ -69,12 +69,12 @@ def test_the_main_cluster_is_linked_and_the_largest() -> None:
 def test_what_cannot_be_cleaned() -> None:
     vectors, labels = _people(3, 3)
     with pytest.raises(NonesuchError, match="no images"):
-        clean(vectors[:0], labels[:0], SAME, MERGE)
+        clean(normalised(vectors[:0]), labels[:0], SAME, MERGE)
     with pytest.raises(NonesuchError, match="negative"):
-        clean(vectors, labels - 1, SAME, MERGE)
+        clean(normalised(vectors), labels - 1, SAME, MERGE)
     vectors[4, 2] = np.nan
     with pytest.raises(NonesuchError, match="embedding 4"):
-        clean(vectors, labels, SAME, MERGE)
+        clean(normalised(vectors), labels, SAME, MERGE)
 
 
 def test_a_person_wins_over_every_threshold() -> None:
@@ -83,12 +83,12 @@ def test_a_person_wins_over_every_threshold() -> None:
     vectors[0] = draws.normal(size=64)  # a stranger
     labels[9] = 2  # the second person's
     labels[15:18] = 20  # half of the third person
-    plain = clean(vectors, labels, SAME, MERGE)
+    plain = clean(normalised(vectors), labels, SAME, MERGE)
     assert [plain.identities[row] for row in (0, 9, 15)] == [-1, 1, 2]
     settled = Settled(
         one={19: 18}, two=frozenset({(2, 20)}), held={0: 0, 30: 7}, refused=frozenset({(9, 1), (9, 2), (50, 8)})
     )
-    found = clean(vectors, labels, SAME, MERGE, settled=settled)
+    found = clean(normalised(vectors), labels, SAME, MERGE, settled=settled)
     assert found.stable
     assert [found.identities[row] for row in (0, 9, 15, 30, 50)] == [0, -1, 20, 7, -1]
     assert (found.identities[108:] == 18).all()  # though no cosine says so
@@ -100,7 +100,7 @@ def test_kept_apart_through_a_third_identity() -> None:
     vectors, labels = _people(6, 6)
     for new, rows in {6: slice(2, 4), 7: slice(4, 6)}.items():
         labels[rows] = new  # the first person three times
-    found = clean(vectors, labels, SAME, MERGE, settled=Settled(two=frozenset({(6, 7)})))
+    found = clean(normalised(vectors), labels, SAME, MERGE, settled=Settled(two=frozenset({(6, 7)})))
     assert found.stable
     assert found.identities[2] != found.identities[4]
     assert 0 in found.identities[[2, 4]]
@@ -110,7 +110,7 @@ def test_an_image_that_is_refused_does_not_come_back_with_its_identity() -> None
     vectors, labels = _people(6, 6)
     labels[3:6] = 6
     for rounds in (1, 10):
-        found = clean(vectors, labels, SAME, MERGE, rounds, Settled(refused=frozenset({(4, 0)})))
+        found = clean(normalised(vectors), labels, SAME, MERGE, rounds, Settled(refused=frozenset({(4, 0)})))
         assert found.identities[:6].tolist() == [0, 0, 0, 0, -1, 0]
         assert [d.person for d in found.decisions if d.action == "drop"] == [True]
 
@@ -118,10 +118,10 @@ def test_an_image_that_is_refused_does_not_come_back_with_its_identity() -> None
 def test_held_images_bring_what_is_linked_to_them_and_cost_nothing_else() -> None:
     vectors, labels = _people(6, 6)
     labels[6:8] = 0  # six of one person, two of another
-    assert (clean(vectors, labels, SAME, MERGE, settled=Settled(held={6: 0})).identities[:8] == 0).all()
+    assert (clean(normalised(vectors), labels, SAME, MERGE, settled=Settled(held={6: 0})).identities[:8] == 0).all()
     two = np.array([0, 12])  # of two people, under one label
     for held, kept in ((0, [9, -1]), (1, [-1, 9])):
-        found = clean(vectors[two], np.array([9, 9]), SAME, MERGE, settled=Settled(held={held: 9}))
+        found = clean(normalised(vectors[two]), np.array([9, 9]), SAME, MERGE, settled=Settled(held={held: 9}))
         assert found.identities.tolist() == kept
     everything = Settled(refused=frozenset((row, label) for row in range(36) for label in range(6)))
-    assert (clean(vectors, labels, SAME, MERGE, settled=everything).identities == -1).all()
+    assert (clean(normalised(vectors), labels, SAME, MERGE, settled=everything).identities == -1).all()

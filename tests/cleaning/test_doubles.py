@@ -8,6 +8,7 @@ from PIL import Image
 from nonesuch.cleaning.doubles import doubles, pairs
 from nonesuch.core.images import Pixels
 from nonesuch.measures.duplicates import MOST_BITS, crop_hashes, differing_bits, perceptual_hash
+from nonesuch.measures.similarity import normalised
 from tests.people import faces_of_no_one
 
 NEAR = 0.95
@@ -50,7 +51,7 @@ def test_the_later_one_goes_and_names_the_one_that_stays() -> None:
     labels[11] = -1
     vectors[5] = vectors[4]  # one embedding, two pictures
     hashes[7] = hashes[6]  # one hash, two people
-    found = doubles(pairs(vectors, hashes, labels, NEAR), labels, NEAR)
+    found = doubles(pairs(normalised(vectors), hashes, labels, NEAR), labels, NEAR)
     assert [(d.image, d.other, d.action) for d in found] == [(n, 1, "duplicate") for n in (2, 3, 9)]
     assert not any(d.person for d in found)
 
@@ -60,7 +61,7 @@ def test_a_chain_of_copies_keeps_the_first() -> None:
     vectors[1] = vectors[2] = vectors[0]
     hashes[1] = hashes[0] ^ np.uint64(0b111)
     hashes[2] = hashes[0] ^ np.uint64(0b111111)
-    found = doubles(pairs(vectors, hashes, labels, NEAR), labels, NEAR)
+    found = doubles(pairs(normalised(vectors), hashes, labels, NEAR), labels, NEAR)
     assert [(d.image, d.other) for d in found] == [(1, 0), (2, 0)]
 
 
@@ -68,6 +69,6 @@ def test_a_person_decides() -> None:
     vectors, hashes, labels = _set()
     vectors[1], hashes[1] = vectors[0], hashes[0]
     asked = {(2, 8)}
-    candidates = pairs(vectors, hashes, labels, NEAR, asked)
+    candidates = pairs(normalised(vectors), hashes, labels, NEAR, asked)
     found = doubles(candidates, labels, NEAR, asked, {(0, 1)})
     assert [(d.image, d.other, d.person) for d in found] == [(8, 2, True)]

@@ -266,8 +266,9 @@ def test_bad_input(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "cleaned.parquet").exists()
 
 
-def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
-    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); "
+@pytest.mark.parametrize(("size", "left"), [(3000, []), (30_000, ["decisions.csv"])])
+def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path, size: int, left: list[str]) -> None:
+    limited = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
     limited += "from nonesuch.cli.app import main; "
     limited += "sys.argv = ['nonesuch', 'clean', sys.argv[1], '--out', sys.argv[2]]; main()"
     command = [sys.executable, "-c", limited, str(folder), str(tmp_path / "out")]
@@ -277,7 +278,7 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, tmp_path: Path) -
     assert len(errors) == 1
     assert "no space left" in errors[0]
     assert "Traceback" not in run.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["decisions.csv"]
+    assert [path.name for path in (tmp_path / "out").glob("*")] == left
 
 
 def test_photographs_are_cleaned_aligned_and_trained_on(cli: Cli, faces: np.ndarray, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_the_folder_that_named_the_identities_is_remembered(folder: Path, manife
 
 def test_a_face_among_several_is_remembered(folder: Path, manifest: Path) -> None:
     points = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
-    relabelling.write(manifest, folder, [ROWS[0], ("bo/2.png", Label("al", "bo", points))], {})
+    relabelling.write(manifest, folder, [ROWS[0], ("bo/2.png", Label("al", "bo", points))], {}, with_faces=True)
     assert [item.landmarks for item in find(manifest)] == [None, points]
     again = manifest.with_name("again.parquet")
     relabelling.write(again, manifest, [("bo/2.png", Label("al", "al"))], {})

@@ -1,7 +1,7 @@
 """What a person answered about the uncertain cases of a cleaning, and what follows from it for the next one."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,22 +81,19 @@ def _answer(path: Path, line: int, row: dict[str, str]) -> Answer:
     return Answer(question, one, other, answer == "yes", path)
 
 
-def settle(
-    answers: Sequence[Answer], files: Sequence[str], known_files: Iterable[str], identities: Sequence[str]
-) -> Answered:
+def settle(answers: Sequence[Answer], images: Mapping[str, int | None], identities: Sequence[str]) -> Answered:
     """Answers in rows and labels.
 
     Args:
-        files: name of each row.
-        known_files: names of all the dataset's images, those without a face too.
+        images: by name, the row of each image of the dataset that an answer may be about; None for one without a face.
         identities: name of each label.
 
     Raises:
         NonesuchError: an answer is about a file or an identity that is not there, or answers contradict each other.
     """
-    rows = {name: row for row, name in enumerate(files)}
+    rows = {name: row for name, row in images.items() if row is not None}
     labels = {name: label for label, name in enumerate(identities)}
-    _check_known(answers, set(known_files), labels)
+    _check_known(answers, set(images), labels)
     heeded = [
         answer
         for answer in answers

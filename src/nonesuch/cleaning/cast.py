@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.cleaning.clusters import main_cluster, means
+from nonesuch.cleaning.clusters import main_cluster, means, rows_at_once
 from nonesuch.core.errors import NonesuchError
 from nonesuch.measures.grouping import rows_by_identity
 from nonesuch.measures.separability import check_vectors
-from nonesuch.measures.similarity import normalised
 
 MOST_ROUNDS = 10
-_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Cleaned:
 
 
 def clean(
-    vectors: NDArray[np.float32],
+    unit: NDArray[np.float32],
     identities: NDArray[np.int64],
     same: float,
     merge: float,
@@ -92,7 +90,7 @@ def clean(
     least `merge` become one, under the smaller number.
 
     Args:
-        vectors: (N, D) embeddings of any length.
+        unit: (N, D) embeddings of length 1.
         identities: (N,) labels, at least 0.
         same: cosine from which two images count as one person, such as the embedder's at FMR 1e-3.
         merge: cosine of a mean to another mean or to an image, from which they count as one person. It is higher
@@ -104,12 +102,11 @@ def clean(
     Raises:
         NonesuchError: no images, embeddings that are zero or not finite, or negative labels.
     """
-    if not len(vectors):
+    if not len(unit):
         raise NonesuchError("there are no images to clean")
     if (identities < 0).any():
         raise NonesuchError("labels must not be negative")
-    check_vectors(vectors)
-    unit = normalised(np.asarray(vectors, dtype=np.float32))
+    check_vectors(unit)
     cleaning = _Cleaning(unit, identities, same, merge, settled or Settled())
     for number in range(1, most_rounds + 1):
         if not cleaning.round(number):
@@ -133,6 +130,8 @@ class _Cleaning:
         self.refused = set(settled.refused)
         self.two = settled.two
         self.families: dict[int, set[int]] = {}  # the labels that each has taken in
+        self.roots: dict[int, int] = {}  # of each label that was taken in, the one that it is now
+        self.images = _ImagesOfLabels(self.labels)
         for name, after in settled.one.items():
             self._join(0, name, after, np.nan, True)
         for image, label in settled.held.items():
@@ -155,13 +154,28 @@ class _Cleaning:
         for rows in rows_by_identity(np.where(refused_here, -1, self.parts)):
             core[rows[main_cluster(self.unit[rows], self.same, self.held[rows])]] = True
         names, centres = means(self.unit, np.where(core, self.labels, -1))
+        self._leave_cores(core, refused_here, names, centres, number)
+        self._merge_near(names, centres, number)
+        return len(self.decisions) > made
+
+    def _leave_cores(
+        self,
+        core: NDArray[np.bool_],
+        refused_here: NDArray[np.bool_],
+        names: NDArray[np.int64],
+        centres: NDArray[np.float32],
+        number: int,
+    ) -> None:
+        """Move or drop the images that are outside their identity's core."""
         place = {int(name): column for column, name in enumerate(names)}
+        # A label that no image may have, for an image to which all are refused.
+        centres = np.concatenate([centres, np.zeros_like(self.unit[:1])])
         outside = np.flatnonzero(~core & (self.labels >= 0))
-        for start in range(0, len(outside), _BLOCK):
-            rows = outside[start : start + _BLOCK]
+        block = rows_at_once(len(centres))
+        for start in range(0, len(outside), block):
+            rows = outside[start : start + block]
             cosine = self.unit[rows] @ centres.T
-            # A label that no image may have, for an image to which all are refused.
-            cosine = np.concatenate([cosine, np.full((len(rows), 1), -np.inf, dtype=np.float32)], axis=1)
+            cosine[:, -1] = -np.inf
             at_row = {int(image): row for row, image in enumerate(rows)}
             for image, label in self.refused:
                 if image in at_row and label in place:
@@ -170,8 +184,6 @@ class _Cleaning:
                 column = place.get(int(self.labels[image]), len(names))
                 own = not refused_here[image] and float(cosine[row, column]) >= self.same
                 self._leave(image, names, cosine[row], own, bool(refused_here[image]), number)
-        self._merge_near(names, centres, number)
-        return len(self.decisions) > made
 
     def _leave(
         self,
@@ -199,25 +211,53 @@ class _Cleaning:
                 self._decide(Decision(number, image, "drop", label, label, np.nan, person=True), -1)
 
     def _merge_near(self, names: NDArray[np.int64], centres: NDArray[np.float32], number: int) -> None:
-        for start in range(0, len(names), _BLOCK):
-            cosine = centres[start : start + _BLOCK] @ centres[: start + _BLOCK].T
-            for row, column in np.argwhere(np.tril(cosine, start - 1) >= self.merge):
+        self.images = _ImagesOfLabels(self.labels)
+        block = rows_at_once(len(names))
+        for start in range(0, len(names), block):
+            cosine = centres[start : start + block] @ centres[: start + block].T
+            for row, column in np.argwhere(cosine >= self.merge):
+                if column >= row + start:
+                    continue
                 first, second = sorted((self._root(int(names[column])), self._root(int(names[row + start]))))
                 if first != second and not self._kept_apart(first, second):
                     self._join(number, second, first, float(cosine[row, column]), False)
 
     def _root(self, name: int) -> int:
-        return next((root for root, family in self.families.items() if name in family), name)
+        return self.roots.get(name, name)
 
     def _kept_apart(self, first: int, second: int) -> bool:
         here, there = (self.families.get(name, {name}) for name in (first, second))
         return any((a in here and b in there) or (b in here and a in there) for a, b in self.two)
 
     def _join(self, number: int, name: int, after: int, cosine: float, person: bool) -> None:
-        for image in np.flatnonzero(self.labels == name).tolist():
+        for image in self.images.join(name, after):
             part = int(self.parts[image])
             self._decide(Decision(number, image, "merge", name, after, cosine, person=person), after)
             if person or part != name:
                 self.parts[image] = part
-        self.families[after] = self.families.get(after, {after}) | self.families.pop(name, {name})
+        taken_in = self.families.pop(name, {name})
+        self.families[after] = self.families.get(after, {after}) | taken_in
+        self.roots.update(dict.fromkeys(taken_in, after))
         self.refused |= {(image, after) for image, label in self.refused if label == name}
+
+
+class _ImagesOfLabels:
+    """The images of each label, while labels are merged and nothing else changes."""
+
+    def __init__(self, labels: NDArray[np.int64]) -> None:
+        self._order = np.argsort(labels, kind="stable")
+        self._labels = labels[self._order]
+        self._merged: dict[int, NDArray[np.int64]] = {}
+
+    def join(self, name: int, after: int) -> list[int]:
+        """Give all images of one label to another; returns them."""
+        taken = self._of(name)
+        self._merged[after] = np.sort(np.concatenate([self._of(after), taken]))
+        self._merged[name] = taken[:0]
+        return taken.tolist()
+
+    def _of(self, name: int) -> NDArray[np.int64]:
+        if name in self._merged:
+            return self._merged[name]
+        first, last = np.searchsorted(self._labels, [name, name + 1])
+        return self._order[first:last]

@@ -1,7 +1,7 @@
 """Cleaning the labels of a dataset, from its images to a manifest, a log and a page of questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from nonesuch.cleaning.answers import read_answers
@@ -121,12 +121,13 @@ def clean_labels(
     with files.made_folder(out):
         detector = load_detector(device)
         total = len(photographs)
-        found = features(photographs, model, detector, align, lambda done: on_progress("embedding", done, total), face)
+        found = features(
+            photographs, model, detector, align, lambda done: on_progress("embedding", done, total), face, out
+        )
         tell_several(dataset, found.faces, found.unclear, face, _OTHERWISE)
-        photographs = [replace(item, landmarks=found.landmarks.get(row)) for row, item in enumerate(photographs)]
         on_progress("cleaning", 0, 0)
         result = clean_set(photographs, found, limits, told, rounds)
-        if not result.labels:
+        if not result.images:
             raise NonesuchError(f"{dataset}: no image would stay; look at the answers and the thresholds")
         write_decisions(out / DECISIONS, result)
         cases = uncertain(found.vectors, result.cleaned, result.pairs, limits, result.answered, review)
@@ -134,7 +135,8 @@ def clean_labels(
         no_review = "there is nothing to ask" if review else "--review 0"
         if cases:
             no_review = _write_page(out / REVIEW, cases, result, detector, align, on_progress)
-        relabelling.write(manifest, dataset, result.labels, _made_by(model.card, limits), label)
+        made_by = _made_by(model.card, limits)
+        relabelling.write(manifest, dataset, result.labels(), made_by, label, result.knows_faces)
     return CleanedLabels(manifest, out / DECISIONS, None if no_review else out / REVIEW, no_review, len(cases), result)
 
 
@@ -157,11 +159,11 @@ def _write_page(
         return 'it needs jinja2: pip install "nonesuch[report]"'
     known = Known(
         result.features.vectors,
-        result.files,
+        result.name,
         result.identities,
         result.before,
         result.after,
-        lambda row: aligned_face(result.photographs[result.features.rows[row]], detector, align)[0],
+        lambda row: aligned_face(result.photograph(row), detector, align)[0],
     )
     write_review(path, cases, known, lambda done: on_progress("drawing", done, len(cases)))
     return ""

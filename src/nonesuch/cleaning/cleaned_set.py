@@ -2,8 +2,8 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from nonesuch.cleaning.uncertain import Thresholds
 from nonesuch.core import files
 from nonesuch.core.errors import NonesuchError
 from nonesuch.embedders.embedder import EmbedderCard
+from nonesuch.formats.photograph_lists import chosen, classes_of
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.relabelling import Label
+from nonesuch.formats.shard_rows import ShardRows
 from nonesuch.measures.duplicates import picture_threshold
 
 _LOG = ("round", "file", "action", "before", "after", "cosine", "other", "by")
@@ -35,7 +37,7 @@ class CleanedSet:
     """A dataset after cleaning. Rows are those of its features.
 
     Attributes:
-        photographs: all photographs of the dataset.
+        photographs: all photographs of the dataset, as they were found.
         features: of the photographs with a face.
         identities: name of each label, in alphabetical order.
         before, after: (N,) labels before and after, -1 for images that go.
@@ -45,7 +47,7 @@ class CleanedSet:
         answered: what a person had decided.
     """
 
-    photographs: list[Photograph]
+    photographs: Sequence[Photograph]
     features: Features
     identities: list[str]
     before: NDArray[np.int64]
@@ -56,22 +58,34 @@ class CleanedSet:
     answered: Answered
 
     @property
-    def files(self) -> list[str]:
-        """Name of each row's image."""
-        return [item.name for item in self._used]
+    def images(self) -> int:
+        """How many images stay."""
+        return int((self.after >= 0).sum())
 
     @property
-    def _used(self) -> list[Photograph]:
-        return [self.photographs[row] for row in self.features.rows]
+    def knows_faces(self) -> bool:
+        """Whether of an image that stays it is known which of its faces is meant."""
+        return any(row in self.features.landmarks for row in self.features.rows[self.after >= 0].tolist())
 
-    @property
-    def labels(self) -> list[tuple[str, Label]]:
+    def name(self, row: int) -> str:
+        """The name of a row's image."""
+        return self.photograph(row).name
+
+    def photograph(self, row: int) -> Photograph:
+        """A row's image, and the face in it."""
+        place = int(self.features.rows[row])
+        return replace(self.photographs[place], landmarks=self.features.landmarks.get(place))
+
+    def labels(self) -> Iterator[tuple[str, Label]]:
         """The images that stay, with their identities before and after."""
-        return [
-            (item.name, Label(self.identities[after], self.identities[before], item.landmarks))
-            for item, before, after in zip(self._used, self.before, self.after, strict=True)
-            if after >= 0
-        ]
+        stays = self.after >= 0
+        places = self.features.rows[stays]
+        mask = np.zeros(len(self.photographs), dtype=bool)
+        mask[places] = True
+        items = chosen(self.photographs, mask)
+        for item, place, row in zip(items, places, np.flatnonzero(stays), strict=True):
+            after, before = self.identities[self.after[row]], self.identities[self.before[row]]
+            yield item.name, Label(after, before, self.features.landmarks.get(int(place)))
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -87,10 +101,10 @@ class CleanedSet:
             "unreadable": problems["unreadable"],
             "without a face": problems["no face"],
             "without features": problems["no features"],
-            "identities before": len({item.identity for item in self.photographs}),
+            "identities before": len(self.identities),
             "identities": len(np.unique(self.after[self.after >= 0])),
             "images before": len(self.photographs),
-            "images": len(self.labels),
+            "images": self.images,
         }
 
 
@@ -122,7 +136,7 @@ def thresholds(card: EmbedderCard, fmr: float, same: float | None, merge: float 
 
 
 def clean_set(
-    photographs: list[Photograph], found: Features, limits: Thresholds, answers: Sequence[Answer], most_rounds: int
+    photographs: Sequence[Photograph], found: Features, limits: Thresholds, answers: Sequence[Answer], most_rounds: int
 ) -> CleanedSet:
     """Clean the labels, then find duplicates among what stays.
 
@@ -130,11 +144,9 @@ def clean_set(
         NonesuchError: two images share a name, or the answers are about what is not there or contradict each other.
     """
     check_names(photographs)
-    identities = sorted({item.identity for item in photographs})
-    place = {name: label for label, name in enumerate(identities)}
-    before = np.array([place[photographs[row].identity] for row in found.rows], dtype=np.int64)
-    known = [item.name for item in photographs]
-    answered = settle(answers, [known[row] for row in found.rows], known, identities)
+    identities, label_of = classes_of(photographs)
+    before = label_of[found.rows].astype(np.int64)
+    answered = settle(answers, _asked_about(answers, photographs, found.rows), identities)
     cleaned = clean(found.vectors, before, limits.same, limits.merge, most_rounds, answered.settled)
     candidates = pairs(found.vectors, found.hashes, cleaned.identities, limits.picture, answered.same_picture)
     twice = doubles(candidates, cleaned.identities, limits.picture, answered.same_picture, answered.other_picture)
@@ -143,8 +155,22 @@ def clean_set(
     return CleanedSet(photographs, found, identities, before, after, cleaned, candidates, twice, answered)
 
 
+def _asked_about(
+    answers: Sequence[Answer], photographs: Sequence[Photograph], rows: NDArray[np.int64]
+) -> dict[str, int | None]:
+    """The row of each image that an answer names and that is there; None where it shows no face."""
+    names = {name for answer in answers for name in (answer.one, answer.other)}
+    if not names:
+        return {}
+    places = {item.name: place for place, item in enumerate(photographs) if item.name in names}
+    at = {name: int(np.searchsorted(rows, place)) for name, place in places.items()}
+    return {name: row if row < len(rows) and rows[row] == places[name] else None for name, row in at.items()}
+
+
 def check_names(photographs: Sequence[Photograph]) -> None:
     """Raises NonesuchError where two images share a name: a manifest knows images by their names."""
+    if isinstance(photographs, ShardRows):  # named by its plan, which names each once
+        return
     name, count = Counter(item.name for item in photographs).most_common(1)[0]
     if count > 1:
         raise NonesuchError(f"{photographs[0].container}: {count} images are named {name}; give each its own name")
@@ -165,18 +191,17 @@ def write_decisions(path: Path, result: CleanedSet) -> None:
     for answer in result.answered.heeded:
         said = _SAID.get((answer.question, answer.yes), "same picture" if answer.yes else "other picture")
         rows.append((0, answer.one, said, "", "", "", answer.other, "person"))
-    names = result.files
     for decision in [*result.cleaned.decisions, *result.doubles]:
         stays = decision.action in ("move", "merge")
         rows.append(
             (
                 decision.round,
-                names[decision.image],
+                result.name(decision.image),
                 decision.action,
                 result.identities[decision.before],
                 result.identities[decision.after] if stays else "",
                 f"{decision.cosine:.4f}" if np.isfinite(decision.cosine) else "",
-                names[decision.other] if decision.other >= 0 else "",
+                result.name(decision.other) if decision.other >= 0 else "",
                 "person" if decision.person else "model",
             )
         )

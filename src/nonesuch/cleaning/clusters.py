@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nonesuch.measures.grouping import group_sums
+from nonesuch.measures.grouping import rows_by_identity
 from nonesuch.measures.similarity import normalised
+
+_NUMBERS, _MOST_ROWS = 2**24, 2048
 
 
 def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
@@ -33,8 +35,14 @@ def main_cluster(unit: NDArray[np.float32], same: float, held: NDArray[np.bool_]
 
 def means(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Labels that are not negative, and the mean (L, D) of each one's rows, of length 1."""
-    known = labels >= 0
-    names, place = np.unique(labels[known], return_inverse=True)
-    if not len(names):
-        return names, np.zeros((0, unit.shape[1]), dtype=np.float32)
-    return names, normalised(group_sums(unit[known], place).astype(np.float32))
+    members = rows_by_identity(labels)
+    names = np.array([labels[rows[0]] for rows in members], dtype=np.int64)
+    sums = np.empty((len(members), unit.shape[1]), dtype=np.float32)
+    for place, rows in enumerate(members):
+        sums[place] = unit[rows].sum(0, dtype=np.float64)
+    return names, normalised(sums)
+
+
+def rows_at_once(columns: int) -> int:
+    """How many rows of a matrix of so many columns are computed at a time: 64 MB of float32, or one row."""
+    return max(1, min(_MOST_ROWS, _NUMBERS // max(columns, 1)))

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from nonesuch.cleaning.cast import Decision
 from nonesuch.measures.duplicates import MOST_BITS, alike_within, differing_bits, similar_hashes
-from nonesuch.measures.similarity import normalised
 
 _BITS_ASKED = 12  # of 64: pairs beyond it need no look
 
@@ -34,7 +33,7 @@ class Pair:
 
 
 def pairs(
-    vectors: NDArray[np.float32],
+    unit: NDArray[np.float32],
     hashes: NDArray[np.uint64],
     identities: NDArray[np.int64],
     least: float,
@@ -46,19 +45,17 @@ def pairs(
     not far apart; and those `asked` for.
 
     Args:
-        vectors: (N, D) embeddings of any length.
+        unit: (N, D) embeddings of length 1.
         hashes: (N, 19) of `crop_hashes`.
         identities: (N,) labels after `clean`; images with a negative one are in no pair but those asked for.
         least: cosine from which two images of one identity are compared.
     """
-    unit = normalised(np.asarray(vectors, dtype=np.float32))
-    found = set(similar_hashes(hashes[:, 0].tolist()))
-    kept = np.flatnonzero(identities >= 0)
-    if len(kept):
-        for one, two, _ in alike_within(unit[kept], identities[kept], least):
-            found.add((int(kept[one]), int(kept[two])))
-    found = {(one, two) for one, two in found if identities[one] >= 0 and identities[two] >= 0}
-    rows = np.array(sorted(found | set(asked)), dtype=np.int64).reshape(-1, 2)
+    alike = np.array(similar_hashes(hashes[:, 0]), dtype=np.int64).reshape(-1, 2)
+    found = [np.array(sorted(asked), dtype=np.int64).reshape(-1, 2), alike[(identities[alike] >= 0).all(1)]]
+    for rows, _ in alike_within(unit, identities, least):
+        if len(rows):
+            found.append(rows[differing_bits(hashes[rows[:, 0]], hashes[rows[:, 1]]) <= _BITS_ASKED])
+    rows = np.unique(np.concatenate(found), axis=0)
     bits = differing_bits(hashes[rows[:, 0]], hashes[rows[:, 1]])
     cosine = np.einsum("nd,nd->n", unit[rows[:, 0]], unit[rows[:, 1]])
     compared = [Pair(int(one), int(two), float(c), int(b)) for (one, two), c, b in zip(rows, cosine, bits, strict=True)]

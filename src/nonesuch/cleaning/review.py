@@ -9,7 +9,6 @@ import numpy as np
 
 from nonesuch.cleaning.answers import COLUMNS, IMAGE, PEOPLE
 from nonesuch.cleaning.uncertain import Case, Known
-from nonesuch.measures.similarity import normalised
 from nonesuch.pages.page import picture_uri, write_page
 
 _PAGE = Path(__file__).with_name("review.html.jinja")
@@ -58,10 +57,10 @@ def write_review(
 
 def _described(case: Case, known: Known, drawn: dict[int, str]) -> dict[str, object]:
     def pictures(rows: Sequence[int]) -> list[_Picture]:
-        return [_Picture(known.files[row], uri) for row in rows if (uri := _uri(row, known, drawn))]
+        return [_Picture(known.name(row), uri) for row in rows if (uri := _uri(row, known, drawn))]
 
     if case.question == IMAGE:
-        one, other = known.files[case.one], known.identities[case.other]
+        one, other = known.name(case.one), known.identities[case.other]
         asked = f"Is this image of {other}?"
         rest = _typical(known, [row for row in np.flatnonzero(known.after == case.other).tolist() if row != case.one])
         groups = [_Group("this image", pictures([case.one])), _Group(other, pictures(rest))]
@@ -73,7 +72,7 @@ def _described(case: Case, known: Known, drawn: dict[int, str]) -> dict[str, obj
             for label in (case.one, case.other)
         ]
     else:
-        one, other = known.files[case.one], known.files[case.other]
+        one, other = known.name(case.one), known.name(case.other)
         asked = "Are these the same picture?"
         groups = [_Group(name, pictures([row])) for name, row in ((one, case.one), (other, case.other))]
     return {
@@ -96,7 +95,7 @@ def _typical(known: Known, rows: list[int]) -> list[int]:
     """The images that are most like all of these."""
     if not rows:
         return []
-    unit = normalised(known.vectors[rows])
+    unit = known.unit[rows]
     return [rows[place] for place in np.argsort(-(unit @ unit.sum(0)), kind="stable")[:_SHOWN]]
 
 

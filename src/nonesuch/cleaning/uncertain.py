@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonesuch.cleaning.answers import IMAGE, PEOPLE, PICTURE, Answered
-from nonesuch.cleaning.cast import Cleaned
-from nonesuch.cleaning.clusters import means
+from nonesuch.cleaning.cast import Cleaned, Decision
+from nonesuch.cleaning.clusters import means, rows_at_once
 from nonesuch.cleaning.doubles import Pair
 from nonesuch.core.images import Pixels
 from nonesuch.measures.duplicates import MOST_BITS
 from nonesuch.measures.grouping import rows_by_identity
-from nonesuch.measures.similarity import normalised
-
-_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -58,15 +55,15 @@ class Known:
     """What the cases' rows and labels stand for.
 
     Attributes:
-        vectors: (N, D) embeddings.
-        files: name of each row.
+        unit: (N, D) embeddings of length 1.
+        name: the name of a row's image.
         identities: name of each label.
         before, after: (N,) labels before and after cleaning, -1 for images that were dropped.
         read: the face of a row, (112, 112, 3) uint8; None where it cannot be read any more.
     """
 
-    vectors: NDArray[np.float32]
-    files: Sequence[str]
+    unit: NDArray[np.float32]
+    name: Callable[[int], str]
     identities: Sequence[str]
     before: NDArray[np.int64]
     after: NDArray[np.int64]
@@ -74,7 +71,7 @@ class Known:
 
 
 def uncertain(
-    vectors: NDArray[np.float32],
+    unit: NDArray[np.float32],
     cleaned: Cleaned,
     pairs: Sequence[Pair],
     thresholds: Thresholds,
@@ -84,13 +81,13 @@ def uncertain(
     """The `most` least certain cases, the least certain first; none that a person has decided.
 
     Args:
-        vectors: (N, D) embeddings of any length.
+        unit: (N, D) embeddings of length 1.
         cleaned: labels and decisions, before duplicates are taken out.
         pairs: images that may be one picture.
     """
-    unit = normalised(np.asarray(vectors, dtype=np.float32))
     found = [
-        *_images(unit, cleaned, thresholds, answered),
+        *_linked(unit, cleaned, thresholds.same, answered, most),
+        *_changed(unit, cleaned, thresholds, answered),
         *_people(unit, cleaned, thresholds.merge, answered, most),
         *_pictures(cleaned.identities, pairs, thresholds.picture, answered),
     ]
@@ -98,41 +95,73 @@ def uncertain(
     return found[:most]
 
 
-def _images(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, answered: Answered) -> Iterator[Case]:
-    """Images that stayed by a weak link, were moved, or were dropped."""
+def _linked(unit: NDArray[np.float32], cleaned: Cleaned, same: float, answered: Answered, most: int) -> Iterator[Case]:
+    """The images that stay with the least certain links to the others of their identity."""
     labels = cleaned.identities
-    became, held = _became(cleaned), answered.settled.held
-    refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
-    changed = {
-        decision.image: decision
-        for decision in cleaned.decisions
-        if decision.action in ("move", "drop") and not decision.person and decision.image not in held
-    }
-    by_person = {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
+    margin = np.full(len(labels), np.inf)
+    links = np.zeros(len(labels), dtype=np.float32)
     for rows in rows_by_identity(labels):
-        cosine = unit[rows] @ unit[rows].T
-        np.fill_diagonal(cosine, -np.inf)
-        for image, link in zip(rows.tolist(), cosine.max(1).tolist(), strict=True):
-            if len(rows) > 1 and image not in changed and image not in held and image not in by_person:
-                yield Case(IMAGE, image, int(labels[image]), link, limits.same, abs(link - limits.same), "it stays")
+        if len(rows) > 1:
+            part = unit[rows]
+            cosine = part @ part.T
+            np.fill_diagonal(cosine, -np.inf)
+            links[rows] = cosine.max(1)
+            margin[rows] = np.abs(links[rows].astype(np.float64) - same)
+    known = {*_by_model(cleaned, answered), *answered.settled.held}
+    known |= {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
+    margin[list(known)] = np.inf
+    for image in _smallest(margin, most):
+        yield Case(IMAGE, image, int(labels[image]), float(links[image]), same, float(margin[image]), "it stays")
+
+
+def _changed(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, answered: Answered) -> Iterator[Case]:
+    """Images that were moved or dropped."""
+    labels = cleaned.identities
+    became = _became(cleaned)
+    refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
     names, centres = means(unit, labels)
     place = {name: column for column, name in enumerate(names.tolist())}
-    for image, decision in changed.items():
-        if labels[image] >= 0:
-            over = decision.cosine - limits.merge
-            found = [Case(IMAGE, image, int(labels[image]), decision.cosine, limits.merge, abs(over), "it moves there")]
-        elif len(names):
-            near = unit[image] @ centres.T
-            own = became.get(decision.before, decision.before)
+    changed = _by_model(cleaned, answered)
+    dropped = [image for image in changed if labels[image] < 0] if len(names) else []
+    found: dict[int, list[Case]] = {}
+    block = rows_at_once(len(names))
+    for start in range(0, len(dropped), block):
+        images = dropped[start : start + block]
+        for image, near in zip(images, unit[images] @ centres.T, strict=True):
+            own = became.get(changed[image].before, changed[image].before)
             nearest = int(names[near.argmax()])
-            found = [
+            found[image] = [
                 Case(IMAGE, image, label, value, limit, abs(value - limit), "it is dropped")
                 for label, limit in {nearest: limits.merge, own: limits.same}.items()
                 if label in place
                 for value in [float(near[place[label]])]
             ]
-        open_cases = [case for case in found if (image, case.other) not in refused]
+    for image, decision in changed.items():
+        if labels[image] >= 0:
+            over = decision.cosine - limits.merge
+            found[image] = [
+                Case(IMAGE, image, int(labels[image]), decision.cosine, limits.merge, abs(over), "it moves there")
+            ]
+        open_cases = [case for case in found.get(image, ()) if (image, case.other) not in refused]
         yield from sorted(open_cases, key=lambda case: case.margin)[:1]
+
+
+def _by_model(cleaned: Cleaned, answered: Answered) -> dict[int, Decision]:
+    """The last decision about each image that the model moved or dropped, and that no person holds."""
+    return {
+        decision.image: decision
+        for decision in cleaned.decisions
+        if decision.action in ("move", "drop") and not decision.person and decision.image not in answered.settled.held
+    }
+
+
+def _smallest(margin: NDArray[np.float64], most: int) -> list[int]:
+    """Rows of the `most` smallest of (N,) finite margins; of equals all, as long as the first are among them."""
+    finite = np.flatnonzero(np.isfinite(margin))
+    if most < len(finite):
+        limit = np.partition(margin[finite], max(most - 1, 0))[max(most - 1, 0)]
+        finite = finite[margin[finite] <= limit]
+    return finite.tolist()
 
 
 def _people(unit: NDArray[np.float32], cleaned: Cleaned, merge: float, answered: Answered, most: int) -> Iterator[Case]:
@@ -149,12 +178,15 @@ def _people(unit: NDArray[np.float32], cleaned: Cleaned, merge: float, answered:
     apart = {frozenset(became.get(label, label) for label in pair) for pair in answered.settled.two}
     looked_at = most + len(apart)
     best: list[tuple[float, int, int]] = []
-    for start in range(0, len(names), _BLOCK):
-        cosine = centres[start : start + _BLOCK] @ centres[: start + _BLOCK].T
-        row, column = np.nonzero(np.tri(len(cosine), cosine.shape[1], start - 1, dtype=bool) & (cosine < merge))
-        value = cosine[row, column]
-        nearest = np.argsort(-value, kind="stable")[:looked_at]
-        best += [(float(value[at]), int(names[column[at]]), int(names[row[at] + start])) for at in nearest]
+    block = rows_at_once(len(names))
+    for start in range(0, len(names), block):
+        cosine = centres[start : start + block] @ centres[: start + block].T
+        cosine[~np.tri(len(cosine), cosine.shape[1], start - 1, dtype=bool) | (cosine >= merge)] = -np.inf
+        flat = cosine.ravel()
+        nearest = _smallest(-flat, looked_at)
+        for at in nearest:
+            row, column = divmod(at, cosine.shape[1])
+            best.append((float(flat[at]), int(names[column]), int(names[row + start])))
         best = sorted(best, key=lambda item: (-item[0], item[1:]))[:looked_at]
     for value, first, second in best:
         if {first, second} not in apart:

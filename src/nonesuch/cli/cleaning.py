@@ -77,7 +77,7 @@ def clean(dataset: Path, out: Path, **chosen: Any) -> None:
         [why for _, (_, why) in sorted(result.features.problems.items())], f"see {cleaned.decisions.name}"
     )
     _show(result)
-    click.echo(f"{cleaned.manifest}: {len(result.labels)} images; give it wherever a dataset is taken")
+    click.echo(f"{cleaned.manifest}: {result.images} images; give it wherever a dataset is taken")
     click.echo(f"{cleaned.decisions}: every decision")
     if cleaned.review is None:
         click.echo(f"{REVIEW}: left out, {cleaned.no_review}")

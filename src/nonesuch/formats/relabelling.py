@@ -1,14 +1,15 @@
 """Manifests of cleaned images: which images of a source stay, and with which identity. No image is moved or copied."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from nonesuch.core import files, parquet
+from nonesuch.core import files, listing, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import image_parquet
 from nonesuch.formats.photographs import Photograph
@@ -90,14 +91,18 @@ def find(path: Path, split: str | None, find_images: FindImages) -> list[Photogr
 def write(
     path: Path,
     source: Path,
-    rows: Sequence[tuple[str, Label]],
+    rows: Iterable[tuple[str, Label]],
     made_by: Mapping[str, str],
     label: str | None = None,
+    with_faces: bool = False,
 ) -> None:
-    """Write a manifest (`file`, `identity`, `was`; `landmarks` where a face among several is known).
+    """Write a manifest (`file`, `identity`, `was`), some thousand rows at a time.
 
     Its metadata hold the place of the images, absolute and relative to the manifest, and `made_by`: what found the
     labels, and how.
+
+    Args:
+        with_faces: whether it has a column of `landmarks`, as it needs where a face among several is known.
 
     Raises:
         NonesuchError: the disk is full or the place cannot be written.
@@ -112,20 +117,24 @@ def write(
         _SOURCE: os.fsencode(whole),
         _RELATIVE: os.fsencode(relative.as_posix()),
     }
-    columns: list[list[Any]] = [
-        [name for name, _ in rows],
-        [label.identity for _, label in rows],
-        [label.was for _, label in rows],
-    ]
-    schema = _SCHEMA
-    if any(label.landmarks for _, label in rows):
-        schema = _WITH_FACE
-        columns.append(
-            [label.landmarks and [number for point in label.landmarks for number in point] for _, label in rows]
-        )
-    schema = schema.with_metadata(where | {key.encode(): value.encode() for key, value in made_by.items()})
-    with files.replacing(path) as temporary:
-        parquet.write_table(pa.table(columns, schema=schema), temporary)
+    schema = (_WITH_FACE if with_faces else _SCHEMA).with_metadata(
+        where | {key.encode(): value.encode() for key, value in made_by.items()}
+    )
+    remaining = iter(rows)
+    with files.replacing(path) as temporary, parquet.writer(temporary, schema) as table:
+        while some := list(islice(remaining, listing.BATCH)):
+            columns: list[list[Any]] = [
+                [name for name, _ in some],
+                [label.identity for _, label in some],
+                [label.was for _, label in some],
+            ]
+            if with_faces:
+                columns.append([_numbers(label.landmarks) for _, label in some])
+            table.write_table(pa.table(columns, schema=schema))
+
+
+def _numbers(landmarks: tuple[tuple[float, float], ...] | None) -> list[float] | None:
+    return None if landmarks is None else [number for point in landmarks for number in point]
 
 
 def read(path: Path) -> Relabelling:

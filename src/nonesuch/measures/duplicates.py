@@ -1,6 +1,6 @@
 """Images that are nearly the same picture, by a perceptual hash and by their embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise, product
 
 import numpy as np
@@ -36,9 +36,10 @@ NEAR_DUPLICATES = Measure(
 MOST_BITS = 4  # of 64, between hashes of the same picture
 _SIDE, _KEPT = 32, 8
 _CUTS = (3 / 112, 6 / 112)  # of the side
+CROP_HASHES = 1 + 9 * len(_CUTS)
 _BLOCK = 1024
 _MOST_ALIKE = 50  # up to so many images of equal hash, all their pairs are compared
-_BANDS = MOST_BITS + 1  # two hashes within MOST_BITS agree in at least one of so many parts
+_BANDS = MOST_BITS + 3  # two hashes within MOST_BITS agree in at least three of so many parts
 
 
 def picture_threshold(same: float) -> float:
@@ -82,63 +83,82 @@ def differing_bits(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArra
     for start in range(0, len(one), _BLOCK):
         left, right = one[start : start + _BLOCK], other[start : start + _BLOCK]
         apart = np.concatenate([left[:, :1] ^ right, left ^ right[:, :1]], axis=1)
-        found.append(np.unpackbits(apart[..., None].view(np.uint8), axis=2).sum(2).min(1).astype(np.int64))
+        found.append(_bits(apart).min(1))
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def similar_hashes(hashes: Sequence[int], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:
+def similar_hashes(hashes: Sequence[int] | NDArray[np.uint64], most_bits: int = MOST_BITS) -> list[tuple[int, int]]:
     """Pairs of images (first, second) whose hashes differ in at most `most_bits` bits, of 0 to MOST_BITS.
 
     Where more than fifty images have one hash, each is paired only with the first of them and with the one before it,
-    so that a thousand copies make two thousand pairs and not a million. Others are compared where they agree in one of
-    five parts of the hash; all that are near enough do.
+    so that a thousand copies make two thousand pairs and not a million. Others are compared where they agree in three
+    of seven parts of the hash; all that are near enough do.
     """
-    rows_of: dict[int, list[int]] = {}
-    for row, value in enumerate(hashes):
-        rows_of.setdefault(value, []).append(row)
-    equal: set[tuple[int, int]] = set()
-    for alike in rows_of.values():
-        equal |= set(combinations(alike, 2)) if len(alike) <= _MOST_ALIKE else {*pairwise(alike)}
-        equal |= {(alike[0], row) for row in alike[1:]}
-    firsts = {value: alike[0] for value, alike in rows_of.items()}
+    values = np.asarray(hashes, dtype=np.uint64)
+    different, first, count = np.unique(values, return_index=True, return_counts=True)
+    found = [_equal(values, different[count > 1])]
     edges = [64 * band // _BANDS for band in range(_BANDS + 1)]
+    parts = [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
+    for some in combinations(parts, _BANDS - MOST_BITS):
+        one, other = _agreeing(different, np.bitwise_or.reduce(some), most_bits)
+        found.append(np.stack([first[one], first[other]], axis=1))
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    return list(zip(pairs[:, 0].tolist(), pairs[:, 1].tolist(), strict=True))
+
+
+def _equal(values: NDArray[np.uint64], several: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Pairs (P, 2) of the rows of each value of which there are several."""
+    rows = np.flatnonzero(np.isin(values, several))
+    order = rows[np.argsort(values[rows], kind="stable")]
     found: set[tuple[int, int]] = set()
-    for low, high in pairwise(edges):
-        buckets: dict[int, list[int]] = {}
-        for value, row in firsts.items():
-            buckets.setdefault((value >> low) & ((1 << (high - low)) - 1), []).append(row)
-        for rows in buckets.values():
-            found |= _near(hashes, rows, most_bits)
-    return sorted(found | equal)
+    for alike in np.split(order, np.flatnonzero(np.diff(values[order])) + 1):
+        same = alike.tolist()
+        found |= set(combinations(same, 2)) if len(same) <= _MOST_ALIKE else {*pairwise(same)}
+        found |= {(same[0], row) for row in same[1:]}
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
-def _near(hashes: Sequence[int], rows: list[int], most_bits: int) -> set[tuple[int, int]]:
-    if len(rows) < 2:
-        return set()
-    values = np.array([hashes[row] for row in rows], dtype=np.uint64)
-    bits = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)
-    found = set()
-    for start in range(0, len(rows), _BLOCK):
-        part = bits[start : start + _BLOCK]
-        differing = part.sum(1)[:, None] + bits.sum(1) - 2.0 * part @ bits.T
-        for one, other in np.argwhere(differing <= most_bits):
-            if one + start < other:
-                first, second = sorted((rows[one + start], rows[other]))
-                found.add((first, second))
-    return found
+def _agreeing(
+    values: NDArray[np.uint64], mask: np.uint64, most_bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of pairs of different values that are equal in the bits of a mask and differ in few others."""
+    masked = values & mask
+    order = np.argsort(masked)
+    masked = masked[order]
+    ones, others = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    here = np.arange(len(order))
+    for apart in range(1, len(order)):  # as many turns as the largest group of equal values has members
+        here = here[: np.searchsorted(here, len(order) - apart)]
+        here = here[masked[here] == masked[here + apart]]
+        if not len(here):
+            break
+        one, other = order[here], order[here + apart]
+        near = _bits(values[one] ^ values[other]) <= most_bits
+        ones.append(one[near])
+        others.append(other[near])
+    return np.concatenate(ones), np.concatenate(others)
+
+
+def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How many bits of each number are set."""
+    bits = np.unpackbits(np.ascontiguousarray(values)[..., None].view(np.uint8), axis=-1)
+    return bits.sum(-1, dtype=np.int64)
 
 
 def alike_within(
     unit: NDArray[np.float32], identities: NDArray[np.int64], threshold: float
-) -> list[tuple[int, int, float]]:
-    """Pairs of one identity's images (first, second, cosine) at or above the threshold."""
-    unit = normalised(np.asarray(unit, dtype=np.float32))
-    found = []
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Of each identity the pairs (P, 2) of its images, and their cosines (P,), at or above the threshold.
+
+    Args:
+        unit: (N, D) embeddings of length 1.
+        identities: (N,) labels; images with a negative one are in no pair.
+    """
     for rows in rows_by_identity(identities):
-        cosine = unit[rows] @ unit[rows].T
-        for one, other in np.argwhere(np.triu(cosine, 1) >= threshold):
-            found.append((int(rows[one]), int(rows[other]), float(cosine[one, other])))
-    return sorted(found)
+        part = unit[rows]
+        cosine = part @ part.T
+        pairs = np.argwhere(np.triu(cosine, 1) >= threshold)
+        yield rows[pairs], cosine[pairs[:, 0], pairs[:, 1]]
 
 
 def has_near_twin(vectors: NDArray[np.float32], identities: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
