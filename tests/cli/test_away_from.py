@@ -121,3 +121,4 @@ def test_a_gallery_that_leaves_nobody(cli: Cli, tmp_path: Path) -> None:
     outcome = cli("identities", tmp_path / "p.parquet", *_OPTIONS, "--identities", 5, "--away-from", gallery)
     assert outcome.status == 1
     assert "of 5 identities found" in outcome.err
+    assert "another --seed than the gallery was sampled with" in outcome.err

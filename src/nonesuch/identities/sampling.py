@@ -127,7 +127,7 @@ def keep_apart(
     if asked and admitted < 0.1 * asked:
         raise NonesuchError(
             f"{told} found: {admitted} of {asked:,} candidates were admitted; ask for fewer, or admit more: lower "
-            "--min-age, or raise --away-fmr"
+            "--min-age, raise --away-fmr, or give another --seed than the gallery was sampled with"
         )
     missing = "" if quotas is None else f"; of the quotas are missing {quotas.missing(room)}"
     raise NonesuchError(
