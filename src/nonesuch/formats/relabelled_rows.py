@@ -93,11 +93,12 @@ class _Keys:
         labels, images = found.of(found.columns.label), found.of(found.columns.image)
         if not len(found) or images.max() >= _IMAGES or labels.max() >= 10**LABEL_DIGITS:
             return None
-        keys, order = labels * _IMAGES, None
+        keys = labels * _IMAGES
         keys += images
-        if not _ascends(keys):
-            order = np.argsort(keys).astype(np.int32)
-            keys = keys[order]
+        if _ascends(keys):
+            return _Keys(keys, None)
+        order = np.argsort(keys).astype(np.int32)
+        keys = keys[order]
         return _Keys(keys, order) if _ascends(keys) else None
 
     def rows(self, wanted: NDArray[np.int64]) -> NDArray[np.integer]:
@@ -116,7 +117,7 @@ def _read(batch: pa.RecordBatch, suffix: str) -> tuple[NDArray[np.int64], ...] |
     end = np.frombuffer(suffix.encode(), dtype=np.uint8)
     if files is None or files.shape[1] != LABEL_DIGITS + 1 + IMAGE_DIGITS + len(end):
         return None
-    if (files[:, LABEL_DIGITS] != ord("/")).any() or (files[:, len(files[0]) - len(end) :] != end).any():
+    if (files[:, LABEL_DIGITS] != ord("/")).any() or (files[:, LABEL_DIGITS + 1 + IMAGE_DIGITS :] != end).any():
         return None
     image = slice(LABEL_DIGITS + 1, LABEL_DIGITS + 1 + IMAGE_DIGITS)
     numbers = [listing.numbers(files[:, :LABEL_DIGITS]), listing.numbers(files[:, image])]

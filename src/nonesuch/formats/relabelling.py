@@ -69,7 +69,8 @@ def find(path: Path, split: str | None, find_images: FindImages) -> Sequence[Pho
     chain(path)
     schema = _read_schema(path)
     source = _source(path, schema)
-    found, match = find_images(source, split, _label(schema)), None
+    found = find_images(source, split, _label(schema))
+    match: Match | None = None
     if isinstance(found, ShardRows) and _FACE not in schema.names:
         match = match_rows(found, _batches(path))
     if match is None:
@@ -211,7 +212,8 @@ def _check_whole(path: Path, rows: pa.Table | pa.RecordBatch) -> None:
 
 
 def _label(schema: pa.Schema) -> str | None:
-    return schema.metadata[_LABEL].decode() if _LABEL in schema.metadata else None
+    metadata: dict[bytes, bytes] = schema.metadata
+    return metadata[_LABEL].decode() if _LABEL in metadata else None
 
 
 def _source(path: Path, schema: pa.Schema) -> Path:
