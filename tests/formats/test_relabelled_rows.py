@@ -239,4 +239,4 @@ def test_no_object_for_each_row(tmp_path: Path) -> None:
         rows = pa.Table.from_batches(listed(found), listing.SCHEMA)
         assert rows["file"].to_pylist() == keys
         assert rows["identity"].to_pylist() == now
-        assert peak < 40e6, peak  # as a list: 140 MB
+        assert peak < 40e6, peak
