@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from nonesuch.core import images, listing, parquet
+from nonesuch.core import files, images, listing, parquet
 from nonesuch.formats import manifest as manifests
+from nonesuch.formats import relabelling
 from nonesuch.formats.columns import MADE_BY, columns_file
 from nonesuch.formats.plan import IDENTITIES, PLAN, PLAN_SCHEMA, identities_schema
 from nonesuch.formats.shards import INDEX_SCHEMA, MADE_FROM, RENDER, TAR_BYTES, TAR_HASH, shard_files
@@ -75,3 +76,23 @@ def make_dataset(folder: Path, count: int, of_each: int = 50, shard_images: int 
         identities_sha256="", complete=True,
     )  # fmt: skip
     manifests.write(folder, manifest)
+
+
+def make_cleaned(path: Path, folder: Path, count: int, of_each: int = 50) -> None:
+    """Write a manifest of a dataset of `make_dataset`, as if it had been cleaned.
+
+    Images 0, 10, 20, ... go; of the others, images 1, 101, 201, ... are now of identity 0.
+    """
+    empty = path.with_name(f"empty_{path.name}")
+    relabelling.write(empty, folder, [], {})
+    schema = parquet.read_schema(empty)  # with the metadata
+    empty.unlink()
+    with files.replacing(path) as temporary, parquet.writer(temporary, schema) as writer:
+        for start in range(0, count, listing.BATCH):
+            rows = np.arange(start, min(start + listing.BATCH, count))
+            rows = rows[rows % 10 > 0]
+            was, number = listing.digits(rows // of_each, 7), listing.digits(rows % of_each, 5)
+            now = np.where((rows % 100 == 1)[:, None], listing.digits(rows * 0, 7), was)
+            slash, end = (np.tile(np.frombuffer(text, np.uint8), (len(rows), 1)) for text in (b"/", b".jpg"))
+            names = np.concatenate([was, slash, number, end], axis=1)
+            writer.write_batch(pa.record_batch([*map(listing.texts, (names, now, was))], schema=schema))

@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
 from nonesuch import load_embedder
 from nonesuch.core.devices import one_core
+from nonesuch.formats.relabelling import Label
+from nonesuch.formats.relabelling import write as write_manifest
 from nonesuch.loop import distributed
 from nonesuch.measures.similarity import normalised
 from tests.conftest import Cli
@@ -207,3 +210,31 @@ def test_wrong_inputs(cli: Cli, folder: Path, tmp_path: Path) -> None:
         for image in range(16):
             Image.new("RGB", (64, 64)).save(large / person / f"{image}.png")
     assert "64x64" in cli("recognize", "train", run, "--data", large, "--preset", "tiny").error
+
+
+def test_a_dataset_through_a_manifest_of_cleaning(cli: Cli, tiny_generator: Path, tmp_path: Path) -> None:
+    """Trained on what the manifest keeps, under its identities, beside another source and without whom a list names."""
+    faces, manifest, run = tmp_path / "faces", tmp_path / "cleaned.parquet", tmp_path / "run"
+    make = ["--generator", tiny_generator, "--identities", 4, "--images", 3, "--shard-images", 6, "--no-summary"]
+    assert cli("generate", faces, *make).status == 0
+    kept = {"0000003/00002": 3, "0000001/00000": 0, "0000001/00001": 1, "0000000/00001": 0, "0000002/00000": 2}
+    rows = [(f"{key}.jpg", Label(f"{label:07d}", key[:7])) for key, label in kept.items()]
+    write_manifest(manifest, faces, rows, {})
+    (tmp_path / "names.txt").write_text("0000002\n")
+    options = ["--data", manifest, "--preset", "tiny", "--batch", 4, "--epochs", 1, "--exclude", tmp_path / "names.txt"]
+    outcome = cli("recognize", "train", run, *options)
+    assert outcome.status == 0, outcome.err
+    expected = [("0000000/00001.jpg", "0000000"), ("0000001/00000.jpg", "0000000"), ("0000001/00001.jpg", "0000001")]
+    expected.append(("0000003/00002.jpg", "0000003"))
+    table = pq.read_table(run / "images.parquet")
+    assert list(zip(table["file"].to_pylist(), table["identity"].to_pylist(), strict=True)) == expected
+    card = json.loads((run / "tiny.json").read_text())
+    assert card["training_data"] == "4 images of 3 identities from cleaned.parquet."
+    outcome = cli("recognize", "train", tmp_path / "both", *options, "--data", faces, "--workers", 1, "--cache")
+    assert outcome.status == 0, outcome.err
+    # The list of names leaves the identity out of the dataset, too.
+    card = json.loads((tmp_path / "both" / "tiny.json").read_text())
+    assert card["training_data"] == "13 images of 6 identities from cleaned.parquet, faces."
+    write_manifest(manifest, faces, [*rows, ("0000004/00000.jpg", Label("0000000", "0000000"))], {})
+    refused = cli("recognize", "train", tmp_path / "other", *options)
+    assert "faces lacks 1 of its images, the first is 0000004/00000.jpg; make cleaned.parquet again" in refused.error

@@ -41,8 +41,28 @@ def texts(letters: NDArray[np.uint8]) -> pa.Array:
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))
 
 
+def letters(column: pa.StringArray) -> NDArray[np.uint8] | None:
+    """(N, length) bytes of texts of one length, None where lengths differ."""
+    _, offsets, data = column.buffers()
+    if not len(column) or data is None:
+        return None
+    ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    widths = np.diff(ends)
+    if widths.min() != widths.max():
+        return None
+    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]].reshape(len(column), widths[0])
+
+
+def numbers(letters: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+    """(N,) the numbers whose (N, width) ASCII digits these are, at most 18 each; None where one is no digit."""
+    digits_of = letters - np.uint8(ord("0"))  # what is below "0" becomes large
+    if (digits_of > 9).any():
+        return None
+    return digits_of @ 10 ** np.arange(letters.shape[1] - 1, -1, -1, dtype=np.int64)
+
+
 def _lines(batch: pa.RecordBatch) -> bytes:
-    files, people = (_letters(batch.column(name)) for name in ("file", "identity"))
+    files, people = (letters(batch.column(name)) for name in ("file", "identity"))
     sizes = batch.column("bytes").to_numpy()
     if files is None or people is None or sizes.min() < 0:
         ends = pc.binary_join_element_wise(batch.column("bytes").cast(pa.string()), "", "\n")
@@ -58,15 +78,3 @@ def _lines(batch: pa.RecordBatch) -> bytes:
     kept = np.ones(every.shape, dtype=bool)
     kept[:, -width - 1 : -1] = leading
     return every[kept].tobytes()
-
-
-def _letters(column: pa.StringArray) -> NDArray[np.uint8] | None:
-    """(N, length) bytes of texts of one length, None where lengths differ."""
-    _, offsets, data = column.buffers()
-    if not len(column) or data is None:
-        return None
-    ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    widths = np.diff(ends)
-    if widths.min() != widths.max():
-        return None
-    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]].reshape(len(column), widths[0])

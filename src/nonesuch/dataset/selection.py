@@ -34,7 +34,7 @@ def select(source: Source, condition: str) -> Source:
         NonesuchError: the source has no columns, the condition cannot be read, or no photograph meets it.
     """
     missing, kept = "", source.photographs
-    if isinstance(source.photographs, ShardRows):
+    if source.is_dataset and isinstance(source.photographs, ShardRows):
         meets, missing = _of_dataset(source.photographs, condition)
         rows = source.photographs.rows
         kept = source.photographs[meets if rows is None else meets[rows]]

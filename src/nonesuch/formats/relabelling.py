@@ -1,7 +1,7 @@
 """Manifests of cleaned images: which images of a source stay, and with which identity. No image is moved or copied."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,8 @@ from nonesuch.core import files, listing, parquet
 from nonesuch.core.errors import NonesuchError
 from nonesuch.formats import image_parquet
 from nonesuch.formats.photographs import Photograph
+from nonesuch.formats.relabelled_rows import Match, match_rows
+from nonesuch.formats.shard_rows import ShardRows
 
 _SCHEMA = pa.schema([("file", pa.string()), ("identity", pa.string()), ("was", pa.string())])
 _FACE = "landmarks"  # a column of sets with photographs of several faces: which one was meant
@@ -55,8 +57,8 @@ def takes(path: Path) -> bool:
     return path.suffix.lower() == ".parquet" and not image_parquet.takes(path)
 
 
-def find(path: Path, split: str | None, find_images: FindImages) -> list[Photograph]:
-    """The images that a manifest keeps, under its labels.
+def find(path: Path, split: str | None, find_images: FindImages) -> Sequence[Photograph]:
+    """The images that a manifest keeps, under its labels; of a dataset of ours as `ShardRows`.
 
     Args:
         split: where the manifest's source names splits, only the images of this one.
@@ -66,26 +68,39 @@ def find(path: Path, split: str | None, find_images: FindImages) -> list[Photogr
         NonesuchError: as in `read` and `find_images`; or the images are no longer those that were cleaned.
     """
     chain(path)
-    manifest = read(path)
-    found = find_images(manifest.source, split, manifest.label)
+    schema = _read_schema(path)
+    source = _source(path, schema)
+    found = find_images(source, split, _label(schema))
+    match: Match | None = None
+    if isinstance(found, ShardRows) and _FACE not in schema.names:
+        match = match_rows(found, _batches(path))
+    if match is None:
+        match = _match(read(path), found, split, find_images)
+    mend = f"make {path.name} again with 'nonesuch clean'"
+    if match.missing:
+        raise NonesuchError(f"{path}: {source} lacks {match.missing} of its images, the first is {match.first}; {mend}")
+    if match.changed is not None:
+        name, was, now = match.changed
+        raise NonesuchError(f"{path}: {name} was of {was}, and is of {now} now; {mend}")
+    if found and not match.kept:
+        raise NonesuchError(f"{path}: keeps none of the images of {source} in the split {split}")
+    return match.kept
+
+
+def _match(manifest: Relabelling, found: Sequence[Photograph], split: str | None, find_images: FindImages) -> Match:
+    """What a manifest keeps of images of any kind; of those that it lacks, other splits of the source may hold some."""
     missing = set(manifest.labels) - {item.name for item in found}
     if missing and split is not None:
         missing -= {item.name for item in find_images(manifest.source, None, manifest.label)}
-    mend = f"make {path.name} again with 'nonesuch clean'"
-    if missing:
-        raise NonesuchError(
-            f"{path}: {manifest.source} lacks {len(missing)} of its images, the first is {min(missing)}; {mend}"
-        )
-    kept = []
+    kept: list[Photograph] = []
+    first = min(missing, default="")
     for item in found:
         if (label := manifest.labels.get(item.name)) is None:
             continue
         if label.was != item.identity:
-            raise NonesuchError(f"{path}: {item.name} was of {label.was}, and is of {item.identity} now; {mend}")
+            return Match(kept, len(missing), first, (item.name, label.was, item.identity))
         kept.append(replace(item, identity=label.identity, landmarks=label.landmarks or item.landmarks))
-    if found and not kept:
-        raise NonesuchError(f"{path}: keeps none of the images of {manifest.source} in the split {split}")
-    return kept
+    return Match(kept, len(missing), first)
 
 
 def write(
@@ -145,8 +160,7 @@ def read(path: Path) -> Relabelling:
     """
     table = parquet.read_checked(path, "manifest")
     source = _source(path, table.schema)
-    if any(table[name].null_count for name in _SCHEMA.names):
-        raise NonesuchError(f"{path}: a row lacks its file or its identity; clean the images again")
+    _check_whole(path, table)
     rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
     faces = table[_FACE].to_pylist() if _FACE in table.column_names else [None] * len(table)
     if any(face is not None and (len(face) != 10 or None in face) for face in faces):
@@ -155,8 +169,12 @@ def read(path: Path) -> Relabelling:
         name: Label(identity, was, face and tuple(zip(face[::2], face[1::2], strict=True)))
         for (name, identity, was), face in zip(rows, faces, strict=True)
     }
-    metadata = table.schema.metadata
-    return Relabelling(source, labels, metadata[_LABEL].decode() if _LABEL in metadata else None)
+    return Relabelling(source, labels, _label(table.schema))
+
+
+def source_of(path: Path) -> Path:
+    """Where the images of a manifest are; errors as in `read`."""
+    return _source(path, _read_schema(path))
 
 
 def chain(path: Path) -> list[Path]:
@@ -170,11 +188,41 @@ def chain(path: Path) -> list[Path]:
         if path.resolve() in found or len(found) == _LONGEST:
             raise NonesuchError(f"{found[0]}: names itself as its source, over {len(found)} manifests; clean again")
         found.append(path.resolve())
-        try:
-            path = _source(path, parquet.read_schema(path))
-        except parquet.UNREADABLE as error:
-            raise NonesuchError(f"{path}: not a readable manifest ({str(error).splitlines()[0]})") from error
+        path = source_of(path)
     return found
+
+
+def _read_schema(path: Path) -> pa.Schema:
+    try:
+        return parquet.read_schema(path)
+    except parquet.UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> NonesuchError:
+    told = (str(error).splitlines() or [""])[0]
+    return NonesuchError(f"{path}: not a readable manifest ({told})")
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows without landmarks, each value checked; raises NonesuchError as `read`."""
+    try:
+        for batch in parquet.batches(parquet.reader(path), listing.BATCH, _SCHEMA.names):
+            batch.validate(full=True)
+            _check_whole(path, batch)
+            yield batch
+    except parquet.UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_whole(path: Path, rows: pa.Table | pa.RecordBatch) -> None:
+    if any(rows.column(name).null_count for name in _SCHEMA.names):
+        raise NonesuchError(f"{path}: a row lacks its file or its identity; clean the images again")
+
+
+def _label(schema: pa.Schema) -> str | None:
+    metadata: dict[bytes, bytes] = schema.metadata
+    return metadata[_LABEL].decode() if _LABEL in metadata else None
 
 
 def _source(path: Path, schema: pa.Schema) -> Path:

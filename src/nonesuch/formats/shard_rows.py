@@ -27,16 +27,25 @@ class ShardRows(Sequence[Photograph]):
         suffix: of the images' names, such as ".jpg".
         rows: (N,) int32 rows of the columns; None for all.
         before: what the identities' names begin with.
+        labels: (N,) int32 numbers of the identities, as a manifest of cleaning gives them; None for the columns' own.
+            Images keep their names.
 
     Attributes:
         columns, suffix, rows: the same.
     """
 
-    def __init__(self, columns: ShardColumns, suffix: str, rows: Rows | None = None, before: str = "") -> None:
-        self.columns, self.suffix, self.rows, self._before = columns, suffix, rows, before
+    def __init__(
+        self,
+        columns: ShardColumns,
+        suffix: str,
+        rows: Rows | None = None,
+        before: str = "",
+        labels: NDArray[np.int32] | None = None,
+    ) -> None:
+        self.columns, self.suffix, self.rows, self._before, self._labels = columns, suffix, rows, before, labels
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ShardRows, (self.columns, self.suffix, self.rows, self._before)
+        return ShardRows, (self.columns, self.suffix, self.rows, self._before, self._labels)
 
     def __len__(self) -> int:
         return len(self.columns.label) if self.rows is None else len(self.rows)
@@ -49,11 +58,10 @@ class ShardRows(Sequence[Photograph]):
         """One photograph, or a sequence of some."""
         if isinstance(at, slice):
             chosen: Rows = np.arange(len(self), dtype=np.int32)[at] if self.rows is None else self.rows[at]
-            return ShardRows(self.columns, self.suffix, chosen, self._before)
+            return self._with(chosen, at)
         if isinstance(at, np.ndarray) and at.ndim:
             places = np.flatnonzero(at) if at.dtype == bool else at
-            rows = places.astype(np.int32) if self.rows is None else self.rows[places]
-            return ShardRows(self.columns, self.suffix, rows, self._before)
+            return self._with(places.astype(np.int32) if self.rows is None else self.rows[places], places)
         row = range(len(self))[at]  # as a list: from the end, or an IndexError
         return next(self._made(slice(row, row + 1)))
 
@@ -70,12 +78,24 @@ class ShardRows(Sequence[Photograph]):
 
     def named(self, before: str) -> "ShardRows":
         """The same with identities whose names begin so."""
-        return ShardRows(self.columns, self.suffix, self.rows, before)
+        return ShardRows(self.columns, self.suffix, self.rows, before, self._labels)
+
+    def labelled(self, labels: NDArray[np.int32]) -> "ShardRows":
+        """The same under other identities, (N,) their numbers."""
+        return ShardRows(self.columns, self.suffix, self.rows, self._before, labels)
+
+    def people(self, span: slice = slice(None)) -> NDArray[np.integer]:
+        """(N,) numbers of the identities, or those of a span."""
+        return self.of(self.columns.label, span) if self._labels is None else self._labels[span]
+
+    def of(self, column: NDArray[Any], span: slice = slice(None)) -> NDArray[Any]:
+        """(N,) what a column of `columns` holds for these photographs, or for a span of them."""
+        return column[span] if self.rows is None else column[self.rows[span]]
 
     def classes(self) -> tuple[list[str], NDArray[np.int32]]:
         """Names of the identities, sorted, and (N,) which of them each photograph shows."""
         # Images of an identity lie together, so that one of each such run stands for all of them.
-        every = self._of(self.columns.label)
+        every = self.people()
         first = np.flatnonzero(np.append(len(every) > 0, every[1:] != every[:-1]))
         labels, codes = np.unique(every[first], return_inverse=True)
         names = [self._identity(label) for label in labels.tolist()]
@@ -88,7 +108,7 @@ class ShardRows(Sequence[Photograph]):
         """Batches of `nonesuch.core.listing.SCHEMA`, a row for each photograph."""
         for span in self._spans():
             names, people, _ = self._texts(span)
-            sizes = pa.array(self._of(self.columns.size, span).astype(np.int64))
+            sizes = pa.array(self.of(self.columns.size, span).astype(np.int64))
             yield pa.record_batch([names, people, sizes], schema=listing.SCHEMA)
 
     def naming(self, names: set[str]) -> tuple[NDArray[np.bool_], set[str]]:
@@ -118,8 +138,9 @@ class ShardRows(Sequence[Photograph]):
         for start in range(0, len(self), listing.BATCH):
             yield slice(start, min(start + listing.BATCH, len(self)))
 
-    def _of(self, column: NDArray[Any], span: slice = slice(None)) -> NDArray[Any]:
-        return column[span] if self.rows is None else column[self.rows[span]]
+    def _with(self, rows: Rows, at: Any) -> "ShardRows":
+        labels = None if self._labels is None else self._labels[at]
+        return ShardRows(self.columns, self.suffix, rows, self._before, labels)
 
     def _identity(self, label: int) -> str:
         return f"{self._before}{image_key(label, 0).partition('/')[0]}"
@@ -130,30 +151,37 @@ class ShardRows(Sequence[Photograph]):
         labels, numbers, offsets, sizes = (
             column[rows].tolist() for column in (known.label, known.image, known.offset, known.size)
         )
-        for label, image, offset, size, shard in zip(
-            labels, numbers, offsets, sizes, self._shard_of(rows).tolist(), strict=True
+        people, shards = self.people(span).tolist(), self._shard_of(rows).tolist()
+        for label, image, offset, size, person, shard in zip(
+            labels, numbers, offsets, sizes, people, shards, strict=True
         ):
             name = image_key(label, image) + self.suffix
-            yield Photograph(name, self._identity(label), tars[shard], offset, size)
+            yield Photograph(name, self._identity(person), tars[shard], offset, size)
 
     def _texts(self, span: slice) -> tuple[pa.Array, pa.Array, pa.Array]:
         """Names, identities, and names without folder, of a span."""
-        labels, numbers = self._of(self.columns.label, span), self._of(self.columns.image, span)
-        suffix = self.suffix
-        if labels.max() < 10**LABEL_DIGITS and numbers.max() < 10**IMAGE_DIGITS:
-            known, place = np.unique(labels, return_inverse=True)
-            people = listing.digits(known, LABEL_DIGITS)[place]
+        labels, numbers = self.of(self.columns.label, span), self.of(self.columns.image, span)
+        people, suffix = self.people(span), self.suffix
+        if max(labels.max(), people.max()) < 10**LABEL_DIGITS and numbers.max() < 10**IMAGE_DIGITS:
+            folders = _digits_of_few(labels)
+            persons = folders if self._labels is None else _digits_of_few(people)
             fixed = [
                 np.tile(np.frombuffer(text.encode(), np.uint8), (len(labels), 1))
                 for text in (self._before, "/", suffix)
             ]
             last = np.concatenate([listing.digits(numbers, IMAGE_DIGITS), fixed[2]], axis=1)
-            names = np.concatenate([people, fixed[1], last], axis=1)
-            return listing.texts(names), listing.texts(np.concatenate([fixed[0], people], axis=1)), listing.texts(last)
+            names = np.concatenate([folders, fixed[1], last], axis=1)
+            return listing.texts(names), listing.texts(np.concatenate([fixed[0], persons], axis=1)), listing.texts(last)
         keys = [
             image_key(label, image) + suffix for label, image in zip(labels.tolist(), numbers.tolist(), strict=True)
         ]
-        identities = [self._identity(label) for label in labels.tolist()]
+        identities = [self._identity(person) for person in people.tolist()]
         columns = (keys, identities, [key.partition("/")[2] for key in keys])
-        names, people, last = (pa.array(column, pa.string()) for column in columns)
-        return names, people, last
+        names, persons, last = (pa.array(column, pa.string()) for column in columns)
+        return names, persons, last
+
+
+def _digits_of_few(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """(N, `LABEL_DIGITS`) digits of labels, most of which come several times."""
+    known, place = np.unique(labels, return_inverse=True)
+    return listing.digits(known, LABEL_DIGITS)[place]

@@ -34,7 +34,7 @@ def imported_part(source: Path, licence: str | None) -> Part:
     # A table that is no manifest of 'nonesuch clean' holds the images itself.
     with contextlib.suppress(NonesuchError):
         for cleaned in relabelling.chain(source):
-            at = relabelling.read(cleaned).source
+            at = relabelling.source_of(cleaned)
     if manifests.is_dataset(at):
         part = _one_part(at, manifests.read(at))
         return {**part, "licence": licence or part["licence"]}
