@@ -146,7 +146,9 @@ def test_a_face_among_several_is_told(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "p" / "ann").mkdir(parents=True)
     (tmp_path / "p" / "ann" / "1.jpg").write_bytes(_jpeg(0))
     points = tuple((float(n), 2.0) for n in range(5))
-    write_manifest(tmp_path / "c.parquet", tmp_path / "p", [("ann/1.jpg", Label("eve", "ann", points))], {})
+    write_manifest(
+        tmp_path / "c.parquet", tmp_path / "p", [("ann/1.jpg", Label("eve", "ann", points))], {}, with_faces=True
+    )
     outcome = cli("export", tmp_path / "c.parquet", tmp_path / "out", "--format", "parquet")
     assert outcome.status == 0, outcome.err
     assert "does not say which face is meant in 1 images" in outcome.err
