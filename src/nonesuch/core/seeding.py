@@ -45,6 +45,7 @@ class Stream(IntEnum):
     OTHER = 18
     CAPTION = 19
     WORDING = 20
+    PAIR = 21
 
 
 def derive_seed(*parts: int) -> int:

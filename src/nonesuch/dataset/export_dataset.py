@@ -5,23 +5,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nonesuch.core.arguments import Choice, checked
+import numpy as np
+from numpy.typing import NDArray
+
+from nonesuch.core.arguments import SEED, Choice, Number, checked
 from nonesuch.core.errors import NonesuchError
 from nonesuch.core.files import AnyPath, as_path
 from nonesuch.core.new_folder import check_new_folder, new_folder
 from nonesuch.core.notices import notice
 from nonesuch.core.tables import read_columns
+from nonesuch.dataset.verification_pairs import STEP, draw_pairs
 from nonesuch.formats import manifest as manifests
 from nonesuch.formats.labels import LABEL
+from nonesuch.formats.photograph_lists import chosen, classes_of
 from nonesuch.formats.photographs import Photograph
 from nonesuch.formats.plan import IDENTITIES
 from nonesuch.formats.readers import find
 from nonesuch.formats.shards import key_of, read_index
 from nonesuch.formats.to_write import ToWrite
-from nonesuch.formats.writers import WRITERS
+from nonesuch.formats.writers import BIN, WRITERS
 from nonesuch.loop.progress import OnProgress, no_progress
 
 FORMAT = Choice(tuple(WRITERS))
+_PAIRS = 6000  # as LFW has
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class ExportedDataset:
 
     Attributes:
         place: the folder.
-        images: how many it holds.
+        images: how many it holds, of a verification set those that its pairs show.
         identities: of how many people.
         shows_real_people: what the manifest of a dataset of ours says; None where it is not known.
         description: the same in words; empty where it is not known.
@@ -43,36 +49,45 @@ class ExportedDataset:
     description: str
 
 
-@checked(label=LABEL, format=FORMAT)
+@checked(label=LABEL, pairs=Number(STEP, whole=True), seed=SEED, format=FORMAT)
 def export_dataset(
     dataset: AnyPath,
     out: AnyPath,
     *,
     format: str,
     label: str | None = None,
+    pairs: int | None = None,
+    seed: int = 0,
     on_progress: OnProgress = no_progress,
 ) -> ExportedDataset:
-    """Write labelled images in a format that others read. No image is decoded: its bytes stay as they are.
+    """Write labelled images in a format that others read. No image is encoded again: its bytes stay as they are.
 
     Classes are numbered from 0 in order of identity: by number where all identities are numbers, otherwise as text. A
-    notice says what the format cannot hold.
+    notice says what the format cannot hold. "bin", insightface's verification set, holds pairs of images drawn as LFW's
+    are: ten folds that share no identity, in each half of the pairs mated, no pair twice.
 
     Args:
         dataset: a dataset of ours, or any other source of images.
         out: folder to make; it appears whole or not at all.
-        format: "imagefolder", "recordio", "lmdb", "webdataset" or "parquet".
+        format: "imagefolder", "recordio", "lmdb", "webdataset", "parquet" or "bin".
         label: the folder that names the identity where images lie several folders deep: "first", "second", or "last",
             the innermost; None for the first, unless that is called train or the like, or is a letter.
+        pairs: for "bin": how many to draw, a multiple of 20; None for 6,000.
+        seed: for "bin": which pairs; the same seed gives the same ones.
         on_progress: told how many images are written.
 
     Raises:
-        NonesuchError: the source is damaged or not complete, an image differs from its hash, `out` holds something, or
-            the disk is full.
+        NonesuchError: the source is damaged or not complete, an image differs from its hash, `out` holds something, the
+            disk is full, or there are too few identities or images for so many pairs.
 
     Example:
         nonesuch.export_dataset("faces", "faces_recordio", format="recordio").images
     """
     source, target = as_path(dataset), as_path(out)
+    if format != BIN and (pairs is not None or seed):
+        raise NonesuchError("--pairs and --seed go with --format bin, the only format of pairs")
+    if pairs is not None and pairs % STEP:
+        raise NonesuchError(f"--pairs {pairs}: not a multiple of {STEP}; ten folds have half of their pairs mated")
     check_new_folder(target)
     ours = manifests.is_dataset(source)
     manifest = manifests.read(source) if ours else None
@@ -81,6 +96,9 @@ def export_dataset(
     photographs = find(source, label=label)
     if ours:
         photographs = _named(source, photographs)
+    compared = None
+    if format == BIN:
+        photographs, compared = _compared(photographs, _PAIRS if pairs is None else pairs, seed)
     read: Callable[[Photograph], bytes] = _CheckedShards().read if ours else lambda item: item.read_bytes()
     done = 0
 
@@ -91,7 +109,7 @@ def export_dataset(
         on_progress("exporting", done, len(photographs))
         return data
 
-    wanted = ToWrite(photographs, counted)
+    wanted = ToWrite(photographs, counted, compared)
     with new_folder(target) as folder:
         WRITERS[format].write(folder, wanted)
     _tell_lost(source, target, format, wanted, ours)
@@ -106,6 +124,16 @@ def _named(dataset: Path, photographs: Sequence[Photograph]) -> Sequence[Photogr
     if not all(names.values()) or len(set(names.values())) < len(names):
         return photographs
     return [replace(item, identity=names[str(int(item.identity))]) for item in photographs]
+
+
+def _compared(
+    photographs: Sequence[Photograph], pairs: int, seed: int
+) -> tuple[Sequence[Photograph], NDArray[np.int64]]:
+    """The images that a verification set shows, and (pairs, 2) the rows of them that it compares."""
+    drawn = draw_pairs(classes_of(photographs)[1], pairs, seed)
+    shown = np.zeros(len(photographs), dtype=bool)
+    shown[drawn] = True
+    return chosen(photographs, shown), np.cumsum(shown)[drawn] - 1
 
 
 def _tell_lost(source: Path, target: Path, format: str, wanted: ToWrite, ours: bool) -> None:

@@ -13,9 +13,9 @@ from nonesuch.core.files import read_text
 from nonesuch.core.images import CROP_SIZE
 from nonesuch.evaluation.names import ImageNames
 from nonesuch.formats import packed_pairs
+from nonesuch.formats.packed_pairs import FOLDS
 from nonesuch.formats.photographs import HeldPhotograph, Photograph
 
-_FOLDS = 10
 _WORDS = {True: ("1", "true", "yes", "mated"), False: ("0", "false", "no", "non-mated")}
 
 
@@ -105,7 +105,7 @@ def _csv(path: Path, text: str, photographs: list[Photograph]) -> Comparisons:
             raise NonesuchError(f"{path}: line {number + 2}: it needs left, right and mated, which is 1 or 0")
         # Without folds, each kind is dealt out in order, so that a fold holds both kinds whatever the order of the
         # lines.
-        fold = str(row.get("fold") or seen[said] * _FOLDS // counts[said] + 1)
+        fold = str(row.get("fold") or seen[said] * FOLDS // counts[said] + 1)
         if not fold.isdigit():
             raise NonesuchError(f"{path}: line {number + 2}: fold must be a number")
         seen[said] += 1
@@ -160,4 +160,4 @@ def read_packed(path: Path) -> tuple[list[HeldPhotograph], Comparisons]:
         if (height, width) != (CROP_SIZE, CROP_SIZE):
             raise NonesuchError(f"{path}: {item.name} is {width}x{height}, not {CROP_SIZE}x{CROP_SIZE}")
     at = np.arange(len(labels))
-    return held, Comparisons(2 * at, 2 * at + 1, np.array(labels), at * _FOLDS // len(labels) + 1)
+    return held, Comparisons(2 * at, 2 * at + 1, np.array(labels), at * FOLDS // len(labels) + 1)

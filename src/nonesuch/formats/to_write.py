@@ -49,16 +49,23 @@ class ToWrite:
     Args:
         photographs: of the source.
         read: gives the encoded bytes of one.
+        pairs: for a format of comparisons: (P, 2) int64 rows of the photographs that it compares.
 
     Attributes:
-        photographs: the same.
+        photographs, pairs: the same; no pairs where none are given.
         people: the identity of each class. Classes are numbered from 0 in order of identity: by number where all
             identities are numbers, otherwise as text.
         labels: (N,) int64, the class of each photograph.
     """
 
-    def __init__(self, photographs: Sequence[Photograph], read: Callable[[Photograph], bytes]) -> None:
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        read: Callable[[Photograph], bytes],
+        pairs: NDArray[np.int64] | None = None,
+    ) -> None:
         self.photographs = photographs
+        self.pairs = np.empty((0, 2), dtype=np.int64) if pairs is None else pairs
         self._read = read
         identities = {item.identity for item in photographs}
         numbers = all(name.isascii() and name.isdecimal() for name in identities)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonesuch.formats import folder, image_parquet, lmdb_records, recordio, webdataset
+from nonesuch.formats import folder, image_parquet, lmdb_records, packed_pairs, recordio, webdataset
 from nonesuch.formats.class_names import CLASS_NAMES
 from nonesuch.formats.to_write import ToWrite
 
@@ -25,6 +25,7 @@ class Writer:
     lacks: str
 
 
+BIN = "bin"  # the only one that holds comparisons
 _NUMBERS = f"file names and hashes; identities are in {CLASS_NAMES}"
 WRITERS = {
     "imagefolder": Writer(folder.write, "hashes, nor any order but that of names"),
@@ -32,4 +33,7 @@ WRITERS = {
     "lmdb": Writer(lmdb_records.write, _NUMBERS),
     "webdataset": Writer(webdataset.write, ""),
     "parquet": Writer(image_parquet.write, ""),
+    BIN: Writer(
+        packed_pairs.write, f"hashes, nor images outside the pairs; names and identities are in {packed_pairs.TABLE}"
+    ),
 }
