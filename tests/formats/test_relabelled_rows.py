@@ -176,7 +176,7 @@ def test_what_is_not_written_as_ours_is_read_as_a_list(ours: Path, cleaned: Path
         relabelling.write(cleaned, ours, rows, {})
         _check_same(find(cleaned), _naive(_walked(ours), rows))
         assert not isinstance(find(cleaned), ShardRows)
-    relabelling.write(cleaned, ours, _with_face(ROWS), {})
+    relabelling.write(cleaned, ours, _with_face(ROWS), {}, with_faces=True)
     assert [item.landmarks for item in find(cleaned)].index(POINTS) == 6
     for name in ("0000002/00001.jpg", "0000002-00001.png", "000000x/00001.png", "0000002/0001.png"):
         relabelling.write(cleaned, ours, [*ROWS[1:], (name, ROWS[0][1])], {})

@@ -143,6 +143,8 @@ def write(
                 [label.identity for _, label in some],
                 [label.was for _, label in some],
             ]
+            if not with_faces and any(label.landmarks for _, label in some):
+                raise ValueError("a face among several is known, which with_faces keeps")
             if with_faces:
                 columns.append([_numbers(label.landmarks) for _, label in some])
             table.write_table(pa.table(columns, schema=schema))
