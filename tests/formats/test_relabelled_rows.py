@@ -158,7 +158,7 @@ def test_images_that_are_no_longer_those(ours: Path, cleaned: Path, is_list: boo
         (changed, r"0000004/00000\.png was of 0000003, and is of 0000004 now; make cleaned\.parquet again with"),
         ([*changed, *gone], "lacks 2 of its images"),
     ):
-        relabelling.write(cleaned, ours, _with_face(rows) if is_list else rows, {})
+        relabelling.write(cleaned, ours, _with_face(rows) if is_list else rows, {}, with_faces=is_list)
         for split in (None, "train"):
             with pytest.raises(NonesuchError, match=told):
                 find(cleaned, split)

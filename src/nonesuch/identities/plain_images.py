@@ -1,4 +1,4 @@
-"""What an identity looks like: its image without perturbation, in the mean style, and some as a dataset has them."""
+"""What an identity looks like by itself: its image without perturbation, in the mean style."""
 
 from functools import cached_property
 
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.images import Pixels
 from nonesuch.generators.generator import Generator, to_grey_levels
-from nonesuch.identities.variation import parse_sigma_mix, perturb, stratified_sigmas
 from nonesuch.models import load_generator
 
 RENDERED_BATCH = 16  # images that candidates render together
@@ -19,23 +18,6 @@ def plain_images(generator: Generator, vectors: NDArray[np.float32]) -> Pixels:
     seeds = np.zeros(len(vectors), dtype=np.uint64)
     with exact(), one_core(generator.device):
         return to_grey_levels(generator.render(vectors, seeds, RENDERED_BATCH, style_spread=0.0))
-
-
-def usual_images(generator: Generator, vectors: NDArray[np.float32], each: int) -> Pixels:
-    """(N, D) raw identity vectors -> (N, each, 112, 112, 3) uint8: varied as `nonesuch generate` does by default.
-
-    All vectors are varied by the same draws, so that the images of each are a function of its vector alone.
-    """
-    sigmas = stratified_sigmas(parse_sigma_mix(generator.card.sigma_mix), each, 0)
-    moved = [
-        perturb(vector, float(sigma), seed, generator.card.vector_scale)
-        for vector in vectors
-        for seed, sigma in enumerate(sigmas)
-    ]
-    seeds = np.tile(np.arange(each, dtype=np.uint64), len(vectors))
-    with exact(), one_core(generator.device):
-        images = to_grey_levels(generator.render(np.stack(moved), seeds, RENDERED_BATCH))
-    return images.reshape(len(vectors), each, *images.shape[1:])
 
 
 class PlainImages:
@@ -64,7 +46,3 @@ class PlainImages:
         known = self._last | {keys[row]: image for row, image in zip(new, rendered, strict=True)}
         self._last = {key: known[key] for key in keys}
         return np.stack([known[key] for key in keys])
-
-    def usual(self, vectors: NDArray[np.float32], each: int) -> Pixels:
-        """As `usual_images`; at least one vector."""
-        return usual_images(self._generator, vectors, each)

@@ -12,21 +12,17 @@ from numpy.typing import NDArray
 from nonesuch.core.conditions import rows_that_meet
 from nonesuch.core.devices import exact, one_core
 from nonesuch.core.errors import NonesuchError
-from nonesuch.core.images import Pixels
 from nonesuch.identities.plain_images import PlainImages
 from nonesuch.perception.perceiver import Perceiver
 
-_USUAL, _MOST = 4, 3  # images besides the plain one, and how many of them must meet the condition
 _QUOTA = re.compile(r"\s*(?P<share>\d+\.?\d*|\.\d+)\s*%\s*:\s*(?P<condition>.+)", re.DOTALL)
 
 
 class Quotas:
-    """Groups of identities by what their images show, and how many of each are wanted.
+    """Groups of identities by what their plain image shows, and how many of each are wanted.
 
-    An identity belongs to the first quota whose condition its plain image meets and three of four usual ones, too (see
-    `nonesuch.identities.plain_images`); to the rest where there is none. One image alone is not enough: of those whom
-    the perceiver takes for something rare, many are shown otherwise by most of their images. The rest gets what the
-    shares leave.
+    An identity belongs to the first quota whose condition its plain image meets (see `plain_images`); to the rest where
+    it meets none. The rest gets what the shares leave.
 
     Args:
         texts: `SHARE%: CONDITION` each; the condition is SQL over `nonesuch.perception.perceiver.COLUMNS`, such as
@@ -53,8 +49,7 @@ class Quotas:
     def record(self) -> dict[str, Any]:
         """What determines the groups, JSON-ready."""
         texts = [f"{100 * share:g}%: {what}" for share, what in zip(self.shares, self.conditions, strict=True)]
-        images = f"plain and {_MOST} of {_USUAL}"
-        return {"quotas": texts, "quotas_images": images, "quotas_perceiver_sha256": self._perceiver.card.sha256}
+        return {"quotas": texts, "quotas_perceiver_sha256": self._perceiver.card.sha256}
 
     def room(self, count: int) -> NDArray[np.int64]:
         """(quotas + 1,) how many of `count` identities each group gets, to the nearest whole number; the rest last."""
@@ -63,24 +58,16 @@ class Quotas:
 
     def groups(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """(N, D) raw identity vectors -> (N,) the group of each, as in `room`."""
-        meets = self._meets(self._images(vectors))
-        likely = np.flatnonzero(meets.any(0))
-        if len(likely):
-            usual = self._images.usual(vectors[likely], _USUAL)
-            often = self._meets(usual.reshape(-1, *usual.shape[2:])).reshape(len(meets), len(likely), _USUAL).sum(2)
-            meets[:, likely] &= often >= _MOST
-        return np.where(meets.any(0), meets.argmax(0), len(meets))
-
-    def _meets(self, images: Pixels) -> NDArray[np.bool_]:
-        """(quotas, N) whether each of (N, 112, 112, 3) images meets each condition."""
+        images = self._images(vectors)
         with exact(), one_core(self._perceiver.embedder.device):
             seen = self._perceiver.perceive(images)
-        meets = np.zeros((len(self.conditions), len(images)), dtype=bool)
-        for group, condition in enumerate(self.conditions):
+        groups = np.full(len(vectors), len(self.conditions))
+        for group in reversed(range(len(self.conditions))):
             with duckdb.connect() as connection:
                 connection.register("seen", pa.table(seen))
-                meets[group, rows_that_meet(connection, ["seen"], len(images), condition, "--quota")] = True
-        return meets
+                met = rows_that_meet(connection, ["seen"], len(vectors), self.conditions[group], "--quota")
+            groups[met] = group
+        return groups
 
     def missing(self, room: NDArray[np.int64]) -> str:
         """In words, which groups have room left."""
