@@ -152,7 +152,7 @@ def test_faces_are_aligned_and_what_has_none_is_named(cli: Cli, photographs: Pat
 def test_a_known_face_is_the_one_that_is_taken(cli: Cli, photographs: Path, tmp_path: Path) -> None:
     """The manifest of `clean` says which face of several is meant."""
     points = ((160.0, 150.0), (240.0, 152.0), (200.0, 200.0), (165.0, 240.0), (235.0, 241.0))
-    write(tmp_path / "cleaned.parquet", photographs, [("ann/1.png", Label("ann", "ann", points))], {})
+    write(tmp_path / "cleaned.parquet", photographs, [("ann/1.png", Label("ann", "ann", points))], {}, with_faces=True)
     assert cli("import", tmp_path / "cleaned.parquet", tmp_path / "out").status == 0
     crop = align(np.asarray(Image.open(photographs / "ann" / "1.png")), np.array(points))
     assert images(tmp_path / "out") == {"0000000/00000": codec.encode(crop, "jpeg", 95)}
