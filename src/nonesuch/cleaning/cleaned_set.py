@@ -65,7 +65,7 @@ class CleanedSet:
     @property
     def knows_faces(self) -> bool:
         """Whether of an image that stays it is known which of its faces is meant."""
-        return any(row in self.features.landmarks for row in self.features.rows[self.after >= 0].tolist())
+        return bool(np.isin(self.features.rows[self.after >= 0], list(self.features.landmarks)).any())
 
     def name(self, row: int) -> str:
         """The name of a row's image."""
