@@ -5,6 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 _VERSION_3, _DAC_OVERRIDE = 0x20080522, 1 << 1  # of capset(2)
 
@@ -44,3 +47,14 @@ def files_of_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def flip_byte(shard: Path, row: int) -> dict[str, Any]:
+    """Change one bit in the middle of an image of a shard, whose tar this is; returns the image's row of the index."""
+    image: dict[str, Any] = pq.read_table(shard.with_suffix(".parquet")).to_pylist()[row]
+    with shard.open("r+b") as file:
+        file.seek(image["offset"] + image["size"] // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    return image

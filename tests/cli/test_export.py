@@ -25,7 +25,7 @@ from nonesuch.formats.relabelling import write as write_manifest
 from nonesuch.formats.to_write import ToWrite
 from nonesuch.formats.writers import BIN, WRITERS
 from tests.conftest import Cli, succeed
-from tests.faults import files_of_at_most
+from tests.faults import files_of_at_most, flip_byte
 from tests.formats.test_lmdb_records import write as write_lmdb
 
 LABELLED = [name for name in WRITERS if name != BIN]  # formats of labelled images; test_export_pairs.py has the other
@@ -174,12 +174,7 @@ def test_what_is_there_is_not_replaced(cli: Cli, tmp_path: Path) -> None:
 def test_a_flipped_byte_ends_the_export(cli: Cli, dataset: Path, tmp_path: Path, format: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(dataset, copy)
-    row = pq.read_table(copy / "shards" / "000002.parquet").to_pylist()[1]
-    with (copy / "shards" / "000002.tar").open("r+b") as file:
-        file.seek(row["offset"] + row["size"] // 2)
-        byte = file.read(1)
-        file.seek(-1, 1)
-        file.write(bytes([byte[0] ^ 1]))
+    flip_byte(copy / "shards" / "000002.tar", 1)
     outcome = cli("export", copy, tmp_path / "out", "--format", format)
     assert "0000004/00001.jpg is not what its index says; 'nonesuch verify' tells what is damaged" in outcome.error
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]

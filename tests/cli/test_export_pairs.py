@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from sklearn.model_selection import KFold
 
@@ -19,7 +18,7 @@ from nonesuch.core.notices import Notice
 from nonesuch.formats import packed_pairs
 from nonesuch.formats.readers import find
 from tests.conftest import Cli, succeed
-from tests.faults import files_of_at_most
+from tests.faults import files_of_at_most, flip_byte
 
 PEOPLE, IMAGES = 20, 3  # two people in a fold: six mated pairs and nine others, so 120 pairs at most
 
@@ -125,12 +124,7 @@ def test_what_cannot_be_had_is_told(cli: Cli, dataset: Path, tmp_path: Path) -> 
 
 def test_a_flipped_byte_ends_the_export(cli: Cli, dataset: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(dataset, tmp_path / "copy")
-    row = pq.read_table(copy / "shards" / "000002.parquet").to_pylist()[1]
-    with (copy / "shards" / "000002.tar").open("r+b") as file:
-        file.seek(row["offset"] + row["size"] // 2)
-        byte = file.read(1)
-        file.seek(-1, 1)
-        file.write(bytes([byte[0] ^ 1]))
+    row = flip_byte(copy / "shards" / "000002.tar", 1)
     outcome = cli("export", copy, tmp_path / "out", "--format", "bin", "--pairs", 120)  # which show each image
     assert f"{row['key']}.jpg is not what its index says" in outcome.error
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]

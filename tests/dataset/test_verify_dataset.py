@@ -11,6 +11,7 @@ import pytest
 
 from nonesuch import verify_dataset
 from tests.conftest import Cli
+from tests.faults import flip_byte
 
 Damage = Callable[[Path], None]
 
@@ -28,11 +29,7 @@ def sound(tiny_generator: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def _flip_a_pixel_byte(folder: Path) -> None:
-    tar = folder / "shards" / "000001.tar"
-    row = pq.read_table(folder / "shards" / "000001.parquet").to_pylist()[2]
-    content = bytearray(tar.read_bytes())
-    content[row["offset"] + row["size"] // 2] ^= 1
-    tar.write_bytes(content)
+    flip_byte(folder / "shards" / "000001.tar", 2)
 
 
 def _change_a_label_file(folder: Path) -> None:

@@ -129,8 +129,7 @@ class _Cleaning:
         self.held = np.zeros(len(unit), dtype=bool)
         self.refused = set(settled.refused)
         self.two = settled.two
-        self.families: dict[int, set[int]] = {}  # the labels that each has taken in
-        self.roots: dict[int, int] = {}  # of each label that was taken in, the one that it is now
+        self.became: dict[int, int] = {}  # of each label that was taken in, the one that took it
         self.images = _ImagesOfLabels(self.labels)
         for name, after in settled.one.items():
             self._join(0, name, after, np.nan, True)
@@ -223,11 +222,12 @@ class _Cleaning:
                     self._join(number, second, first, float(cosine[row, column]), False)
 
     def _root(self, name: int) -> int:
-        return self.roots.get(name, name)
+        while name in self.became:
+            name = self.became[name]
+        return name
 
     def _kept_apart(self, first: int, second: int) -> bool:
-        here, there = (self.families.get(name, {name}) for name in (first, second))
-        return any((a in here and b in there) or (b in here and a in there) for a, b in self.two)
+        return any({self._root(one), self._root(other)} == {first, second} for one, other in self.two)
 
     def _join(self, number: int, name: int, after: int, cosine: float, person: bool) -> None:
         for image in self.images.join(name, after):
@@ -235,9 +235,7 @@ class _Cleaning:
             self._decide(Decision(number, image, "merge", name, after, cosine, person=person), after)
             if person or part != name:
                 self.parts[image] = part
-        taken_in = self.families.pop(name, {name})
-        self.families[after] = self.families.get(after, {after}) | taken_in
-        self.roots.update(dict.fromkeys(taken_in, after))
+        self.became[name] = after
         self.refused |= {(image, after) for image, label in self.refused if label == name}
 
 

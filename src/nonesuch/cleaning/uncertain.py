@@ -18,6 +18,8 @@ from nonesuch.core.images import Pixels
 from nonesuch.measures.duplicates import MOST_BITS
 from nonesuch.measures.grouping import rows_by_identity
 
+People = tuple[NDArray[np.int64], NDArray[np.float32]]  # of `means`
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -85,19 +87,26 @@ def uncertain(
         cleaned: labels and decisions, before duplicates are taken out.
         pairs: images that may be one picture.
     """
+    changed, became, people = _by_model(cleaned, answered), _became(cleaned), means(unit, cleaned.identities)
+    refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
+    apart = {frozenset(became.get(label, label) for label in pair) for pair in answered.settled.two}
+    by_person = {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
+    decided = {*changed, *answered.settled.held, *by_person}
     found = [
-        *_linked(unit, cleaned, thresholds.same, answered, most),
-        *_changed(unit, cleaned, thresholds, answered),
-        *_people(unit, cleaned, thresholds.merge, answered, most),
+        *_linked(unit, cleaned.identities, thresholds.same, decided, most),
+        *_changed(unit, cleaned.identities, thresholds, changed, became, refused, people),
+        *_merged(cleaned, thresholds.merge),
+        *_apart(people, thresholds.merge, apart, most),
         *_pictures(cleaned.identities, pairs, thresholds.picture, answered),
     ]
     found.sort(key=lambda case: (case.margin, case.question, case.one, case.other))
     return found[:most]
 
 
-def _linked(unit: NDArray[np.float32], cleaned: Cleaned, same: float, answered: Answered, most: int) -> Iterator[Case]:
+def _linked(
+    unit: NDArray[np.float32], labels: NDArray[np.int64], same: float, decided: set[int], most: int
+) -> Iterator[Case]:
     """The images that stay with the least certain links to the others of their identity."""
-    labels = cleaned.identities
     margin = np.full(len(labels), np.inf)
     links = np.zeros(len(labels), dtype=np.float32)
     for rows in rows_by_identity(labels):
@@ -107,21 +116,23 @@ def _linked(unit: NDArray[np.float32], cleaned: Cleaned, same: float, answered: 
             np.fill_diagonal(cosine, -np.inf)
             links[rows] = cosine.max(1)
             margin[rows] = np.abs(links[rows].astype(np.float64) - same)
-    known = {*_by_model(cleaned, answered), *answered.settled.held}
-    known |= {decision.image for decision in cleaned.decisions if decision.person and decision.action != "merge"}
-    margin[list(known)] = np.inf
+    margin[list(decided)] = np.inf
     for image in _smallest(margin, most):
         yield Case(IMAGE, image, int(labels[image]), float(links[image]), same, float(margin[image]), "it stays")
 
 
-def _changed(unit: NDArray[np.float32], cleaned: Cleaned, limits: Thresholds, answered: Answered) -> Iterator[Case]:
+def _changed(
+    unit: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    limits: Thresholds,
+    changed: dict[int, Decision],
+    became: dict[int, int],
+    refused: set[tuple[int, int]],
+    people: People,
+) -> Iterator[Case]:
     """Images that were moved or dropped."""
-    labels = cleaned.identities
-    became = _became(cleaned)
-    refused = {(image, became.get(label, label)) for image, label in answered.settled.refused}
-    names, centres = means(unit, labels)
+    names, centres = people
     place = {name: column for column, name in enumerate(names.tolist())}
-    changed = _by_model(cleaned, answered)
     dropped = [image for image in changed if labels[image] < 0] if len(names) else []
     found: dict[int, list[Case]] = {}
     block = rows_at_once(len(names))
@@ -164,8 +175,8 @@ def _smallest(margin: NDArray[np.float64], most: int) -> list[int]:
     return finite.tolist()
 
 
-def _people(unit: NDArray[np.float32], cleaned: Cleaned, merge: float, answered: Answered, most: int) -> Iterator[Case]:
-    """Identities that became one, and the nearest of those that did not."""
+def _merged(cleaned: Cleaned, merge: float) -> Iterator[Case]:
+    """Identities that became one."""
     merges = {
         (decision.after, decision.before): decision.cosine
         for decision in cleaned.decisions
@@ -173,9 +184,11 @@ def _people(unit: NDArray[np.float32], cleaned: Cleaned, merge: float, answered:
     }
     for (after, before), cosine in merges.items():
         yield Case(PEOPLE, after, before, cosine, merge, abs(cosine - merge), "they are merged")
-    names, centres = means(unit, cleaned.identities)
-    became = _became(cleaned)
-    apart = {frozenset(became.get(label, label) for label in pair) for pair in answered.settled.two}
+
+
+def _apart(people: People, merge: float, apart: set[frozenset[int]], most: int) -> Iterator[Case]:
+    """The nearest of the identities that did not become one; `apart` holds those that a person has told apart."""
+    names, centres = people
     looked_at = most + len(apart)
     best: list[tuple[float, int, int]] = []
     block = rows_at_once(len(names))
