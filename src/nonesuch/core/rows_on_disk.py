@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class RowsOnDisk(Generic[Kind]):
         self._folder = Path(tempfile.gettempdir()) if folder is None else folder
         self._width, self._dtype, self._count = width, np.dtype(dtype), 0
         try:
-            self._file: Any = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  it lives as long as the rows
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  it lives as long as the rows
         except OSError as error:
             raise files.write_error(self._folder, error) from error
 

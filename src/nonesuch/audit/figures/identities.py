@@ -159,7 +159,7 @@ def duplicate_figures(view: ImageView) -> dict[str, Any]:
     Embeddings confirm it if their cosine is at least nine tenths of the way from the mean cosine of two images to 1.
     """
     seen = view.seen
-    alike = similar_hashes([int(value) for value in seen.columns["phash"]])
+    alike = similar_hashes(seen.columns["phash"])
     confirmed = []
     units = {name: normalised(vectors) for name, vectors in seen.vectors.items()}
     least = {name: _agreeing(unit) for name, unit in units.items()}
